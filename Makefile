@@ -1,0 +1,28 @@
+PYTHON ?= python3
+# .ci/run points VENV at a fresh folder, so that it runs these same targets.
+VENV ?= .venv
+STAMP := $(VENV)/.stamp
+DEMO ?= map --x u=0:4:25 --y v2=0:4:25 --seeds 16 --out results/demo
+
+.PHONY: demo test lint clean
+
+demo: $(STAMP)
+	$(VENV)/bin/pt-jax $(DEMO)
+
+test: $(STAMP)
+	$(VENV)/bin/python -m pytest tests
+
+lint: $(STAMP)
+	$(VENV)/bin/python -m ruff format --check .
+	$(VENV)/bin/python -m ruff check .
+	$(VENV)/bin/python -m mypy
+
+# The stamp is touched last: an install that stops halfway is done again on the next call.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install -c constraints.txt -e '.[dev]'
+	touch $@
+
+# .venv by name, not $(VENV): a mistyped VENV must never be deleted.
+clean:
+	rm -rf .venv results

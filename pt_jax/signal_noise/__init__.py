@@ -1,0 +1,1 @@
+"""The first world: two-layer ReLU CNNs on signal-noise data."""

@@ -1,0 +1,246 @@
+"""What a trajectory is a function of: `Point` (what varies) and `Static` (what changes shapes or code).
+
+`FIELDS` and `OPTIONS` are the one place where defaults, ranges, units, symbols and meanings are written: validation,
+`--help`, dataset attributes and axis labels are read from them. This file imports no jax.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Field:
+    """One hyper-parameter: default, unit, how it is written in text and on an axis, and the accepted range."""
+
+    default: float
+    unit: str
+    symbol: str
+    meaning: str
+    low: float = 0.0
+    high: float = math.inf
+    whole: bool = False
+    above: bool = False  # `low` itself is excluded
+
+    @property
+    def accepted(self) -> str:
+        """The accepted values in words."""
+        kind = "a whole number" if self.whole else "a number"
+        low = f"{'above' if self.above else 'of at least'} {self.low:g}"
+        return f"{kind} {low}" + ("" if math.isinf(self.high) else f" and at most {self.high:.9g}")
+
+
+_LARGEST = 2**24  # float32 holds every whole number up to here
+
+FIELDS: Mapping[str, Field] = {
+    "d": Field(2000, "1", "$d$", "dimension of a patch", 3, _LARGEST, whole=True, above=True),
+    "n1": Field(40, "samples", "$N_1$", "upstream sample size", 1, _LARGEST, whole=True),
+    "n2": Field(40, "samples", "$N_2$", "downstream sample size", 1, _LARGEST, whole=True),
+    "m": Field(20, "filters", "$m$", "filters of each sign", 1, _LARGEST, whole=True),
+    "u": Field(2.0, "1", r"$\|u\|$", "norm of the universal signal"),
+    "v1": Field(2.0, "1", r"$\|v_1\|$", "norm of the upstream signal"),
+    "v2": Field(2.0, "1", r"$\|v_2\|$", "norm of the downstream signal"),
+    "angle": Field(90.0, "degrees", r"$\angle(v_1, v_2)$", "angle between the two task signals", 0, 180),
+    "sigma1": Field(1.0, "1", r"$\sigma_1$", "upstream noise level"),
+    "sigma2": Field(1.0, "1", r"$\sigma_2$", "downstream noise level"),
+    "flip1": Field(0.1, "1", "$p_1$", "share of upstream training labels flipped", 0, 1),
+    "flip2": Field(0.1, "1", "$p_2$", "share of downstream training labels flipped", 0, 1),
+    "alpha": Field(0.5, "1", r"$\alpha$", "fraction of the upstream parameters inherited", 0, 1),
+    "lr1": Field(0.1, "1", r"$\eta_1$", "upstream learning rate", above=True),
+    "lr2": Field(0.1, "1", r"$\eta_2$", "downstream learning rate", above=True),
+    "lr_ratio": Field(1.0, "1", r"$\eta_{inh}/\eta_2$", "learning rate of inherited over fresh parameters, 0 = frozen"),
+    "init_scale": Field(0.01, "1", r"$\sigma_0$", "standard deviation of the initial weights", above=True),
+    "steps1": Field(200, "steps", "$T_1$", "upstream gradient steps", 0, _LARGEST, whole=True),
+    "steps2": Field(200, "steps", "$T_2$", "downstream gradient steps", 0, _LARGEST, whole=True),
+}
+
+
+class Point(NamedTuple):
+    """The hyper-parameters of one trajectory; `FIELDS` has each one's default, range, unit and meaning.
+
+    Every field is a number, or an array under `jax.vmap`: sizes, d and step counts too, of any real dtype.
+    """
+
+    d: Any = FIELDS["d"].default
+    n1: Any = FIELDS["n1"].default
+    n2: Any = FIELDS["n2"].default
+    m: Any = FIELDS["m"].default
+    u: Any = FIELDS["u"].default
+    v1: Any = FIELDS["v1"].default
+    v2: Any = FIELDS["v2"].default
+    angle: Any = FIELDS["angle"].default
+    sigma1: Any = FIELDS["sigma1"].default
+    sigma2: Any = FIELDS["sigma2"].default
+    flip1: Any = FIELDS["flip1"].default
+    flip2: Any = FIELDS["flip2"].default
+    alpha: Any = FIELDS["alpha"].default
+    lr1: Any = FIELDS["lr1"].default
+    lr2: Any = FIELDS["lr2"].default
+    lr_ratio: Any = FIELDS["lr_ratio"].default
+    init_scale: Any = FIELDS["init_scale"].default
+    steps1: Any = FIELDS["steps1"].default
+    steps2: Any = FIELDS["steps2"].default
+
+
+class Option(NamedTuple):
+    """One choice of `Static` that is not a size: what it means and, where they are few, the accepted values."""
+
+    meaning: str
+    choices: tuple[str, ...] = ()
+
+
+OPTIONS: Mapping[str, Option] = {
+    "engine": Option("span: exact gradient descent on coefficients; dense: in R^d by autodiff", ("span", "dense")),
+    "noise": Option(
+        "projected: noise orthogonal to u and v_k; isotropic: in every direction", ("projected", "isotropic")
+    ),
+    "bias": Option("whether filters have biases"),
+    "init": Option(
+        "law of the initial weights; span takes Gaussian weights of the same variance", ("normal", "uniform")
+    ),
+    "inherit": Option("what is inherited: whole filters, or single weights (dense)", ("filters", "weights")),
+    "choose": Option("which filters: the first, or those of largest signal or noise", ("first", "signal", "noise")),
+    "n_directions": Option("test directions a network, a power of 2; each stands for about 50 test points"),
+    "record": Option("training steps at which the curves are recorded"),
+    "optimizer": Option("dense: a name in optax, or a function from learning rate to optax transformation"),
+    "batch": Option("dense: minibatch size, drawn with replacement; none is full batch"),
+    "activation": Option("dense: a name in jax.nn, or an elementwise function"),
+    "loss": Option("dense: logistic, squared, or a function of (labels, outputs)"),
+}
+
+_DENSE_ONLY = {"inherit": "filters", "optimizer": "sgd", "batch": None, "activation": "relu", "loss": "logistic"}
+_PREFERRED = (10, 12, 14, 16, 18, 20, 25, 30, 35, 40, 45, 50, 60, 70, 80, 90, 100)
+
+
+@dataclass(frozen=True)
+class Static:
+    """What fixes shapes or code: hashable, one compilation for each value.
+
+    Attributes:
+        n1, n2, m, steps1, steps2: maxima of the fields of `Point` with these names; arrays are padded to them.
+        d: maximum of d, dense engine only: the span engine's cost does not depend on d.
+        others: see `OPTIONS`.
+
+    Raises:
+        ValueError: an option is not accepted, or needs the dense engine.
+    """
+
+    n1: int = FIELDS["n1"].default  # type: ignore[assignment]
+    n2: int = FIELDS["n2"].default  # type: ignore[assignment]
+    m: int = FIELDS["m"].default  # type: ignore[assignment]
+    steps1: int = FIELDS["steps1"].default  # type: ignore[assignment]
+    steps2: int = FIELDS["steps2"].default  # type: ignore[assignment]
+    d: int = FIELDS["d"].default  # type: ignore[assignment]
+    engine: str = "span"
+    noise: str = "projected"
+    bias: bool = False
+    init: str = "normal"
+    inherit: str = "filters"
+    choose: str = "first"
+    n_directions: int = 128
+    record: tuple[int, ...] = ()
+    optimizer: str | Callable = "sgd"
+    batch: int | None = None
+    activation: str | Callable = "relu"
+    loss: str | Callable = "logistic"
+
+    maxima: ClassVar[tuple[str, ...]] = ("n1", "n2", "m", "steps1", "steps2", "d")
+    # Fields that only a part of the work depends on, cheapest first: a sweep shares the rest along them.
+    partial: ClassVar[tuple[str, ...]] = (
+        *("alpha", "lr_ratio"),  # neither the upstream nor the scratch run
+        *("v2", "angle", "sigma2", "flip2", "lr2", "steps2"),  # not the upstream run
+        *("v1", "sigma1", "flip1", "lr1", "steps1"),  # not the scratch run
+    )
+
+    def __post_init__(self):
+        for name in self.maxima:
+            _check(name, getattr(self, name), FIELDS[name])
+        for name, option in OPTIONS.items():
+            value = getattr(self, name)
+            if option.choices and value not in option.choices:
+                raise ValueError(f"{name} = {value!r} is not accepted: use {' or '.join(option.choices)}.")
+            if self.engine == "span" and value != _DENSE_ONLY.get(name, value):
+                raise ValueError(
+                    f"{name} = {value!r} needs engine = 'dense': the span engine has {_DENSE_ONLY[name]!r}."
+                )
+        if not isinstance(self.bias, bool):
+            raise ValueError(f"bias = {self.bias!r} is not accepted: use True or False.")
+        if self.n_directions < 1 or self.n_directions & (self.n_directions - 1):
+            raise ValueError(f"n_directions = {self.n_directions} is not accepted: use a power of 2.")
+        if self.batch is not None and self.batch < 1:
+            raise ValueError(f"batch = {self.batch} is not accepted: use a whole number of at least 1, or None.")
+        if list(self.record) != sorted(set(self.record)) or (self.record and self.record[0] < 0):
+            raise ValueError(f"record = {self.record} is not accepted: use increasing steps, from 0 on.")
+
+    @classmethod
+    def covering(cls, points: Point | Iterable[Point], **options: Any) -> "Static":
+        """Return a Static whose maxima are the largest sizes among the points; `options` sets its other fields."""
+        points = [points] if isinstance(points, Point) else list(points)
+        for point in points:
+            validate(point)
+        largest = {name: max(int(np.max(getattr(p, name))) for p in points) for name in cls.maxima}
+        return cls(**{**largest, **options})
+
+    def size_class(self, point: Point) -> "Static":
+        """Return this Static with the maxima that a sweep gives to the point: its sizes rounded up to preferred numbers.
+
+        The class depends on the point alone. Round numbers waste nothing, others at most a fifth.
+        """
+        names = self.maxima if self.engine == "dense" else self.maxima[:-1]
+        return replace(self, **{name: _preferred(int(np.max(getattr(point, name)))) for name in names})
+
+    def validate(self, point: Point) -> None:
+        """Check a Point's values, which may be arrays, against `FIELDS`; see `validate`."""
+        validate(point)
+
+    def attributes(self, name: str) -> dict[str, str]:
+        """Return units, long name and symbol of a field of Point, as a dataset stores them."""
+        field = FIELDS[name]
+        return {"units": field.unit, "long_name": field.meaning, "symbol": field.symbol}
+
+
+def validate(point: Point, static: Static | None = None) -> None:
+    """Check every value of a Point before anything is traced; a leaf that is None is skipped.
+
+    Raises:
+        ValueError: a value is not a finite number in its range, is above its maximum in `static`, or the leaves do
+            not broadcast. The sentence names field, value and what is accepted.
+    """
+    shapes = {}
+    for name, value in point._asdict().items():
+        if value is None:
+            continue
+        shapes[name] = _check(name, value, FIELDS[name]).shape
+        over = static is not None and name in static.maxima and (name != "d" or static.engine == "dense")
+        if over and np.max(value) > getattr(static, name):
+            largest = f"{name} = {np.max(value):g} is above the maximum {getattr(static, name)} in Static"
+            raise ValueError(f"{largest}: use Static.covering(point), or a larger {name} there.")
+    try:
+        np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        arrays = ", ".join(f"{name} {shape}" for name, shape in shapes.items() if shape)
+        raise ValueError(f"The fields of Point do not broadcast: {arrays} need shapes that fit each other.") from None
+
+
+def _check(name: str, value: Any, field: Field) -> np.ndarray:
+    """Return the value as an array, or raise the one sentence that says what is wrong with it."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
+        raise ValueError(f"{name} = {value!r} is not accepted: {field.meaning} must be {field.accepted}.")
+    bad = ~np.isfinite(array) | (array > field.high) | ((array <= field.low) if field.above else (array < field.low))
+    if field.whole:
+        bad |= array != np.floor(array)
+    if bad.any():
+        raise ValueError(f"{name} = {array[bad][0]:g} is not accepted: {field.meaning} must be {field.accepted}.")
+    return array
+
+
+def _preferred(size: int) -> int:
+    """Round up to the next preferred number: all up to 10, then sixteen a decade."""
+    if size <= _PREFERRED[0]:
+        return size
+    decade = 10 ** (len(str(size)) - 2)
+    return decade * next(p for p in _PREFERRED if p * decade >= size)
