@@ -15,7 +15,8 @@ so a vector has p = 3 + n coordinates whatever d is. `dense_world` draws all of 
 stays as it is when rows are appended, so they are the same along every upstream axis.
 
 Sizes are traced numbers inside arrays padded to the maxima of `Static`, and no number may depend on the padding: i and
-j above are ranks among the rows in use, and each (row, block of columns) is drawn from its own key in one dimension, where a longer draw keeps its prefix.
+j above are ranks among the rows in use, and each (row, block of columns) is drawn from its own key in one dimension,
+where a longer draw keeps its prefix.
 
 Source: M. S. Bartlett, On the theory of statistical regression (1933), for the law of L.
 """

@@ -58,6 +58,22 @@ FIELDS: Mapping[str, Field] = {
 }
 
 
+RESULTS: Mapping[str, tuple[str, str]] = {  # symbol and meaning; all dimensionless
+    "error": (r"$\mathcal{E}_{\alpha}$", "test error with transfer"),
+    "error_scratch": (r"$\mathcal{E}_0$", "test error from scratch"),
+    "gain": (r"$\mathcal{E}_0 - \mathcal{E}_{\alpha}$", "gain: error from scratch - error with transfer"),
+    "error_upstream": (r"$\mathcal{E}_1$", "test error on task 1"),
+    "loss": ("$L$", "training loss"),
+    "diverged": ("diverged", "whether a training loss is not finite or has grown"),
+    "signal_u": (r"$\max j\langle w, e_u\rangle$", "largest component along the universal signal"),
+    "signal_v1": (r"$\max j\langle w, e_{v_1}\rangle$", "largest component along the upstream signal"),
+    "signal_v2": (r"$\max j\langle w, e_{v_2}\rangle$", "largest component along the downstream signal"),
+    "gamma": (r"$\max \gamma$", "largest signal learned"),
+    "rho": (r"$\max \rho$", "largest noise memorised"),
+    "rho_inherited": (r"$\max \rho_{inh}$", "largest task-1 noise in the inherited filters"),
+}
+
+
 class Point(NamedTuple):
     """The hyper-parameters of one trajectory; `FIELDS` has each one's default, range, unit and meaning.
 
@@ -185,21 +201,28 @@ class Static:
         return cls(**{**largest, **options})
 
     def size_class(self, point: Point) -> "Static":
-        """Return this Static with the maxima that a sweep gives to the point: its sizes rounded up to preferred numbers.
+        """Return this Static with the maxima that a sweep gives to the point: sizes rounded up to preferred numbers.
 
         The class depends on the point alone. Round numbers waste nothing, others at most a fifth.
         """
         names = self.maxima if self.engine == "dense" else self.maxima[:-1]
-        return replace(self, **{name: _preferred(int(np.max(getattr(point, name)))) for name in names})
+        maxima: dict[str, Any] = {name: _preferred(int(np.max(getattr(point, name)))) for name in names}
+        return replace(self, **maxima)
 
     def validate(self, point: Point) -> None:
         """Check a Point's values, which may be arrays, against `FIELDS`; see `validate`."""
         validate(point)
 
     def attributes(self, name: str) -> dict[str, str]:
-        """Return units, long name and symbol of a field of Point, as a dataset stores them."""
-        field = FIELDS[name]
-        return {"units": field.unit, "long_name": field.meaning, "symbol": field.symbol}
+        """Return units, long name and symbol of a field of Point or of a result, as a dataset stores them."""
+        if name in FIELDS:
+            field = FIELDS[name]
+            return {"units": field.unit, "long_name": field.meaning, "symbol": field.symbol}
+        *_, last = name.split(".")  # curves.transfer.loss
+        base = last if last in RESULTS else last.removesuffix("_scratch").removesuffix("_upstream")
+        symbol, meaning = RESULTS[base]
+        run = {"_scratch": ", from scratch", "_upstream": ", upstream"}.get(last.removeprefix(base), "")
+        return {"units": "1", "long_name": meaning + run, "symbol": symbol}
 
 
 def validate(point: Point, static: Static | None = None) -> None:

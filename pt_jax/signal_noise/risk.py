@@ -25,14 +25,14 @@ from jax.scipy.stats import norm
 from scipy.stats import qmc
 
 from pt_jax.signal_noise.data import Task, project
-from pt_jax.signal_noise.network import Activation, Net, noise_output, signal_output
+from pt_jax.signal_noise.network import Activation, Net, signal_output
 from pt_jax.signal_noise.point import Static
 
 _SPACING, _REACH = 0.25, 6.0  # of the grid over t, in standard deviations
 
 
 class Directions(NamedTuple):
-    """Test noise, shared by all networks of a trajectory: `z` (n_directions, 2m) standard normal, `t` (n_directions, k)."""
+    """Test noise, shared by a trajectory's networks: `z` (n_directions, 2m) standard normal, `t` (n_directions, k)."""
 
     z: Array
     t: Array

@@ -19,7 +19,7 @@ Up to a norm, C is the signal-noise decomposition of the theory: gamma = j C_mu 
 Source: Cao, Chen, Belkin, Gu, 2022 (arXiv 2202.06526) and Kou et al., 2023 (arXiv 2303.04145) for the decomposition.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -67,7 +67,7 @@ def train(key: Array, net: Net, task: Task, descent: Descent, readout: Array, le
             return noise, signal
         return noise + jnp.outer(cross, c.signal), signal + cross @ c.noise
 
-    def step(c: Coefficients, t: Array) -> tuple[Coefficients, Curves | None]:
+    def step(c: Coefficients, t: Array) -> tuple[Coefficients, Any]:
         noise, signal = inner_products(c)
         bias = c.bias if static.bias else jnp.zeros_like(c.bias)  # a constant that the compiler drops
         f = output(noise, signal, task.label, bias, readout, relu)

@@ -69,7 +69,10 @@ class Outcome(NamedTuple):
     curves: TrajectoryCurves | None
 
 
-def simulate(key: Array, point: Point, static: Static = Static(), data: None = None) -> Outcome:
+_DEFAULT = Static()
+
+
+def simulate(key: Array, point: Point, static: Static = _DEFAULT, data: None = None) -> Outcome:
     """Simulate one trajectory: a pure function of (key, point), for one static value compiled once.
 
     Args:

@@ -1,0 +1,175 @@
+"""What to run: a function, a base point, the axes along which it varies, and the seeds.
+
+    function(key, point, static, data) -> NamedTuple of arrays
+
+is pure; `point` is a NamedTuple of numbers, `static` any hashable value, `data` a pytree shared by all trajectories.
+Every cell of the grid is run with every seed, key = `jax.random.key(seed)`, so cells are paired.
+
+A `static` may help the engine with four members, all optional: `validate(point)` raises ValueError; `size_class(point)`
+returns the static for a point, so that padding fits its sizes; `attributes(name)` gives units and long name of a field
+or result; `partial` lists the fields that only a part of the work depends on.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+
+class Axis(NamedTuple):
+    """One dimension of the grid: `fields` of the point that move together, `values` (k, fields)."""
+
+    fields: tuple[str, ...]
+    values: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """Name of the dimension: the first of the fields."""
+        return self.fields[0]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """A product grid x seeds.
+
+    Attributes:
+        function: what is swept, see the module.
+        point: base values of all fields.
+        axes: values of each axis. `{"u": (k,)}` varies a field; `{"sigma1,sigma2": (k,)}` moves both together, and
+            values (k, 2) move them along a path. The dimension is called by the first field.
+        seeds: how many, from 0 on; or which ones.
+        outputs: results kept; None keeps all. Work that no kept result needs is not done. `diverged` is always kept.
+        static: third argument of the function; its maxima are chosen by the sweep.
+        data: fourth argument of the function.
+        dims: names of the dimensions of results that are arrays.
+        lanes: trajectories in one vectorised group; None is 32 on a CPU and 4096 elsewhere. Results are equal bit for
+            bit at one value only.
+
+    Raises:
+        ValueError: on a field, axis, seed or output that is not accepted.
+    """
+
+    function: Callable[..., Any]
+    point: Any
+    axes: Mapping[str, Any]
+    seeds: int | Sequence[int] = 16
+    outputs: Sequence[str] | None = None
+    static: Any = None
+    data: Any = None
+    dims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lanes: int | None = None
+
+    def __post_init__(self):
+        named = [name for axis in self.grid for name in axis.fields]
+        for name in named:
+            if name not in self.point._fields:
+                raise ValueError(
+                    f"{name!r} is not a field of {type(self.point).__name__}: use one of {_list(self.point._fields)}."
+                )
+            if named.count(name) > 1:
+                raise ValueError(f"{name} is on two axes: name each field once.")
+        if not (isinstance(self.seeds, int) or all(isinstance(s, int | np.integer) for s in self.seeds)):
+            raise ValueError(f"seeds = {self.seeds!r} is not accepted: use a whole number, or a list of whole numbers.")
+        if len(self.seed_values) < 1 or len(set(self.seed_values)) < len(self.seed_values) or min(self.seed_values) < 0:
+            raise ValueError(
+                f"seeds = {self.seeds!r} is not accepted: use at least 1, or different seeds of at least 0."
+            )
+        if self.lanes is not None and self.lanes < 1:
+            raise ValueError(f"lanes = {self.lanes} is not accepted: use a whole number of at least 1.")
+        if hasattr(self.static, "validate"):
+            for axis in self.grid:  # one at a time: axes are a product, their lengths need not fit each other
+                self.static.validate(self.point._replace(**dict(zip(axis.fields, axis.values.T, strict=True))))
+            self.static.validate(self.point)
+
+    @cached_property
+    def grid(self) -> tuple[Axis, ...]:
+        """The axes, checked."""
+        return tuple(_axis(names, values) for names, values in self.axes.items())
+
+    @cached_property
+    def seed_values(self) -> tuple[int, ...]:
+        """The seeds, one by one."""
+        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else tuple(int(s) for s in self.seeds)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes, then the number of seeds."""
+        return (*(len(axis) for axis in self.grid), len(self.seed_values))
+
+    @property
+    def trajectories(self) -> int:
+        """Number of calls of the function that the sweep stands for."""
+        return int(np.prod(self.shape))
+
+    def results(self, static: Any) -> dict[str, jax.ShapeDtypeStruct]:
+        """Return name, shape and dtype of the results that are kept, tracing the function once.
+
+        Raises:
+            ValueError: an output is not among the results, or the function refuses its arguments.
+        """
+        point = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((), float), self.point)
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        found = flatten(jax.eval_shape(lambda k, p, d: self.function(k, p, static, d), key, point, self.data))
+        for name in self.outputs or ():
+            if name not in found:
+                raise ValueError(f"output {name!r} is not among the results: use some of {_list(found)}.")
+        kept = (
+            list(found) if self.outputs is None else [*self.outputs, *({"diverged"} & set(found) - set(self.outputs))]
+        )
+        return {name: found[name] for name in kept}
+
+    def size_classes(self) -> Iterator[tuple[Any, tuple[np.ndarray, ...]]]:
+        """Yield (static, indices on each axis) of the product subgrids whose points have one size class."""
+        if not hasattr(self.static, "size_class"):
+            yield self.static, tuple(np.arange(len(axis)) for axis in self.grid)
+            return
+        groups: list[list[np.ndarray]] = []
+        for axis in self.grid:
+            classes: dict[Any, list[int]] = {}
+            for i, values in enumerate(axis.values):
+                point = self.point._replace(**dict(zip(axis.fields, values, strict=True)))
+                classes.setdefault(self.static.size_class(point), []).append(i)
+            groups.append([np.array(indices) for indices in classes.values()])
+        for index in np.ndindex(*(len(group) for group in groups)):
+            chosen = tuple(group[i] for group, i in zip(groups, index, strict=True))
+            corner = self.point
+            for axis, indices in zip(self.grid, chosen, strict=True):
+                corner = corner._replace(**dict(zip(axis.fields, axis.values[indices].T, strict=True)))
+            yield self.static.size_class(corner), chosen
+
+
+def flatten(result: Any, prefix: str = "") -> dict[str, Any]:
+    """Return the leaves of a (nested) NamedTuple by name, parts joined by dots; None leaves are left out."""
+    leaves: dict[str, Any] = {}
+    for name, value in result._asdict().items():
+        if hasattr(value, "_asdict"):
+            leaves |= flatten(value, f"{prefix}{name}.")
+        elif value is not None:
+            leaves[prefix + name] = value
+    return leaves
+
+
+def _axis(names: str, values: Any) -> Axis:
+    fields = tuple(name.strip() for name in names.split(","))
+    array = np.asarray(values)
+    if array.size == 0:
+        raise ValueError(f"The axis {names} has no values: give at least one.")
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"The axis {names} has values {values!r}: use numbers.")
+    if array.ndim == 1:
+        array = np.repeat(array[:, None], len(fields), axis=1)
+    if array.ndim != 2 or array.shape[1] != len(fields):
+        raise ValueError(f"The axis {names} has values of shape {array.shape}: use (k,) or (k, {len(fields)}).")
+    if len(np.unique(array.astype(np.float32), axis=0)) < len(array):
+        raise ValueError(f"The axis {names} repeats a value: all must differ in float32.")
+    return Axis(fields, array)
+
+
+def _list(names: Any) -> str:
+    return ", ".join(names)
