@@ -2,7 +2,7 @@ PYTHON ?= python3
 # .ci/run points VENV at a fresh folder, so that it runs these same targets.
 VENV ?= .venv
 STAMP := $(VENV)/.stamp
-DEMO ?= map --x u=0:4:25 --y v2=0:4:25 --seeds 16 --out results/demo
+DEMO ?= map --x u=0:4:25 --y v2=0:4:25 --n1 200 --alpha 1 --seeds 16 --out results/demo
 
 .PHONY: demo test lint clean
 

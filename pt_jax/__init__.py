@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pt_jax.sweep.grid import Sweep
     from pt_jax.sweep.lanes import run, use_all_cores
     from pt_jax.sweep.provenance import provenance
-    from pt_jax.sweep.stats import shares, summary
+    from pt_jax.sweep.stats import shares, summary, table
 
 _HOME = {
     "FIELDS": "pt_jax.signal_noise.point",
@@ -27,6 +27,7 @@ _HOME = {
     "shares": "pt_jax.sweep.stats",
     "simulate": "pt_jax.signal_noise.trajectory",
     "summary": "pt_jax.sweep.stats",
+    "table": "pt_jax.sweep.stats",
     "use_all_cores": "pt_jax.sweep.lanes",
 }
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "shares",
     "simulate",
     "summary",
+    "table",
     "use_all_cores",
 ]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
@@ -20,6 +21,7 @@ from matplotlib.figure import Figure
 from pt_jax.sweep.stats import summary
 
 _MOST_PANELS = 36
+_COLOURS = ("tab:orange", "tab:blue", "tab:purple", "0.4")
 
 
 def phase_diagram(
@@ -92,7 +94,11 @@ def check_panels(count: int, most: int = _MOST_PANELS) -> None:
 
 
 def curve(
-    ds: xr.Dataset, values: Sequence[str] = ("error", "error_scratch"), x: str | None = None, ax: Axes | None = None
+    ds: xr.Dataset,
+    values: Sequence[str] = ("error", "error_scratch"),
+    x: str | None = None,
+    ax: Axes | None = None,
+    colours: Sequence[str] = _COLOURS,
 ) -> Figure:
     """Draw results along one axis: mean over seeds, with the 95% t interval as error bars.
 
@@ -101,6 +107,7 @@ def curve(
         values: names of results, at most four.
         x: its dimension; the first by default.
         ax: axes to draw into.
+        colours: of the results.
 
     Returns:
         The figure.
@@ -110,7 +117,7 @@ def curve(
     """
     if ax is None:
         _, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
-    for value, colour, marker in zip(values, ("tab:orange", "tab:blue", "tab:purple", "0.4"), "osD^", strict=False):
+    for value, colour, marker in zip(values, colours, "osD^", strict=False):
         cells = summary(ds, value)
         along = x or str(cells["mean"].dims[0])
         if cells["mean"].dims != (along,):
@@ -147,12 +154,12 @@ def comparison(ds: xr.Dataset, x: str | None = None, axes: Sequence[Axes] | None
     return curve(ds, ("gain",), x, axes[1])
 
 
-def save(figure: Figure, cells: xr.Dataset, provenance: dict[str, Any], path: str | Path) -> Path:
+def save(figure: Figure, numbers: xr.Dataset | pd.DataFrame, provenance: dict[str, Any], path: str | Path) -> Path:
     """Write the picture `path`.png, the plotted numbers `path`.csv and where they come from, `path`.json.
 
     Args:
         figure: what was drawn.
-        cells: the plotted numbers: a `summary`, or several merged into one dataset.
+        numbers: what is plotted, a `summary` or a table.
         provenance: of the sweep.
         path: without suffix; its folder must exist.
 
@@ -162,7 +169,9 @@ def save(figure: Figure, cells: xr.Dataset, provenance: dict[str, Any], path: st
     path = Path(path)
     picture = path.with_suffix(".png")
     figure.savefig(picture, dpi=120)
-    table = cells.to_dataframe().reset_index()
+    if isinstance(numbers, xr.Dataset):
+        numbers = numbers.to_dataframe().assign(seeds=numbers.attrs["seeds"])
+    table = numbers.reset_index()
     table.to_csv(path.with_suffix(".csv"), index=False, float_format="%.6g")
     path.with_suffix(".json").write_text(json.dumps(provenance, indent=1) + "\n")
     plt.close(figure)

@@ -4,6 +4,7 @@ Any optax optimizer, minibatches, single inherited weights, other activations an
 the logistic loss with relu is the span engine's own recursion: fed the same vectors, the two agree to rounding.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,7 @@ def train(key: Array, net: Net, task: Task, descent: Descent, readout: Array, le
     gradients): those of the span engine where full-batch descent is used and d exceeds n.
     """
     activation, loss_function = resolve("activation", static), resolve("loss", static)
-    optimizer = resolve("optimizer", static)(descent.lr)
+    optimizer = _optimizer(static, descent.lr)
     ratio = descent.ratio if static.bias else descent.ratio._replace(bias=jnp.zeros(()))
 
     def loss(net: Net, task: Task) -> Array:
@@ -70,6 +71,17 @@ def resolve(option: str, static: Static) -> Callable:
         ]
         raise ValueError(f"{option} = {value!r} is not accepted: use {where}, or a function.")
     return getattr(source, value)
+
+
+def _optimizer(static: Static, lr: Array) -> optax.GradientTransformation:
+    made = None
+    with contextlib.suppress(TypeError):
+        made = resolve("optimizer", static)(lr)
+    if not isinstance(made, optax.GradientTransformation):
+        raise ValueError(
+            f"optimizer = {static.optimizer!r} is not accepted: use a function of the learning rate alone."
+        )
+    return made
 
 
 class _Losses:

@@ -5,7 +5,7 @@
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
@@ -128,6 +128,7 @@ OPTIONS: Mapping[str, Option] = {
 }
 
 _DENSE_ONLY = {"inherit": "filters", "optimizer": "sgd", "batch": None, "activation": "relu", "loss": "logistic"}
+_MOST_FILTERS = 10_000  # the Sobol sequence of the test error has at most 21,201 dimensions
 _PREFERRED = (10, 12, 14, 16, 18, 20, 25, 30, 35, 40, 45, 50, 60, 70, 80, 90, 100)
 
 
@@ -172,29 +173,41 @@ class Static:
     )
 
     def __post_init__(self):
+        for name in (*self.maxima, "n_directions", *(["batch"] if self.batch is not None else [])):
+            value = getattr(self, name)
+            if not isinstance(value, int | np.integer) or isinstance(value, bool):
+                raise ValueError(f"{name} = {value!r} is not accepted in Static: use a whole number (an int).")
+            object.__setattr__(self, name, int(value))
         for name in self.maxima:
             _check(name, getattr(self, name), FIELDS[name])
         for name, option in OPTIONS.items():
             value = getattr(self, name)
             if option.choices and value not in option.choices:
                 raise ValueError(f"{name} = {value!r} is not accepted: use {' or '.join(option.choices)}.")
+            if name in ("optimizer", "activation", "loss") and not (isinstance(value, str) or callable(value)):
+                raise ValueError(f"{name} = {value!r} is not accepted: use a name or a function.")
             if self.engine == "span" and value != _DENSE_ONLY.get(name, value):
-                raise ValueError(
-                    f"{name} = {value!r} needs engine = 'dense': the span engine has {_DENSE_ONLY[name]!r}."
-                )
+                span = _DENSE_ONLY[name]
+                raise ValueError(f"{name} = {value!r} needs engine = 'dense': the span engine has {span!r}.")
         if not isinstance(self.bias, bool):
             raise ValueError(f"bias = {self.bias!r} is not accepted: use True or False.")
         if self.n_directions < 1 or self.n_directions & (self.n_directions - 1):
             raise ValueError(f"n_directions = {self.n_directions} is not accepted: use a power of 2.")
+        if self.m > _MOST_FILTERS:
+            raise ValueError(f"m = {self.m} is not accepted in Static: use at most {_MOST_FILTERS}.")
         if self.batch is not None and self.batch < 1:
             raise ValueError(f"batch = {self.batch} is not accepted: use a whole number of at least 1, or None.")
-        if list(self.record) != sorted(set(self.record)) or (self.record and self.record[0] < 0):
-            raise ValueError(f"record = {self.record} is not accepted: use increasing steps, from 0 on.")
+        steps = np.atleast_1d(np.asarray(self.record if len(np.shape(self.record)) == 1 else ["?"]))
+        if steps.size and (steps.dtype.kind not in "iu" or steps.min() < 0 or (np.diff(steps) <= 0).any()):
+            raise ValueError(f"record = {self.record!r} is not accepted: use a tuple of increasing steps, from 0 on.")
+        object.__setattr__(self, "record", tuple(steps.tolist()))
 
     @classmethod
     def covering(cls, points: Point | Iterable[Point], **options: Any) -> "Static":
         """Return a Static whose maxima are the largest sizes among the points; `options` sets its other fields."""
         points = [points] if isinstance(points, Point) else list(points)
+        if not points:
+            raise ValueError("points = [] is not accepted: give at least one Point.")
         for point in points:
             validate(point)
         largest = {name: max(int(np.max(getattr(p, name))) for p in points) for name in cls.maxima}
@@ -225,8 +238,8 @@ class Static:
         return {"units": "1", "long_name": meaning + run, "symbol": symbol}
 
 
-def validate(point: Point, static: Static | None = None) -> None:
-    """Check every value of a Point before anything is traced; a leaf that is None is skipped.
+def validate(point: Point, static: Static | None = None, skip: Collection[str] = ()) -> None:
+    """Check every value of a Point before anything is traced, but for the fields in `skip`.
 
     Raises:
         ValueError: a value is not a finite number in its range, is above its maximum in `static`, or the leaves do
@@ -234,7 +247,7 @@ def validate(point: Point, static: Static | None = None) -> None:
     """
     shapes = {}
     for name, value in point._asdict().items():
-        if value is None:
+        if name in skip:
             continue
         shapes[name] = _check(name, value, FIELDS[name]).shape
         over = static is not None and name in static.maxima and (name != "d" or static.engine == "dense")
@@ -250,8 +263,11 @@ def validate(point: Point, static: Static | None = None) -> None:
 
 def _check(name: str, value: Any, field: Field) -> np.ndarray:
     """Return the value as an array, or raise the one sentence that says what is wrong with it."""
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
+    try:
+        array = np.asarray(value)
+    except ValueError:  # a ragged list
+        array = np.array(None)
+    if array.size == 0 or (array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16"):
         raise ValueError(f"{name} = {value!r} is not accepted: {field.meaning} must be {field.accepted}.")
     bad = ~np.isfinite(array) | (array > field.high) | ((array <= field.low) if field.above else (array < field.low))
     if field.whole:

@@ -91,7 +91,7 @@ def simulate(key: Array, point: Point, static: Static = _DEFAULT, data: None = N
     del data
     if not (isinstance(key, Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()):
         raise ValueError(f"key = {key!r} is not accepted: use one typed key, jax.random.key(seed).")
-    validate(Point(*(None if isinstance(leaf, jax.core.Tracer) else leaf for leaf in point)), static)
+    validate(point, static, skip=[name for name, x in point._asdict().items() if isinstance(x, jax.core.Tracer)])
     for name, leaf in point._asdict().items():
         if jnp.shape(leaf) != ():
             raise ValueError(f"{name} has shape {jnp.shape(leaf)}: simulate takes one point; use jax.vmap or a Sweep.")

@@ -11,6 +11,7 @@ caches is fastest, and one virtual device per core is twice as fast as XLA's own
 
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import jax
@@ -67,9 +68,9 @@ def _run_class(sweep: Sweep, static: Any, indices: tuple[np.ndarray, ...], names
     lengths = (*(len(i) for i in indices), len(sweep.seed_values))
     widths = _widths(sweep, lengths)
     tiles = list(np.ndindex(*(-(-length // width) for length, width in zip(lengths, widths, strict=True))))
-    devices = jax.local_devices()
+    devices = tuple(jax.local_devices())
     share = min(-(-len(tiles) // len(devices)), max(1, _CALL // int(np.prod(widths))))
-    call = _compiled(sweep, static, names, devices)
+    call = _compiled(sweep.function, static, tuple(axis.fields for axis in sweep.grid), names, devices)
 
     def index(tile: tuple[int, ...]) -> list[np.ndarray]:
         wanted = [np.arange(i * width, (i + 1) * width) for i, width in zip(tile, widths, strict=True)]
@@ -115,19 +116,24 @@ def _widths(sweep: Sweep, lengths: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(widths)
 
 
-def _compiled(sweep: Sweep, static: Any, names: tuple[str, ...], devices: list) -> Callable:
-    """Return the function (point, data, values of each axis, seeds) -> results of a stack of tiles, on all devices."""
+@cache
+def _compiled(
+    function: Callable, static: Any, fields: tuple[tuple[str, ...], ...], names: tuple[str, ...], devices: tuple
+) -> Callable:
+    """Return the function (point, data, values of each axis, seeds) -> results of a stack of tiles, on all devices.
+
+    Kept for the life of the process: the same sweep with other values, seeds or base point does not compile again.
+    """
 
     def trajectory(point: Any, data: Any, seed: jax.Array, *values: jax.Array) -> dict[str, jax.Array]:
-        for axis, value in zip(sweep.grid, values, strict=True):
-            point = point._replace(**{name: value[i] for i, name in enumerate(axis.fields)})
-        found = flatten(sweep.function(jax.random.key(seed), point, static, data))
+        for axis, value in zip(fields, values, strict=True):
+            point = point._replace(**{name: value[i] for i, name in enumerate(axis)})
+        found = flatten(function(jax.random.key(seed), point, static, data))
         return {name: found[name] for name in names}
 
-    count = len(sweep.grid)
-    tile = jax.vmap(trajectory, (None, None, 0, *[None] * count), 0)
-    for i in reversed(range(count)):
-        tile = jax.vmap(tile, (None, None, None, *(0 if i == j else None for j in range(count))), 0)
+    tile = jax.vmap(trajectory, (None, None, 0, *[None] * len(fields)))
+    for i in reversed(range(len(fields))):
+        tile = jax.vmap(tile, (None, None, None, *(0 if i == j else None for j in range(len(fields)))))
 
     def share(point: Any, data: Any, axes: tuple, seeds: jax.Array) -> dict[str, jax.Array]:
         return jax.lax.map(lambda x: tile(point, data, x[1], *x[0]), (axes, seeds))

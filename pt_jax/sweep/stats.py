@@ -5,7 +5,10 @@ clear where the 95% t interval over seeds excludes 0. A cell with a diverged see
 averaged.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 import xarray as xr
 from scipy import stats
 
@@ -53,3 +56,10 @@ def shares(summarised: xr.Dataset, false_discovery: float = 0.05) -> dict[str, f
     found |= {"helps_fdr": survives & (mean > 0), "hurts_fdr": survives & (mean < 0)}
     found["unclear"] = ~(found["helps"] | found["hurts"] | found["diverged"])
     return {name: float(cells.mean()) for name, cells in found.items()}
+
+
+def table(ds: xr.Dataset, values: Sequence[str]) -> pd.DataFrame:
+    """Return the plotted numbers of several results, one row a cell: mean, standard error, interval, seeds."""
+    parts = [summary(ds, value)[["mean", "error", "low", "high"]].to_dataframe().reset_index() for value in values]
+    rows = pd.concat([part.assign(result=value) for value, part in zip(values, parts, strict=True)])
+    return rows.assign(seeds=ds.sizes["seed"]).set_index("result")

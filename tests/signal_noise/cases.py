@@ -1,0 +1,61 @@
+"""What several test files share: jitted lanes, one compilation for each Static, and the bounds of statistical tests."""
+
+from functools import cache, partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from scipy.stats import norm
+
+from pt_jax.signal_noise.network import Net
+from pt_jax.signal_noise.point import Point, Static
+from pt_jax.signal_noise.trajectory import Outcome, simulate
+
+# The same XLA program, compiled by LLVM at level 0: half the compile time. No test here is about speed.
+jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+# Level 1 for long runs.
+jit_long = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
+
+# Small enough that d = 20 and 60 are below the 4m + n1 + n2 = 70 vectors.
+BASE = Static(n1=30, n2=20, m=5, steps1=60, steps2=60, d=60)
+POINT = Point(d=60, n1=30, n2=20, m=5, steps1=60, steps2=60, u=1.0, v1=1.0, v2=1.0, lr1=0.5, lr2=0.5, init_scale=0.05)
+
+
+@cache
+def _lanes(static: Static, width: int):
+    def lane(seed_point):
+        seed, point = seed_point
+        return simulate(jax.random.key(seed), point, static)
+
+    compiled = jit_long if max(static.n1, static.d) > 100 else jit
+    return compiled(lambda seeds, points: lax.map(lane, (seeds, points), batch_size=width))
+
+
+def lanes(static: Static, seeds, width: int = 16, **fields) -> Outcome:
+    """Return the Outcome of a trajectory a seed, as NumPy arrays; `fields` replace those of POINT.
+
+    The number of seeds is a multiple of `width`, so that there is one vmap width and one compilation.
+    """
+    seeds = np.asarray(seeds)
+    assert len(seeds) % width == 0
+    point = POINT._replace(**fields)
+    points = Point(*(jnp.broadcast_to(jnp.asarray(leaf, float), seeds.shape) for leaf in point))
+    return jax.device_get(_lanes(static, width)(seeds, points))
+
+
+def unit(static: Static) -> Net:
+    """Return the factors on the learning rate of a run in which all parameters are alike."""
+    return Net(jnp.ones((2 * static.m, 1)), jnp.ones(2 * static.m))
+
+
+def limit(chance: float, tests: int) -> float:
+    """Return the bound, in standard errors, at which `tests` two-sided normal tests fail by luck with this chance."""
+    return float(norm.isf(chance / tests / 2))
+
+
+def assert_close(actual, expected, tolerance: float):
+    """Assert that every leaf agrees, relative to the larger of its size and 1e-3: a gain may be 0."""
+    for name, a, b in zip(actual._fields, actual, expected, strict=True):
+        if a is not None and name != "curves":
+            np.testing.assert_allclose(a, b, rtol=tolerance, atol=1e-3 * tolerance, err_msg=name)

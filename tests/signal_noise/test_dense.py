@@ -1,0 +1,152 @@
+"""The two engines fed the same vectors, and what only the dense engine can do."""
+
+from dataclasses import replace
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pt_jax.signal_noise import dense, inherit, span
+from pt_jax.signal_noise.data import dense_world
+from pt_jax.signal_noise.network import Net, readout
+from pt_jax.signal_noise.point import Point, Static
+from pt_jax.signal_noise.training import Descent
+from tests.signal_noise.cases import assert_close, jit, lanes, unit
+
+ENGINES = {"span": span, "dense": dense}
+STATIC = Static(n1=12, n2=12, m=4, d=40, steps1=200, steps2=200, engine="dense", init="uniform")
+POINT = Point(d=40, n1=12, n2=10, m=4, u=1.0, v1=1.0, v2=1.0, init_scale=0.1, lr_ratio=0.5)
+
+
+draw = jit(lambda point, static: dense_world(jax.random.key(7), point, static), static_argnames="static")
+
+
+@partial(jit, static_argnames=("static", "engine"))
+def train(net, task, descent, second, static, engine):
+    # Both tasks have the same maxima: one compilation.
+    return ENGINES[engine].train(jax.random.key(0), net, task, descent, second, static.steps1, static)
+
+
+def run(engine, x64=True, record=(), noise="projected", bias=False, **fields):
+    """Train upstream, inherit half of the filters, train downstream; return both runs and the downstream start."""
+    static = replace(STATIC, noise=noise, bias=bias)
+    with jax.enable_x64(x64):
+        point = Point(*(float(leaf) for leaf in POINT._replace(**fields)))
+        world, second, alike = draw(point, static), readout(point.m, static.m), unit(static)
+        static = replace(static, record=record)
+        upstream = train(world.upstream, world.task1, Descent(point.lr1, alike, point.steps1), second, static, engine)
+        taken = inherit.filters(0.5, point.m, jnp.zeros(2 * static.m))
+        taken = Net(taken[:, None], taken)
+        start = jax.tree.map(jnp.where, taken, upstream.net, world.fresh)
+        ratio = jax.tree.map(lambda mask, one: jnp.where(mask, point.lr_ratio, one), taken, alike)
+        downstream = train(start, world.task2, Descent(point.lr2, ratio, point.steps2), second, static, engine)
+        return jax.device_get((upstream, downstream, start, taken.bias))
+
+
+def relative(a, b):
+    return np.max(np.abs(a - b)) / np.max(np.abs(b))
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("noise", ["projected", "isotropic"])
+@pytest.mark.parametrize("angle", [60.0, 90.0])
+def test_span_equals_dense_on_the_same_vectors_in_float64(bias, noise, angle):
+    options = {"bias": bias, "noise": noise, "angle": angle}
+    for a, b in zip(run("span", **options)[:2], run("dense", **options)[:2], strict=True):
+        assert np.any(b.net.bias) == bias and b.loss < 0.9 * b.loss_start
+        # The same sums in another order: rounding, relative to the largest weight.
+        for one, two in zip(a.net, b.net, strict=True):
+            assert np.max(np.abs(one - two)) <= 1e-12 * np.max(np.abs(two))
+        assert relative(a.loss, b.loss) < 1e-12 and relative(a.loss_start, b.loss_start) < 1e-12
+        # Conjugate gradients stop at a residual of 1e-5, times a condition number of some tens.
+        assert relative(a.gamma, b.gamma) < 1e-3 and relative(a.rho, b.rho) < 1e-3
+
+
+def test_span_equals_dense_on_the_same_vectors_in_float32():
+    options = {"bias": True, "noise": "isotropic", "angle": 60.0, "x64": False}
+    for a, b in zip(run("span", **options)[:2], run("dense", **options)[:2], strict=True):
+        # A unit at zero may flip one step apart. One step of one unit moves a weight by lr/(n m) |x|, at most
+        # 0.1 / (10 * 4) * 3 = 0.008; a flip is undone by later ones, so 1e-3 is above all but a flip at the very end.
+        assert relative(a.net.weights, b.net.weights) < 1e-3 and relative(a.net.bias, b.net.bias) < 1e-3
+        assert relative(a.loss, b.loss) < 1e-4
+
+
+@pytest.mark.parametrize("engine", ["span", "dense"])
+def test_frozen_inherited_filters_stay_exactly_as_they_were(engine):
+    for bias in (False, True):
+        _, downstream, start, taken = run(engine, bias=bias, noise="projected", lr_ratio=0.0)
+        np.testing.assert_array_equal(downstream.net.weights[taken], start.weights[taken])
+        np.testing.assert_array_equal(downstream.net.bias[taken], start.bias[taken])
+        assert taken.sum() == 4 and np.all(np.any(downstream.net.weights != start.weights, axis=1) == ~taken)
+
+
+def test_curves_of_the_two_engines_agree_and_end_where_training_ends():
+    record = (0, 1, 10, 200, 500)
+    options = {"bias": True, "noise": "isotropic", "angle": 60.0, "record": record}
+    plain = run("span", bias=True, noise="isotropic", angle=60.0)
+    both = {engine: run(engine, **options)[:2] for engine in ENGINES}
+    for number in (0, 1):
+        a, b, without = both["span"][number], both["dense"][number], plain[number]
+        for one, tolerance in ((a, 1e-12), (b, 1e-12)):
+            # The same numbers, computed in the same way.
+            np.testing.assert_allclose(one.curves.loss[[0, 3, 4]], [one.loss_start, one.loss, one.loss], rtol=tolerance)
+            np.testing.assert_allclose(one.curves.gamma[3:], one.gamma.max(), rtol=1e-9)
+            np.testing.assert_allclose(one.curves.rho[3:], one.rho.max(), rtol=1e-9)
+            sign = np.where(np.arange(8) % 2 == 0, 1, -1)
+            np.testing.assert_allclose(one.curves.signal_u[3:], (sign * one.net.weights[:, 0]).max(), rtol=1e-9)
+            assert len(one.curves.loss) == len(record) and one.curves.gamma[0] == one.curves.rho[0] == 0
+        np.testing.assert_allclose(a.curves.loss, b.curves.loss, rtol=1e-12)
+        np.testing.assert_allclose(a.curves.signal_u, b.curves.signal_u, rtol=1e-9)
+        # Conjugate gradients, as above.
+        np.testing.assert_allclose(a.curves.gamma, b.curves.gamma, rtol=1e-3, atol=1e-12)
+        np.testing.assert_allclose(a.curves.rho, b.curves.rho, rtol=1e-3, atol=1e-12)
+        # Recording changes no result beyond rounding.
+        assert relative(a.net.weights, without.net.weights) < 1e-12 and relative(a.loss, without.loss) < 1e-12
+
+
+SMALL = {"d": 30, "n1": 8, "n2": 6, "m": 3, "steps1": 20, "steps2": 15}
+OTHER = {"optimizer": "adam", "batch": 4, "activation": "gelu", "loss": "squared", "inherit": "weights", "bias": True}
+
+
+def doubled(static: Static) -> Static:
+    return replace(static, **{name: 2 * getattr(static, name) for name in Static.maxima})
+
+
+# Lanes of several sizes, at and below the maxima.
+LANES = {
+    "n1": [8, 3, 8, 5] * 2,
+    "n2": [6, 6, 1, 4] * 2,
+    "m": [3, 2, 1, 3] * 2,
+    "d": [30, 30, 9, 5] * 2,
+    "steps1": [20, 20, 0, 11] * 2,
+    "steps2": [15, 4, 15, 15] * 2,
+    "alpha": [0.5, 1.0, 0.3, 0.7] * 2,
+}
+
+
+@pytest.mark.parametrize("options", [{"noise": "isotropic"}, OTHER], ids=["plain", "other"])
+def test_padding_changes_no_trajectory_of_the_dense_engine(options):
+    static = Static(engine="dense", **SMALL, **options)
+    fields = {**{name: np.array(values) for name, values in LANES.items()}, "lr1": 0.05, "lr2": 0.05}
+    with jax.enable_x64(True):
+        small, large = (lanes(s, range(8), width=8, **fields) for s in (static, doubled(static)))
+    assert all(np.all(np.isfinite(leaf)) for leaf in small if leaf is not None)
+    # Roundings of float64: sums over padded arrays are in another order.
+    assert_close(small, large, 1e-10)
+
+
+@pytest.mark.parametrize("bad", [0, 2])
+def test_a_lane_that_is_not_finite_leaves_the_others_bit_for_bit_the_same(bad):
+    static = Static(engine="dense", loss="squared", **SMALL)
+    lr = np.full(4, 0.05)
+    lr[bad] = 1e3
+    seeds, kept = range(4), np.arange(4) != bad
+    without = lanes(static, seeds, width=4, **{**SMALL, "lr1": 0.05, "lr2": 0.05})
+    outcome = lanes(static, seeds, width=4, **{**SMALL, "lr1": lr, "lr2": lr})
+    assert not np.isfinite(outcome.loss[bad])
+    np.testing.assert_array_equal(outcome.diverged, ~kept)
+    assert not without.diverged.any()
+    for name in set(outcome._fields) - {"curves"}:
+        np.testing.assert_array_equal(getattr(outcome, name)[kept], getattr(without, name)[kept], err_msg=name)

@@ -1,0 +1,37 @@
+"""The network against its formula, filter by filter."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pt_jax.signal_noise.network import logistic, output, readout, squared
+
+
+def test_readout_is_the_sign_over_m_and_0_on_the_padding():
+    np.testing.assert_array_equal(readout(jnp.array(2.0), 4), [0.5, -0.5, 0.5, -0.5, 0, 0, 0, 0])
+
+
+@pytest.mark.parametrize("activation", [jax.nn.relu, jax.nn.gelu])
+def test_output_is_the_sum_over_filters_and_patches(activation):
+    rng = np.random.default_rng(0)
+    n, m, padded, p = 4, 3, 5, 6
+    weights, bias = rng.normal(size=(2 * padded, p)), rng.normal(size=2 * padded)
+    noise, mu, label = rng.normal(size=(n, p)), rng.normal(size=p), np.array([1, -1, -1, 1])
+    expected = np.zeros(n)
+    for i in range(n):
+        for r in range(m):
+            for row, sign in ((2 * r, 1), (2 * r + 1, -1)):
+                for patch in (label[i] * mu, noise[i]):
+                    expected[i] += sign / m * float(activation(weights[row] @ patch + bias[row]))
+    f = output(noise @ weights.T, weights @ mu, label, bias, readout(m, padded), activation)
+    # float32 sums of 12 terms of size 1.
+    np.testing.assert_allclose(f, expected, atol=1e-5)
+
+
+def test_losses_are_their_formulas_and_do_not_overflow():
+    y, f = np.array([1.0, -1.0, 1.0, -1.0]), np.array([0.3, 0.3, -2.0, 5.0])
+    # A few roundings of float32.
+    np.testing.assert_allclose(logistic(y, f), np.log1p(np.exp(-y * f)), rtol=1e-6)
+    np.testing.assert_allclose(squared(y, f), (f - y) ** 2 / 2, rtol=1e-6)
+    assert logistic(1.0, -1e4) == 1e4 and logistic(1.0, 1e4) == 0

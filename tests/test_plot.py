@@ -1,0 +1,266 @@
+"""Figures from labelled datasets: what is drawn where, what is refused, and the numbers beside the picture."""
+
+import json
+import os
+import subprocess
+import sys
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.collections import PolyCollection, QuadMesh
+from matplotlib.colors import CenteredNorm
+
+from pt_jax import plot
+from pt_jax.sweep.stats import summary
+
+SIZES = {"u": 4, "v2": 3, "alpha": 2, "d": 3}
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def dataset(*dims, seeds=6, diverged=(), **coordinates):
+    """A sweep's result: gain from clearly below to clearly above 0 along the first axis, noise between."""
+    coords = {name: np.linspace(0, 1, SIZES[name]) for name in dims} | coordinates
+    shape = [len(coords[name]) for name in dims]
+    gain = np.random.default_rng(0).normal(size=(*shape, seeds))
+    gain += np.linspace(-9, 9, shape[0]).round().reshape(-1, *[1] * len(dims))
+    failed = np.zeros(gain.shape, bool)
+    for cell in diverged:
+        failed[(*cell, 0)] = True
+    names = (*dims, "seed")
+    parts = {"gain": gain, "error": abs(gain), "error_scratch": abs(gain) + gain, "diverged": failed}
+    about = {"units": "1", "long_name": "test error", "symbol": "E"}
+    ds = xr.Dataset({name: (names, values, about) for name, values in parts.items()}, coords)
+    for name in dims:
+        ds[name].attrs |= {
+            "units": "samples" if name == "d" else "1",
+            "long_name": f"the {name}",
+            "symbol": f"${name}$",
+        }
+    return ds
+
+
+def panels(figure):
+    """The axes that hold a map, without the colour bar."""
+    return [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
+
+
+def hatched(ax, pattern):
+    """Centres of the cells hatched with a pattern."""
+    marks = [c for c in ax.collections if isinstance(c, PolyCollection) and c.get_hatch() == pattern]
+    return sorted(tuple(path.vertices[:4].mean(0).round(6)) for c in marks for path in c.get_paths())
+
+
+def mesh(ax):
+    (found,) = (c for c in ax.collections if isinstance(c, QuadMesh))
+    return found
+
+
+def centres(cells, mask, x, y):
+    """Centres of the cells of a mask, on axes that are spaced evenly."""
+    where = np.argwhere(mask.transpose(y, x).values)
+    return sorted((round(float(cells[x][j]), 6), round(float(cells[y][i]), 6)) for i, j in where)
+
+
+def test_two_dimensions_make_one_map_of_the_means():
+    ds = dataset("u", "v2")
+    (ax,) = panels(plot.phase_diagram(ds))
+    np.testing.assert_allclose(mesh(ax).get_array(), ds["gain"].mean("seed").T)
+    assert ax.get_xlabel() == "the u $u$" and ax.get_ylabel() == "the v2 $v2$"
+    assert isinstance(mesh(ax).norm, CenteredNorm) and mesh(ax).norm.vcenter == 0
+
+
+def test_x_and_y_may_be_exchanged():
+    ds = dataset("u", "v2")
+    (ax,) = panels(plot.phase_diagram(ds, x="v2", y="u"))
+    np.testing.assert_allclose(mesh(ax).get_array(), ds["gain"].mean("seed"))
+
+
+def test_a_summary_may_be_given():
+    ds = dataset("u", "v2")
+    (ax,) = panels(plot.phase_diagram(summary(ds, "error")))
+    np.testing.assert_allclose(mesh(ax).get_array(), ds["error"].mean("seed").T)
+
+
+@pytest.mark.parametrize("place", ["col", "row"])
+def test_three_dimensions_are_panels_side_by_side_or_below_each_other(place):
+    ds = dataset("u", "v2", "alpha")
+    figure = plot.phase_diagram(ds, **{place: "alpha"})
+    first, second = panels(figure)
+    for i, ax in enumerate((first, second)):
+        np.testing.assert_allclose(mesh(ax).get_array(), ds["gain"].mean("seed").isel(alpha=i).T)
+        assert ax.get_title() == f"$alpha$ = {i}"
+        assert mesh(ax).norm.vmax == mesh(first).norm.vmax  # one scale for all panels
+    figure.canvas.draw()
+    a, b = first.get_position(), second.get_position()
+    assert (b.x0 > a.x1) if place == "col" else (b.y1 < a.y0)
+
+
+def test_four_dimensions_are_a_table_of_panels():
+    ds = dataset("u", "v2", "alpha", "d")
+    maps = panels(plot.phase_diagram(ds, x="u", y="v2", col="alpha", row="d"))
+    assert len(maps) == 6
+    for k, ax in enumerate(maps):
+        expected = ds["gain"].mean("seed").isel(d=k // 2, alpha=k % 2).T
+        np.testing.assert_allclose(mesh(ax).get_array(), expected)
+
+
+def test_given_axes_are_drawn_into():
+    figure, (left, right) = plt.subplots(1, 2)
+    assert plot.phase_diagram(dataset("u", "v2"), ax=right) is figure
+    assert mesh(right) is not None and not left.collections
+
+
+def test_log_axes_are_found():
+    ds = dataset("u", "v2", u=np.geomspace(0.01, 100, 5), v2=np.linspace(0, 4, 3))
+    (ax,) = panels(plot.phase_diagram(ds))
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "linear")
+    sizes = dataset("u", "v2", u=np.array([10, 32, 100, 316]), v2=np.array([1.0, 2.0, 4.0]))  # rounded; under a decade
+    (ax,) = panels(plot.phase_diagram(sizes))
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "linear")
+    (ax,) = panels(plot.phase_diagram(dataset("u", "v2", u=np.linspace(1, 100, 9))))
+    assert ax.get_xscale() == "linear"
+    assert plot.curve(dataset("u", u=np.geomspace(0.01, 100, 5))).axes[0].get_xscale() == "log"
+
+
+def test_exactly_the_unclear_cells_are_hatched_and_the_diverged_ones_crossed():
+    ds = dataset("u", "v2", diverged=[(0, 1), (2, 2)], u=np.linspace(0, 1, 7))
+    cells = summary(ds)
+    (ax,) = panels(plot.phase_diagram(ds))
+    unclear = ~cells["clear"] & ~cells["diverged"]
+    assert 0 < int(unclear.sum()) < unclear.size
+    assert hatched(ax, "////") == centres(cells, unclear, "u", "v2")
+    assert hatched(ax, "xxxx") == centres(cells, cells["diverged"], "u", "v2")
+    assert np.ma.getmaskarray(mesh(ax).get_array()).sum() == 2
+
+
+def test_hatches_are_those_of_the_panel():
+    ds = dataset("u", "v2", "alpha", diverged=[(0, 1, 1)])
+    cells = summary(ds)
+    for i, ax in enumerate(panels(plot.phase_diagram(ds, col="alpha"))):
+        one = cells.isel(alpha=i)
+        assert hatched(ax, "////") == centres(one, ~one["clear"] & ~one["diverged"], "u", "v2")
+        assert len(hatched(ax, "xxxx")) == i
+
+
+def test_a_gain_that_is_nowhere_negative_is_hatched_and_centred_too():
+    ds = dataset("u", "v2")
+    cells = summary(ds.assign(gain=ds["gain"] - ds["gain"].mean("seed").min() + 0.01))
+    assert float(cells["mean"].min()) > 0 and not cells["clear"].all()
+    (ax,) = panels(plot.phase_diagram(cells))
+    assert hatched(ax, "////") == centres(cells, ~cells["clear"], "u", "v2")
+    assert isinstance(mesh(ax).norm, CenteredNorm)
+
+
+def test_a_panel_or_a_map_that_has_diverged_altogether_is_drawn(recwarn):
+    everything = [(i, j, 0) for i in range(4) for j in range(3)]
+    ds = dataset("u", "v2", "alpha", diverged=everything)
+    figure = plot.phase_diagram(ds, col="alpha")
+    figure.canvas.draw()
+    assert [len(hatched(ax, "xxxx")) for ax in panels(figure)] == [12, 0]
+    figure = plot.phase_diagram(ds.isel(alpha=0))
+    figure.canvas.draw()
+    assert len(hatched(panels(figure)[0], "xxxx")) == 12
+    assert [str(w.message) for w in recwarn if issubclass(w.category, RuntimeWarning)] == []
+
+
+def test_an_axis_of_one_value_is_drawn():
+    (ax,) = panels(plot.phase_diagram(dataset("u", "v2", v2=np.array([2.0]))))
+    assert mesh(ax).get_array().shape == (1, 4)
+
+
+@pytest.mark.parametrize(
+    "dims, arguments, words",
+    [
+        (("u", "v2"), {"x": "m"}, ["'m'", "u, v2"]),
+        (("u", "v2"), {"col": "alpha"}, ["'alpha'", "u, v2"]),
+        (("u", "v2", "alpha"), {}, ["u, v2, alpha", "select"]),
+        (("u", "v2", "alpha"), {"x": "u", "y": "alpha"}, ["u, v2, alpha"]),
+        (("u",), {}, ["x, y", "u"]),
+        (("u", "v2"), {"x": "u", "y": "u"}, ["u, v2"]),
+        (("u",), {"x": "u", "y": "u"}, ["u"]),
+    ],
+)
+def test_axes_that_are_missing_or_left_over_are_refused(dims, arguments, words):
+    with pytest.raises(ValueError) as error:
+        plot.phase_diagram(dataset(*dims), **arguments)
+    assert [word for word in words if word not in str(error.value)] == []
+
+
+def test_too_many_panels_are_refused():
+    with pytest.raises(ValueError, match=r"37 panels.*at most 36"):
+        plot.phase_diagram(dataset("u", "v2", "alpha", alpha=np.arange(37.0)), col="alpha")
+    with pytest.raises(ValueError, match=r"2 panels.*at most 1"):
+        plot.phase_diagram(dataset("u", "v2", "alpha"), col="alpha", ax=plt.subplots()[1])
+
+
+def test_a_curve_has_means_and_error_bars():
+    ds = dataset("u")
+    (ax,) = plot.curve(ds, ("gain",)).axes
+    cells = summary(ds)
+    (bars,) = ax.containers
+    line, _, (segments,) = bars.lines
+    np.testing.assert_allclose(line.get_xydata(), np.stack([ds["u"], cells["mean"]], 1))
+    ends = np.array([segment[:, 1] for segment in segments.get_segments()])
+    np.testing.assert_allclose(ends, np.stack([cells["low"], cells["high"]], 1))
+    assert ax.get_xlabel() == "the u $u$"
+    assert len(plot.curve(ds).axes[0].containers) == 2
+
+
+def test_a_curve_refuses_two_axes():
+    with pytest.raises(ValueError, match=r"one axis.*u, v2"):
+        plot.curve(dataset("u", "v2"))
+
+
+def test_a_comparison_draws_errors_and_the_gain():
+    upper, lower = plot.comparison(dataset("u")).axes
+    assert (len(upper.containers), len(lower.containers)) == (2, 1)
+    figure, axes = plt.subplots(1, 2)
+    assert plot.comparison(dataset("u"), axes=axes) is figure
+
+
+def test_save_writes_the_picture_the_numbers_and_where_they_come_from(tmp_path):
+    ds = dataset("u", "v2", diverged=[(0, 0)])
+    cells = summary(ds)
+    picture = plot.save(plot.phase_diagram(cells), cells, {"seeds": [0, 1]}, tmp_path / "map")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["map.csv", "map.json", "map.png"]
+    assert picture == tmp_path / "map.png" and picture.read_bytes().startswith(b"\x89PNG")
+    header, *rows = (tmp_path / "map.csv").read_text().splitlines()
+    assert header.split(",")[:4] == ["u", "v2", "mean", "error"] and {"low", "high", "clear"} <= set(header.split(","))
+    assert len(rows) == 12
+    table = np.genfromtxt(tmp_path / "map.csv", delimiter=",", names=True)
+    np.testing.assert_allclose(table["mean"], cells["mean"].values.ravel(), rtol=1e-5)  # six digits are written
+    assert json.loads((tmp_path / "map.json").read_text()) == {"seeds": [0, 1]}
+    assert not plt.get_fignums()
+
+
+def test_save_keeps_a_point_in_a_name(tmp_path):
+    cells = summary(dataset("u", "v2"))
+    plot.save(plot.phase_diagram(cells), cells, {}, tmp_path / "alpha0.5")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alpha0.5.csv", "alpha0.5.json", "alpha0.5.png"]
+
+
+def test_no_display_is_needed(tmp_path):
+    code = """
+import sys, numpy as np, xarray as xr
+from pt_jax import plot, summary
+ds = xr.Dataset({"gain": (("u", "v2", "seed"), np.random.default_rng(0).normal(size=(3, 3, 4)))},
+                {"u": [0.0, 1.0, 2.0], "v2": [0.0, 1.0, 2.0]})
+plot.save(plot.phase_diagram(ds), summary(ds), {}, sys.argv[1])
+"""
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")
+    env = {name: value for name, value in os.environ.items() if name not in hidden}
+    command = [sys.executable, "-c", code, str(tmp_path / "map")]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "map.png").stat().st_size > 0
