@@ -2,7 +2,7 @@
 
     pt-jax map --x u=0:4:25 --y v2=0.5:5:25 --col alpha=0.25,0.5,1 --seeds 16 --out DIR
 
-Flags come from `FIELDS` and `OPTIONS`. Everything is checked before jax is loaded and before anything is written.
+Flags come from `FIELDS` and `OPTIONS`. Everything is checked before anything is written.
 """
 
 import json
@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import tyro
 
-from pt_jax.signal_noise.point import FIELDS, OPTIONS, RESULTS, Point, Static
+from pt_jax.signal_noise.point import FIELDS, OPTIONS, RESULTS, Point, Static, validate
 
 if TYPE_CHECKING:
     import xarray as xr
 
+_MOST_VALUES = 10_000  # on one axis
 _MARK = "pt_jax.json"  # in every folder that this program has written
 
 
@@ -40,7 +41,7 @@ def main(args: list[str] | None = None) -> int:
         print(f"pt-jax: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("pt-jax: interrupted, nothing was written.", file=sys.stderr)
+        print("pt-jax: interrupted, no result was written.", file=sys.stderr)
         return 130
     return 0
 
@@ -50,7 +51,7 @@ def _options() -> type:
 
     def flag(name: str, kind: Any, default: Any, text: str, shown: str) -> tuple:
         hint = f"(default: {shown})"
-        shape = {float | None: "NUMBER", int: "INT", int | None: "INT", bool: "TRUE|FALSE"}.get(kind, "TEXT")
+        shape = {float | None: "NUMBER", int: "INT", int | None: "INT", bool: None}.get(kind, "TEXT")
         return (
             name,
             Annotated[kind, tyro.conf.arg(help=text, help_behavior_hint=hint, metavar=shape)],
@@ -107,6 +108,7 @@ def axis(spec: str, point: Point, static: Static) -> tuple[str, np.ndarray]:
         ) from None
     if any(FIELDS[name].whole for name in parts):
         values = np.round(values)
+    validate(Point(**dict.fromkeys(parts, values)))
     if "alpha" in parts and static.inherit == "filters":
         values = np.floor(values * point.m + 0.5) / point.m
     if len(np.unique(values.astype(np.float32))) < len(values):
@@ -120,7 +122,11 @@ def _values(text: str) -> np.ndarray:
     if ":" not in text:
         return np.array([float(part) for part in text.split(",")])
     start, stop, count, *log = text.split(":")
-    if log not in ([], ["log"]) or int(count) < 1 or (log and not (float(start) > 0 and float(stop) > 0)):
+    if (
+        log not in ([], ["log"])
+        or not 1 <= int(count) <= _MOST_VALUES
+        or (log and not (float(start) > 0 and float(stop) > 0))
+    ):
         raise ValueError
     return (np.geomspace if log else np.linspace)(float(start), float(stop), int(count))
 

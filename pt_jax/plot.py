@@ -72,7 +72,7 @@ def phase_diagram(
         )
     else:
         figure, panels = ax.get_figure(), np.array([[ax]])  # type: ignore[assignment]
-    look = _look(cells["mean"])
+    look = _look(cells)
     mesh = None
     for (i, j), panel in np.ndenumerate(panels):
         chosen = {name: k for name, k in ((row, i), (col, j)) if name is not None}
@@ -166,14 +166,13 @@ def save(figure: Figure, numbers: xr.Dataset | pd.DataFrame, provenance: dict[st
     Returns:
         The path of the picture.
     """
-    path = Path(path)
-    picture = path.with_suffix(".png")
+    picture = Path(f"{path}.png")  # not with_suffix: a name may hold a point
     figure.savefig(picture, dpi=120)
     if isinstance(numbers, xr.Dataset):
-        numbers = numbers.to_dataframe().assign(seeds=numbers.attrs["seeds"])
+        numbers = numbers.to_dataframe().assign(seeds=numbers.attrs.get("seeds"))
     table = numbers.reset_index()
-    table.to_csv(path.with_suffix(".csv"), index=False, float_format="%.6g")
-    path.with_suffix(".json").write_text(json.dumps(provenance, indent=1) + "\n")
+    table.to_csv(f"{path}.csv", index=False, float_format="%.6g")
+    Path(f"{path}.json").write_text(json.dumps(provenance, indent=1) + "\n")
     plt.close(figure)
     return picture
 
@@ -193,10 +192,10 @@ def _title(attrs: dict[str, Any]) -> str:
     return attrs.get("long_name", str(attrs.get("value", "")))
 
 
-def _look(mean: xr.DataArray) -> dict[str, Any]:
-    """Colours: diverging around 0 where both signs occur or the result is a difference, else sequential."""
-    signed = float(mean.min()) < 0
-    if signed:
+def _look(cells: xr.Dataset) -> dict[str, Any]:
+    """Colours: diverging around 0 for the gain and for what takes both signs, else sequential."""
+    mean = cells["mean"]
+    if float(mean.min()) < 0 or cells.attrs.get("value") == "gain":
         return {"cmap": "PuOr_r", "norm": CenteredNorm(0, float(np.abs(mean).max()))}
     return {"cmap": "viridis", "norm": Normalize(float(mean.min()), float(mean.max()))}
 
@@ -212,7 +211,7 @@ def _panel(ax: Axes, cells: xr.Dataset, x: str, y: str, look: dict[str, Any]) ->
     _hatch(ax, along, up, failed, "xxxx")
     if signed:
         _hatch(ax, along, up, ~cells["clear"].values & ~failed, "////")
-        if min(mean.shape) > 1 and np.nanmin(mean) < 0 < np.nanmax(mean):
+        if min(mean.shape) > 1 and (mean < 0).any() and (mean > 0).any():
             ax.contour(along, up, mean, levels=[0], colors="k", linewidths=1.2)
     return mesh
 

@@ -10,6 +10,7 @@ returns the static for a point, so that padding fits its sizes; `attributes(name
 or result; `partial` lists the fields that only a part of the work depends on.
 """
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -45,7 +46,7 @@ class Sweep:
             values (k, 2) move them along a path. The dimension is called by the first field.
         seeds: how many, from 0 on; or which ones.
         outputs: results kept; None keeps all. Work that no kept result needs is not done. `diverged` is always kept.
-        static: third argument of the function; its maxima are chosen by the sweep.
+        static: third argument of the function, by default its own default; its maxima are chosen by the sweep.
         data: fourth argument of the function.
         dims: names of the dimensions of results that are arrays.
         lanes: trajectories in one vectorised group; None is 32 on a CPU and 4096 elsewhere. Results are equal bit for
@@ -74,14 +75,26 @@ class Sweep:
                 )
             if named.count(name) > 1:
                 raise ValueError(f"{name} is on two axes: name each field once.")
-        if not (isinstance(self.seeds, int) or all(isinstance(s, int | np.integer) for s in self.seeds)):
+        if self.static is None:
+            third = list(inspect.signature(self.function).parameters.values())[2]
+            object.__setattr__(self, "static", None if third.default is third.empty else third.default)
+        seeds: Any = self.seeds if np.ndim(self.seeds) == 1 else [self.seeds]
+        if not all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in seeds):
             raise ValueError(f"seeds = {self.seeds!r} is not accepted: use a whole number, or a list of whole numbers.")
-        if len(self.seed_values) < 1 or len(set(self.seed_values)) < len(self.seed_values) or min(self.seed_values) < 0:
+        values = self.seed_values
+        if len(values) < 1 or len(set(values)) < len(values) or min(values) < 0 or max(values) >= 2**31:
             raise ValueError(
-                f"seeds = {self.seeds!r} is not accepted: use at least 1, or different seeds of at least 0."
+                f"seeds = {self.seeds!r} is not accepted: use at least 1, or different seeds of at least 0, below 2^31."
             )
-        if self.lanes is not None and self.lanes < 1:
-            raise ValueError(f"lanes = {self.lanes} is not accepted: use a whole number of at least 1.")
+        if self.lanes is not None and (not isinstance(self.lanes, int) or self.lanes < 1):
+            raise ValueError(f"lanes = {self.lanes!r} is not accepted: use a whole number of at least 1, or None.")
+        for name, leaf in self.point._asdict().items():
+            if np.ndim(leaf) != 0:
+                raise ValueError(f"{name} has shape {np.shape(leaf)} in the base point: give its values as an axis.")
+        try:
+            hash(self.static)
+        except TypeError:
+            raise ValueError(f"static = {self.static!r} is not accepted: use a hashable value.") from None
         if hasattr(self.static, "validate"):
             for axis in self.grid:  # one at a time: axes are a product, their lengths need not fit each other
                 self.static.validate(self.point._replace(**dict(zip(axis.fields, axis.values.T, strict=True))))
@@ -95,7 +108,7 @@ class Sweep:
     @cached_property
     def seed_values(self) -> tuple[int, ...]:
         """The seeds, one by one."""
-        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else tuple(int(s) for s in self.seeds)
+        return tuple(range(self.seeds)) if np.ndim(self.seeds) == 0 else tuple(int(s) for s in self.seeds)  # type: ignore[arg-type, union-attr]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -157,7 +170,10 @@ def flatten(result: Any, prefix: str = "") -> dict[str, Any]:
 
 def _axis(names: str, values: Any) -> Axis:
     fields = tuple(name.strip() for name in names.split(","))
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(f"The axis {names} has values of different lengths: use (k,) or (k, {len(fields)}).") from None
     if array.size == 0:
         raise ValueError(f"The axis {names} has no values: give at least one.")
     if array.dtype.kind not in "iuf":
