@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from pt_jax.signal_noise.point import FIELDS, Point, Static
     from pt_jax.signal_noise.trajectory import Outcome, simulate
     from pt_jax.sweep.grid import Sweep
-    from pt_jax.sweep.lanes import run, use_all_cores
+    from pt_jax.sweep.lanes import use_all_cores
     from pt_jax.sweep.provenance import provenance
+    from pt_jax.sweep.run import run
     from pt_jax.sweep.stats import shares, summary, table
 
 _HOME = {
@@ -23,7 +24,7 @@ _HOME = {
     "Sweep": "pt_jax.sweep.grid",
     "plot": "pt_jax.plot",
     "provenance": "pt_jax.sweep.provenance",
-    "run": "pt_jax.sweep.lanes",
+    "run": "pt_jax.sweep.run",
     "shares": "pt_jax.sweep.stats",
     "simulate": "pt_jax.signal_noise.trajectory",
     "summary": "pt_jax.sweep.stats",

@@ -14,13 +14,14 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
 
-class Axis(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Axis:
     """One dimension of the grid: `fields` of the point that move together, `values` (k, fields)."""
 
     fields: tuple[str, ...]
@@ -137,24 +138,34 @@ class Sweep:
         )
         return {name: found[name] for name in kept}
 
-    def size_classes(self) -> Iterator[tuple[Any, tuple[np.ndarray, ...]]]:
-        """Yield (static, indices on each axis) of the product subgrids whose points have one size class."""
-        if not hasattr(self.static, "size_class"):
-            yield self.static, tuple(np.arange(len(axis)) for axis in self.grid)
-            return
+    def size_classes(self, cells: tuple[np.ndarray, ...]) -> Iterator[tuple[Any, tuple[np.ndarray, ...]]]:
+        """Split a block, given by its indices on each axis, into product blocks whose points have one size class.
+
+        Yields:
+            static, and the positions within `cells` along each axis.
+        """
         groups: list[list[np.ndarray]] = []
-        for axis in self.grid:
+        for axis, indices in zip(self.grid, cells, strict=True):
             classes: dict[Any, list[int]] = {}
-            for i, values in enumerate(axis.values):
-                point = self.point._replace(**dict(zip(axis.fields, values, strict=True)))
-                classes.setdefault(self.static.size_class(point), []).append(i)
-            groups.append([np.array(indices) for indices in classes.values()])
+            for position, i in enumerate(indices):
+                classes.setdefault(self._static({axis: [i]}), []).append(position)
+            groups.append([np.array(positions) for positions in classes.values()])
         for index in np.ndindex(*(len(group) for group in groups)):
-            chosen = tuple(group[i] for group, i in zip(groups, index, strict=True))
-            corner = self.point
-            for axis, indices in zip(self.grid, chosen, strict=True):
-                corner = corner._replace(**dict(zip(axis.fields, axis.values[indices].T, strict=True)))
-            yield self.static.size_class(corner), chosen
+            part = tuple(group[i] for group, i in zip(groups, index, strict=True))
+            yield self._static({a: c[p] for a, c, p in zip(self.grid, cells, part, strict=True)}), part
+
+    def classes(self, axis: Axis) -> int:
+        """Return the number of size classes along an axis."""
+        return len({self._static({axis: [i]}) for i in range(len(axis))})
+
+    def _static(self, chosen: Mapping[Axis, Any]) -> Any:
+        """Return the static for the base point moved along some axes to the values with these indices."""
+        if not hasattr(self.static, "size_class"):
+            return self.static
+        point = self.point
+        for axis, indices in chosen.items():
+            point = point._replace(**dict(zip(axis.fields, axis.values[indices].T, strict=True)))
+        return self.static.size_class(point)
 
 
 def flatten(result: Any, prefix: str = "") -> dict[str, Any]:

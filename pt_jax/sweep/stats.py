@@ -28,7 +28,7 @@ def summary(ds: xr.Dataset, value: str = "gain", level: float = 0.95) -> xr.Data
     """
     values = ds[value].astype(float)
     count = ds.sizes["seed"]
-    failed = ds["diverged"].any("seed") if "diverged" in ds else xr.zeros_like(values.isel(seed=0), dtype=bool)
+    failed = (ds["diverged"] == 1).any("seed") if "diverged" in ds else xr.zeros_like(values.isel(seed=0), dtype=bool)
     mean = values.mean("seed", skipna=False).where(~failed)
     error = (values.std("seed", ddof=1, skipna=False) if count > 1 else mean * np.nan).where(~failed) / np.sqrt(count)
     half = error * stats.t.ppf((1 + level) / 2, max(count - 1, 1))

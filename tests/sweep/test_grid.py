@@ -123,11 +123,15 @@ AXES = {
 }
 
 
+def whole(sweep):
+    return tuple(np.arange(length) for length in sweep.shape[:-1])
+
+
 def test_size_classes_cover_every_cell_exactly_once():
     sweep = Sweep(simulate, Point(), AXES, static=Static())
     seen = np.zeros(sweep.shape[:-1], int)
     classes = []
-    for static, indices in sweep.size_classes():
+    for static, indices in sweep.size_classes(whole(sweep)):
         seen[np.ix_(*indices)] += 1
         classes.append(static)
     assert (seen == 1).all()
@@ -136,15 +140,16 @@ def test_size_classes_cover_every_cell_exactly_once():
 
 def test_the_class_of_a_point_depends_on_the_point_alone():
     sweep = Sweep(simulate, Point(), AXES, static=Static(n1=7))
-    for static, indices in sweep.size_classes():
+    for static, indices in sweep.size_classes(whole(sweep)):
         for index in np.ndindex(*map(len, indices)):
             point = point_at(sweep, [i[k] for i, k in zip(indices, index, strict=True)])
-            ((alone, _),) = Sweep(simulate, point, {}, static=Static()).size_classes()
+            ((alone, _),) = Sweep(simulate, point, {}, static=Static()).size_classes(())
             assert static == alone
             assert all(getattr(static, name) >= getattr(point, name) for name in ("n1", "n2", "m", "steps1", "steps2"))
 
 
 def test_a_static_without_size_classes_is_one_class():
-    ((static, indices),) = Sweep(throw, Dice(), {"shift": [1, 2]}, static="any").size_classes()
+    sweep = Sweep(throw, Dice(), {"shift": [1, 2]}, static="any")
+    ((static, indices),) = sweep.size_classes(whole(sweep))
     assert static == "any"
     np.testing.assert_array_equal(indices[0], [0, 1])
