@@ -30,8 +30,8 @@ def sweep(quick: bool) -> pt_jax.Sweep:
     """The whole map, or every fourth value of both axes."""
     d = np.arange(100, 1100, 10)[:: 4 if quick else 1]
     norm = np.round(np.arange(100) * 0.1, 1)[:: 4 if quick else 1]
-    point = pt_jax.Point(n1=1, n2=N, m=M, u=0.0, flip2=FLIP, lr2=0.1 * M**2, steps1=0, steps2=100)
-    axes = {"d,init_scale": np.stack([d, M / np.sqrt(3 * d)], axis=1), "v2": norm}
+    point = pt_jax.Point(n1=1, n2=N, m=M, v2=0.0, flip2=FLIP, lr2=0.1 * M**2, steps1=0, steps2=100)
+    axes = {"d,init_scale": np.stack([d, M / np.sqrt(3 * d)], axis=1), "u": norm}
     static = pt_jax.Static(noise="isotropic", bias=True, init="uniform")
     return pt_jax.Sweep(pt_jax.simulate, point, axes, seeds=10, outputs=("error_scratch",), static=static)
 
@@ -42,7 +42,7 @@ def compare(error: xr.DataArray) -> None:
     worst = 0.0
     for d, row in BLOCKS.items():
         for norm, published in zip(CENTRES, row, strict=True):
-            block = error.sel(d=slice(d - 50, d + 50), v2=slice(norm - 0.5, norm + 0.5)).mean(("d", "v2"))
+            block = error.sel(d=slice(d - 50, d + 50), u=slice(norm - 0.5, norm + 0.5)).mean(("d", "u"))
             ours, spread = float(block.mean()), float(block.std(ddof=1)) / block.size**0.5
             worst = max(worst, abs(ours - published))
             print(f"{d:>6} {norm:>6} {published:>10.3f} {ours:>8.4f} {spread:>7.4f} {ours - published:>+11.4f}")
@@ -53,7 +53,7 @@ def contours(mean: xr.DataArray) -> dict[float, tuple[np.ndarray, float, float]]
     """Return, for each error level, |mu| at each d, and k and log c of the fit |mu| = c d^k."""
     found = {}
     for level in EXPONENTS:
-        column = [np.interp(-level, -values, mean.v2) for values in np.minimum.accumulate(mean.values, axis=1)]
+        column = [np.interp(-level, -values, mean.u) for values in np.minimum.accumulate(mean.values, axis=1)]
         k, log_c = np.polyfit(np.log(mean.d), np.log(column), 1)
         found[level] = np.array(column), float(k), float(log_c)
     return found
@@ -62,16 +62,14 @@ def contours(mean: xr.DataArray) -> dict[float, tuple[np.ndarray, float, float]]
 def draw(mean: xr.DataArray, lines: dict) -> plt.Figure:
     """The map with our contours, the published exponents through their middles, and the d^(1/4) law of the theory."""
     figure, ax = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
-    mesh = ax.pcolormesh(
-        mean.d, mean.v2, mean.T, shading="nearest", cmap="viridis", vmin=0.1, vmax=0.5, rasterized=True
-    )
+    mesh = ax.pcolormesh(mean.d, mean.u, mean.T, shading="nearest", cmap="viridis", vmin=0.1, vmax=0.5, rasterized=True)
     figure.colorbar(mesh, label="test error (flipped test labels, floor 0.1)")
     middle = np.exp(np.log(mean.d.values).mean())
     for i, (level, (_, k, log_c)) in enumerate(lines.items()):
         height = np.exp(log_c + k * np.log(middle))
         names = ("contour of this map", r"published exponent $\|\mu\| \propto d^k$", r"theory $N\|\mu\|^4/d$ constant")
         shown = [name if i == 0 else None for name in names]
-        ax.contour(mean.d, mean.v2, mean.T, levels=[level], colors="w", linewidths=1.4)
+        ax.contour(mean.d, mean.u, mean.T, levels=[level], colors="w", linewidths=1.4)
         ax.plot([], [], "w-", lw=1.4, label=shown[0])
         ax.plot(mean.d, height * (mean.d / middle) ** EXPONENTS[level], "r--", lw=1, label=shown[1])
         ax.plot(mean.d, height * (mean.d / middle) ** 0.25, "k:", lw=1.2, label=shown[2])
@@ -97,7 +95,7 @@ def main(quick: bool = False, out: Path = Path("figures")) -> None:
     for level, (_, k, _) in lines.items():
         print(f"contour {level:.2f}: |mu| ~ d^{k:.2f}, published d^{EXPONENTS[level]:.2f}")
     cells = pt_jax.summary(ds.assign(error_scratch=error.assign_attrs(ds.error_scratch.attrs)), "error_scratch")
-    numbers = cells[["mean", "error"]].isel(d=slice(None, None, 2), v2=slice(None, None, 2))  # a CSV of 2,500 cells
+    numbers = cells[["mean", "error"]].isel(d=slice(None, None, 2), u=slice(None, None, 2))  # a CSV of 2,500 cells
     print(pt_jax.plot.save(draw(error.mean("seed"), lines), numbers, pt_jax.provenance(whole), out / "kou2023"))
 
 
