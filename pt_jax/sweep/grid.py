@@ -154,6 +154,14 @@ class Sweep:
             part = tuple(group[i] for group, i in zip(groups, index, strict=True))
             yield self._static({a: c[p] for a, c, p in zip(self.grid, cells, part, strict=True)}), part
 
+    def about(self, name: str) -> dict[str, str]:
+        """Return units and long name of a field or result, where the static knows them."""
+        return self.static.attributes(name) if hasattr(self.static, "attributes") else {}
+
+    def own_dims(self, name: str, rank: int) -> list[str]:
+        """Return the names of a result's own dimensions."""
+        return list(self.dims.get(name, [f"{name}_{i}" for i in range(rank)]))
+
     def classes(self, axis: Axis) -> int:
         """Return the number of size classes along an axis."""
         return len({self._static({axis: [i]}) for i in range(len(axis))})

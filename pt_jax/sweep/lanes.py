@@ -197,14 +197,13 @@ def _compiled(
 
 def dataset(sweep: Sweep, arrays: dict[str, np.ndarray]) -> xr.Dataset:
     """Label the results of a whole sweep."""
-    about: Callable[[str], dict] = getattr(sweep.static, "attributes", lambda name: {})
     axes = [axis.name for axis in sweep.grid]
     coordinates: dict[str, Any] = {"seed": ("seed", np.array(sweep.seed_values), {"units": "1", "long_name": "seed"})}
     for axis in sweep.grid:
         for name, values in zip(axis.fields, axis.values.T, strict=True):
-            coordinates[name] = (axis.name, values, about(name))
+            coordinates[name] = (axis.name, values, sweep.about(name))
     variables = {}
     for name, array in arrays.items():
-        own = sweep.dims.get(name, tuple(f"{name}_{i}" for i in range(array.ndim - len(axes) - 1)))
-        variables[name] = ((*axes, "seed", *own), array, about(name))
+        own = sweep.own_dims(name, array.ndim - len(axes) - 1)
+        variables[name] = ((*axes, "seed", *own), array, sweep.about(name))
     return xr.Dataset(variables, coordinates)

@@ -12,7 +12,6 @@ else is refused with the names of what differs.
 import json
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
@@ -118,7 +117,6 @@ def _write(sweep: Sweep, path: Path, tile: tuple[int, ...]) -> None:
     unit = _unit_shape(sweep, tile)
     statics = [static for static, _ in sweep.size_classes(tuple(np.arange(len(a)) for a in sweep.grid))]
     kinds = sweep.results(statics[0])
-    about: Callable[[str], dict] = getattr(sweep.static, "attributes", lambda name: {})
     dims = [*(axis.name for axis in sweep.grid), "seed"]
     group = zarr.create_group(path)
     group.attrs.update(
@@ -131,13 +129,13 @@ def _write(sweep: Sweep, path: Path, tile: tuple[int, ...]) -> None:
         )
 
     for name, kind in kinds.items():
-        own = list(sweep.dims.get(name, [f"{name}_{i}" for i in range(len(kind.shape))]))
+        own = sweep.own_dims(name, len(kind.shape))
         dtype = kind.dtype if np.issubdtype(kind.dtype, np.floating) else np.float32  # NaN says: not computed
-        add(name, (*sweep.shape, *kind.shape), dtype, dims + own, (*unit, *kind.shape), np.nan, about(name))
+        add(name, (*sweep.shape, *kind.shape), dtype, dims + own, (*unit, *kind.shape), np.nan, sweep.about(name))
     add("done", sweep.shape, np.uint8, dims, unit, 0, {"long_name": "whether the trajectory is computed"})
     for axis in sweep.grid:
         for name, values in zip(axis.fields, axis.values.T, strict=True):
-            add(name, (len(axis),), float, [axis.name], (len(axis),), np.nan, about(name))[:] = values
+            add(name, (len(axis),), float, [axis.name], (len(axis),), np.nan, sweep.about(name))[:] = values
     seeds = np.array(sweep.seed_values)
     add("seed", (len(seeds),), seeds.dtype, ["seed"], (len(seeds),), 0, {"units": "1", "long_name": "seed"})[:] = seeds
 
