@@ -7,49 +7,42 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pt_jax import plot
+    from pt_jax import plot, study
+    from pt_jax.signal_noise.derived import DERIVED
     from pt_jax.signal_noise.point import FIELDS, Point, Static
     from pt_jax.signal_noise.trajectory import Outcome, simulate
+    from pt_jax.sweep import stats
+    from pt_jax.sweep.adaptive import boundary, run_until
     from pt_jax.sweep.grid import Sweep
     from pt_jax.sweep.lanes import use_all_cores
+    from pt_jax.sweep.plan import plan
     from pt_jax.sweep.provenance import provenance
     from pt_jax.sweep.run import run
-    from pt_jax.sweep.stats import shares, summary, table
 
-_HOME = {
-    "FIELDS": "pt_jax.signal_noise.point",
-    "Outcome": "pt_jax.signal_noise.trajectory",
-    "Point": "pt_jax.signal_noise.point",
-    "Static": "pt_jax.signal_noise.point",
-    "Sweep": "pt_jax.sweep.grid",
-    "plot": "pt_jax.plot",
-    "provenance": "pt_jax.sweep.provenance",
-    "run": "pt_jax.sweep.run",
-    "shares": "pt_jax.sweep.stats",
-    "simulate": "pt_jax.signal_noise.trajectory",
-    "summary": "pt_jax.sweep.stats",
-    "table": "pt_jax.sweep.stats",
-    "use_all_cores": "pt_jax.sweep.lanes",
+_MODULES = {"plot": "pt_jax.plot", "stats": "pt_jax.sweep.stats", "study": "pt_jax.study"}
+_HOMES = {
+    "pt_jax.signal_noise.derived": ("DERIVED",),
+    "pt_jax.signal_noise.point": ("FIELDS", "Point", "Static"),
+    "pt_jax.signal_noise.trajectory": ("Outcome", "simulate"),
+    "pt_jax.sweep.adaptive": ("boundary", "run_until"),
+    "pt_jax.sweep.grid": ("Sweep",),
+    "pt_jax.sweep.lanes": ("use_all_cores",),
+    "pt_jax.sweep.plan": ("plan",),
+    "pt_jax.sweep.provenance": ("provenance",),
+    "pt_jax.sweep.run": ("run",),
 }
+# fmt: off
 __all__ = [
-    "FIELDS",
-    "Outcome",
-    "Point",
-    "Static",
-    "Sweep",
-    "plot",
-    "provenance",
-    "run",
-    "shares",
-    "simulate",
-    "summary",
-    "table",
-    "use_all_cores",
+    "DERIVED", "FIELDS", "Outcome", "Point", "Static", "Sweep", "boundary", "plan", "plot", "provenance", "run",
+    "run_until", "simulate", "stats", "study", "use_all_cores",
 ]
+# fmt: on
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'pt_jax' has no attribute {name!r}")
-    module = import_module(_HOME[name])
-    return module if name == "plot" else getattr(module, name)
+    if name in _MODULES:
+        return import_module(_MODULES[name])
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module 'pt_jax' has no attribute {name!r}")

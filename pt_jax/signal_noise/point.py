@@ -165,6 +165,7 @@ class Static:
     loss: str | Callable = "logistic"
 
     maxima: ClassVar[tuple[str, ...]] = ("n1", "n2", "m", "steps1", "steps2", "d")
+    dims: ClassVar[Mapping[str, tuple[str, ...]]] = {"curves": ("step",)}
     # Fields that only a part of the work depends on, cheapest first: a sweep shares the rest along them.
     partial: ClassVar[tuple[str, ...]] = (
         *("alpha", "lr_ratio"),  # neither the upstream nor the scratch run
@@ -201,6 +202,11 @@ class Static:
         if steps.size and (steps.dtype.kind not in "iu" or steps.min() < 0 or (np.diff(steps) <= 0).any()):
             raise ValueError(f"record = {self.record!r} is not accepted: use a tuple of increasing steps, from 0 on.")
         object.__setattr__(self, "record", tuple(steps.tolist()))
+
+    @property
+    def labels(self) -> dict[str, tuple[int, ...]]:
+        """The training steps of the curves."""
+        return {"step": self.record} if self.record else {}
 
     @classmethod
     def covering(cls, points: Point | Iterable[Point], **options: Any) -> "Static":

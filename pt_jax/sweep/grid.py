@@ -5,14 +5,15 @@
 is pure; `point` is a NamedTuple of numbers, `static` any hashable value, `data` a pytree shared by all trajectories.
 Every cell of the grid is run with every seed, key = `jax.random.key(seed)`, so cells are paired.
 
-A `static` may help the engine with four members, all optional: `validate(point)` raises ValueError; `size_class(point)`
+A `static` may help the engine with members, all optional: `validate(point)` raises ValueError; `size_class(point)`
 returns the static for a point, so that padding fits its sizes; `attributes(name)` gives units and long name of a field
-or result; `partial` lists the fields that only a part of the work depends on.
+or result; `partial` lists the fields that only a part of the work depends on; `dims` and `labels` are defaults of the
+sweep's own.
 """
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,13 +25,9 @@ import numpy as np
 class Axis:
     """One dimension of the grid: `fields` of the point that move together, `values` (k, fields)."""
 
+    name: str
     fields: tuple[str, ...]
     values: np.ndarray
-
-    @property
-    def name(self) -> str:
-        """Name of the dimension: the first of the fields."""
-        return self.fields[0]
 
     def __len__(self) -> int:
         return len(self.values)
@@ -44,12 +41,17 @@ class Sweep:
         function: what is swept, see the module.
         point: base values of all fields.
         axes: values of each axis. `{"u": (k,)}` varies a field; `{"sigma1,sigma2": (k,)}` moves both together, and
-            values (k, 2) move them along a path. The dimension is called by the first field.
+            values (k, 2) move them along a path. The dimension is called by the first field. Or a plain list of
+            points: then the only dimension is `point`, and the base point is not used.
         seeds: how many, from 0 on; or which ones.
         outputs: results kept; None keeps all. Work that no kept result needs is not done. `diverged` is always kept.
         static: third argument of the function, by default its own default; its maxima are chosen by the sweep.
         data: fourth argument of the function.
-        dims: names of the dimensions of results that are arrays.
+        dims: names of the own dimensions of results that are arrays, by the result's name or the part of it before a
+            dot.
+        labels: coordinate values of such dimensions, by name.
+        derived: quantities for display, name -> (fields it comes from, function of their values,
+            attributes); they become coordinates of the dataset along the axes on which these fields are.
         lanes: trajectories in one vectorised group; None is 32 on a CPU and 4096 elsewhere. Results are equal bit for
             bit at one value only.
 
@@ -59,21 +61,24 @@ class Sweep:
 
     function: Callable[..., Any]
     point: Any
-    axes: Mapping[str, Any]
+    axes: Mapping[str, Any] | Sequence[Any]
     seeds: int | Sequence[int] = 16
     outputs: Sequence[str] | None = None
     static: Any = None
     data: Any = None
     dims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    labels: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    derived: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     lanes: int | None = None
 
     def __post_init__(self):
         named = [name for axis in self.grid for name in axis.fields]
-        for name in named:
+        for name in [*named, *(name for fields, *_ in self.derived.values() for name in fields)]:
             if name not in self.point._fields:
                 raise ValueError(
                     f"{name!r} is not a field of {type(self.point).__name__}: use one of {_list(self.point._fields)}."
                 )
+        for name in named:
             if named.count(name) > 1:
                 raise ValueError(f"{name} is on two axes: name each field once.")
         if self.static is None:
@@ -104,7 +109,14 @@ class Sweep:
     @cached_property
     def grid(self) -> tuple[Axis, ...]:
         """The axes, checked."""
-        return tuple(_axis(names, values) for names, values in self.axes.items())
+        if isinstance(self.axes, Mapping):
+            return tuple(_axis(names, values) for names, values in self.axes.items())
+        try:
+            values = np.array([[float(getattr(p, name)) for name in self.point._fields] for p in self.axes])
+        except (AttributeError, TypeError, ValueError):
+            name = type(self.point).__name__
+            raise ValueError(f"axes = {self.axes!r} is not accepted: use name: values, or a list of {name}s.") from None
+        return (replace(_axis(",".join(self.point._fields), values), name="point"),)
 
     @cached_property
     def seed_values(self) -> tuple[int, ...]:
@@ -127,16 +139,19 @@ class Sweep:
         Raises:
             ValueError: an output is not among the results, or the function refuses its arguments.
         """
+        if static in self._traced:
+            return self._traced[static]
         point = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((), float), self.point)
         key = jax.eval_shape(lambda: jax.random.key(0))
         found = flatten(jax.eval_shape(lambda k, p, d: self.function(k, p, static, d), key, point, self.data))
         for name in self.outputs or ():
             if name not in found:
                 raise ValueError(f"output {name!r} is not among the results: use some of {_list(found)}.")
-        kept = (
-            list(found) if self.outputs is None else [*self.outputs, *({"diverged"} & set(found) - set(self.outputs))]
-        )
-        return {name: found[name] for name in kept}
+        kept = list(found)
+        if self.outputs is not None:
+            kept = [*self.outputs, *({"diverged"} & set(found) - set(self.outputs))]
+        self._traced[static] = {name: found[name] for name in kept}
+        return self._traced[static]
 
     def size_classes(self, cells: tuple[np.ndarray, ...]) -> Iterator[tuple[Any, tuple[np.ndarray, ...]]]:
         """Split a block, given by its indices on each axis, into product blocks whose points have one size class.
@@ -145,10 +160,10 @@ class Sweep:
             static, and the positions within `cells` along each axis.
         """
         groups: list[list[np.ndarray]] = []
-        for axis, indices in zip(self.grid, cells, strict=True):
+        for statics, indices in zip(self._statics, cells, strict=True):
             classes: dict[Any, list[int]] = {}
             for position, i in enumerate(indices):
-                classes.setdefault(self._static({axis: [i]}), []).append(position)
+                classes.setdefault(statics[i], []).append(position)
             groups.append([np.array(positions) for positions in classes.values()])
         for index in np.ndindex(*(len(group) for group in groups)):
             part = tuple(group[i] for group, i in zip(groups, index, strict=True))
@@ -160,11 +175,43 @@ class Sweep:
 
     def own_dims(self, name: str, rank: int) -> list[str]:
         """Return the names of a result's own dimensions."""
-        return list(self.dims.get(name, [f"{name}_{i}" for i in range(rank)]))
+        known = {**getattr(self.static, "dims", {}), **self.dims}
+        own = known.get(name) or known.get(name.split(".")[0]) or [f"{name}_{i}" for i in range(rank)]
+        if len(own) != rank:
+            raise ValueError(f"dims = {list(own)} of {name} is not accepted: it has {rank} dimensions of its own.")
+        return list(own)
 
-    def classes(self, axis: Axis) -> int:
-        """Return the number of size classes along an axis."""
-        return len({self._static({axis: [i]}) for i in range(len(axis))})
+    def coordinates(self) -> dict[str, tuple[Any, np.ndarray, dict[str, str]]]:
+        """Return dimensions, values and attributes of the coordinates by name."""
+        found: dict[str, tuple[Any, np.ndarray, dict[str, str]]] = {
+            "seed": ("seed", np.array(self.seed_values), {"units": "1", "long_name": "seed"})
+        }
+        for axis in self.grid:
+            for name, values in zip(axis.fields, axis.values.T, strict=True):
+                found[name] = (axis.name, values.astype(float), self.about(name))
+        for name, (fields, function, about) in self.derived.items():
+            along = [axis for axis in self.grid if set(axis.fields) & set(fields)]
+            values = self.point._asdict()
+            for i, axis in enumerate(along):
+                shape = [-1 if i == j else 1 for j in range(len(along))]
+                values |= {f: v.reshape(shape) for f, v in zip(axis.fields, axis.values.T, strict=True)}
+            found[name] = ([axis.name for axis in along], function(*(values[f] for f in fields)), dict(about))
+        for name, values in {**getattr(self.static, "labels", {}), **self.labels}.items():
+            found[name] = (name, np.asarray(values), {})
+        return found
+
+    @cached_property
+    def _traced(self) -> dict[Any, dict[str, jax.ShapeDtypeStruct]]:
+        return {}
+
+    def classes(self) -> list[int]:
+        """Return the number of size classes along each axis."""
+        return [len(set(statics)) for statics in self._statics]
+
+    @cached_property
+    def _statics(self) -> list[list[Any]]:
+        """The static of each value of each axis, all else at the base point."""
+        return [[self._static({axis: [i]}) for i in range(len(axis))] for axis in self.grid]
 
     def _static(self, chosen: Mapping[Axis, Any]) -> Any:
         """Return the static for the base point moved along some axes to the values with these indices."""
@@ -203,7 +250,7 @@ def _axis(names: str, values: Any) -> Axis:
         raise ValueError(f"The axis {names} has values of shape {array.shape}: use (k,) or (k, {len(fields)}).")
     if len(np.unique(array.astype(np.float32), axis=0)) < len(array):
         raise ValueError(f"The axis {names} repeats a value: all must differ in float32.")
-    return Axis(fields, array)
+    return Axis(fields[0], fields, array)
 
 
 def _list(names: Any) -> str:

@@ -1,4 +1,4 @@
-"""How a sweep is run: tiles of fixed shape, nested vmaps, all local devices.
+"""How a block of a sweep is computed: tiles of fixed shape, nested vmaps, all local devices.
 
 The grid x seeds is cut into tiles of one shape. A tile is computed by nested vmaps, one for each axis and one for the
 seeds, each over its own leaf alone: what does not depend on a field is computed once along its axis, by itself. Tiles
@@ -17,12 +17,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import xarray as xr
 from jax.sharding import AxisType, PartitionSpec
 
 from pt_jax.sweep.grid import Axis, Sweep, flatten
 
 _CALL = 512  # lanes a device computes in one call: about a second of the signal-noise world on a CPU core
+_SHARE_OF_MEMORY = 8  # the results of one call take at most this part of the free memory
 
 
 def use_all_cores() -> None:
@@ -37,28 +37,6 @@ def use_all_cores() -> None:
     except RuntimeError:
         if len(jax.devices("cpu")) != cores:
             raise RuntimeError("use_all_cores comes too late: call it before anything runs in jax.") from None
-
-
-def run_in_memory(sweep: Sweep, report: Callable[[int, int], None] | None = None) -> xr.Dataset:
-    """Run a sweep in memory; see `store.run`.
-
-    Args:
-        sweep: what to run.
-        report: called as report(done, total) with numbers of trajectories while it runs.
-
-    Returns:
-        A dataset with the axes, then `seed`, then a result's own dimensions; units and long names are set.
-    """
-    whole = tuple(np.arange(length) for length in sweep.shape)
-    total, done = sweep.trajectories, 0
-
-    def count(more: int) -> None:
-        nonlocal done
-        done += more
-        if report is not None:
-            report(done, total)
-
-    return dataset(sweep, compute(sweep, whole, tile_shape(sweep), count))
 
 
 def compute(
@@ -77,22 +55,20 @@ def compute(
     """
     arrays: dict[str, np.ndarray] = {}
     for static, part in sweep.size_classes(cells[:-1]):
-        kinds = sweep.results(static)
-        for name, kind in kinds.items():
+        for name, kind in sweep.results(static).items():
             arrays.setdefault(name, np.empty((*map(len, cells), *kind.shape), kind.dtype))
-        for position, values in _run_class(
-            sweep, static, (*part, np.arange(len(cells[-1]))), cells, tile, tuple(kinds)
-        ):
+        for position, values in SizeClass(sweep, static, cells, part, tile).run():
             for name, value in values.items():
                 arrays[name][np.ix_(*position)] = value
             count(int(np.prod([len(i) for i in position])))
     return arrays
 
 
-def tile_shape(sweep: Sweep) -> tuple[int, ...]:
+def tile_shape(sweep: Sweep, scattered: bool = False) -> tuple[int, ...]:
     """Return the shape of a tile: at most `lanes` trajectories, widest along the fields that the least work depends on.
 
-    Along an axis that changes the size class it is 1: its values are compiled apart.
+    Along an axis that changes the size class it is 1: its values are compiled apart. Where the cells to come are
+    scattered over the grid, seeds come first.
     """
     cap = sweep.lanes or (32 if jax.default_backend() == "cpu" else 4096)
     partial = tuple(getattr(sweep.static, "partial", ()))
@@ -100,8 +76,10 @@ def tile_shape(sweep: Sweep) -> tuple[int, ...]:
     def rank(axis: Axis) -> int:
         return max(partial.index(name) if name in partial else len(partial) + 1 for name in axis.fields)
 
-    ranks = [*(rank(axis) for axis in sweep.grid), len(partial)]  # seeds before the fields that all work depends on
-    lengths = [1 if sweep.classes(axis) > 1 else len(axis) for axis in sweep.grid] + [len(sweep.seed_values)]
+    seeds = -1 if scattered else len(partial)  # before the fields that all work depends on
+    ranks = [*(rank(axis) for axis in sweep.grid), seeds]
+    lengths = [1 if many > 1 else len(axis) for axis, many in zip(sweep.grid, sweep.classes(), strict=True)]
+    lengths.append(len(sweep.seed_values))
     widths = [1] * len(lengths)
     for i in sorted(range(len(lengths)), key=lambda i: ranks[i]):
         pieces = -(-lengths[i] // cap)
@@ -110,55 +88,83 @@ def tile_shape(sweep: Sweep) -> tuple[int, ...]:
     return tuple(widths)
 
 
-def _run_class(
-    sweep: Sweep,
-    static: Any,
-    part: tuple[np.ndarray, ...],
-    cells: tuple[np.ndarray, ...],
-    tile: tuple[int, ...],
-    names: tuple[str, ...],
-) -> Iterator[tuple[list[np.ndarray], dict[str, np.ndarray]]]:
-    """Yield (positions in the block along each dimension, results by name) of each tile of one size class."""
-    tiles = list(np.ndindex(*(-(-len(i) // width) for i, width in zip(part, tile, strict=True))))
-    devices = tuple(jax.local_devices())
-    share = max(1, _CALL // int(np.prod(tile)))
-    call = _compiled(sweep.function, static, tuple(axis.fields for axis in sweep.grid), names, devices)
-    values = [axis.values for axis in sweep.grid] + [np.asarray(sweep.seed_values, np.int32)]
+def free_memory() -> int:
+    """Return the bytes that are free on the first device, or in the machine where that is not known."""
+    known = jax.local_devices()[0].memory_stats()
+    if known and "bytes_limit" in known:
+        return known["bytes_limit"] - known["bytes_in_use"]
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
-    def positions(index: tuple[int, ...]) -> list[np.ndarray]:
-        return [i[k * width : (k + 1) * width] for k, i, width in zip(index, part, tile, strict=True)]
 
-    def launch(group: list[tuple[int, ...]]) -> Any:
-        count = -(-len(group) // len(devices))
+class SizeClass:
+    """The part of a block that has one static, as calls of one compiled program."""
+
+    def __init__(
+        self, sweep: Sweep, static: Any, cells: tuple[np.ndarray, ...], part: tuple[np.ndarray, ...], tile: tuple
+    ):
+        """Take `cells` and `tile` as in `compute`, and the positions `part` within the cells along each axis."""
+        kinds = sweep.results(static)
+        self.sweep, self.cells, self.tile = sweep, cells, tile
+        self.part = (*part, np.arange(len(cells[-1])))
+        self.devices = tuple(jax.local_devices())
+        fields = tuple(axis.fields for axis in sweep.grid)
+        self.program = _compiled(sweep.function, static, fields, tuple(kinds), self.devices)
+        self.bytes = int(np.prod(tile)) * sum(kind.dtype.itemsize * int(np.prod(kind.shape)) for kind in kinds.values())
+        room = free_memory() // (_SHARE_OF_MEMORY * len(self.devices) * self.bytes)
+        self.share = max(1, min(_CALL // int(np.prod(tile)), room))
+        self.values = [axis.values for axis in sweep.grid] + [np.asarray(sweep.seed_values, np.int32)]
+
+    def run(self) -> Iterator[tuple[list[np.ndarray], dict[str, np.ndarray]]]:
+        """Yield, for each tile, its positions in the block along each dimension, and its results by name."""
+        running = None
+        for group in self.groups():
+            previous, running = running, (group, self.program(*self.arguments(group)))  # one call ahead of the host
+            if previous is not None:
+                yield from self._collect(*previous)
+        if running is not None:
+            yield from self._collect(*running)
+
+    def groups(self) -> Iterator[list[tuple[int, ...]]]:
+        """Yield the tiles of each call, by their index along each dimension."""
+        counts = [-(-len(i) // width) for i, width in zip(self.part, self.tile, strict=True)]
+        tiles = list(np.ndindex(*counts))
+        whole = self.share * len(self.devices)
+        return (tiles[start : start + whole] for start in range(0, len(tiles), whole))
+
+    def arguments(self, group: list[tuple[int, ...]]) -> tuple[Any, ...]:
+        """Return what the program takes: each device computes the first `count` of its slots."""
+        count = self._count(group)
         slots = [
-            group[min(k * count + min(i, count - 1), len(group) - 1)] for k in range(len(devices)) for i in range(share)
+            group[min(k * count + min(i, count - 1), len(group) - 1)]
+            for k in range(len(self.devices))
+            for i in range(self.share)
         ]
         filled = [
-            [np.pad(i, (0, width - len(i)), "edge") for i, width in zip(positions(s), tile, strict=True)] for s in slots
+            [np.pad(i, (0, width - len(i)), "edge") for i, width in zip(self._positions(slot), self.tile, strict=True)]
+            for slot in slots
         ]
-        leaves = [v[c[np.stack(i)]] for v, c, i in zip(values, cells, zip(*filled, strict=True), strict=True)]
-        return group, count, call(sweep.point, sweep.data, tuple(leaves[:-1]), leaves[-1], count)
+        indices = zip(*filled, strict=True)
+        *leaves, seeds = (v[c[np.stack(i)]] for v, c, i in zip(self.values, self.cells, indices, strict=True))
+        return self.sweep.point, self.sweep.data, tuple(leaves), seeds, count
 
-    def collect(group: list[tuple[int, ...]], count: int, results: dict[str, jax.Array]) -> Iterator:
-        host = {name: np.asarray(value) for name, value in results.items()}
+    def _count(self, group: list[tuple[int, ...]]) -> int:
+        return -(-len(group) // len(self.devices))
+
+    def _positions(self, index: tuple[int, ...]) -> list[np.ndarray]:
+        return [i[k * width : (k + 1) * width] for k, i, width in zip(index, self.part, self.tile, strict=True)]
+
+    def _collect(self, group: list[tuple[int, ...]], results: dict[str, jax.Array]) -> Iterator:
+        host, count = {name: np.asarray(value) for name, value in results.items()}, self._count(group)
         for i, index in enumerate(group):
-            where, slot = positions(index), (i // count) * share + i % count
+            where, slot = self._positions(index), (i // count) * self.share + i % count
             kept = tuple(slice(len(w)) for w in where)
             yield where, {name: value[slot][kept] for name, value in host.items()}
-
-    running = None
-    for start in range(0, len(tiles), share * len(devices)):
-        previous, running = running, launch(tiles[start : start + share * len(devices)])  # one call ahead of the host
-        if previous is not None:
-            yield from collect(*previous)
-    if running is not None:
-        yield from collect(*running)
 
 
 @cache
 def _compiled(
     function: Callable, static: Any, fields: tuple[tuple[str, ...], ...], names: tuple[str, ...], devices: tuple
-) -> Callable:
+) -> Any:
     """Return the function (point, data, values of each axis, seeds, count) -> results of the tiles, on all devices.
 
     Each device computes the first `count` tiles of its stack. Kept for the life of the process: the same sweep with
@@ -193,17 +199,3 @@ def _compiled(
     in_specs = (whole, whole, split, split, whole)
     spread = jax.shard_map(stack, mesh=mesh, in_specs=in_specs, out_specs=split, check_vma=False)
     return jax.jit(spread)
-
-
-def dataset(sweep: Sweep, arrays: dict[str, np.ndarray]) -> xr.Dataset:
-    """Label the results of a whole sweep."""
-    axes = [axis.name for axis in sweep.grid]
-    coordinates: dict[str, Any] = {"seed": ("seed", np.array(sweep.seed_values), {"units": "1", "long_name": "seed"})}
-    for axis in sweep.grid:
-        for name, values in zip(axis.fields, axis.values.T, strict=True):
-            coordinates[name] = (axis.name, values, sweep.about(name))
-    variables = {}
-    for name, array in arrays.items():
-        own = sweep.own_dims(name, array.ndim - len(axes) - 1)
-        variables[name] = ((*axes, "seed", *own), array, sweep.about(name))
-    return xr.Dataset(variables, coordinates)

@@ -1,47 +1,123 @@
-"""Where a figure comes from: all that is needed to compute it again."""
+"""Where a dataset comes from: all that is needed to compute it again, and what computed it.
+
+`describe` writes down a sweep, `restore` reads it back; `machine` is what computes it; `identity` is the part that must
+not change within a store.
+"""
 
 import dataclasses
-import datetime
 import hashlib
+import importlib
 import importlib.metadata
+import json
+import os
 import shlex
+import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import jax
 import numpy as np
+import xarray as xr
 
 from pt_jax.sweep.grid import Sweep
 
-_PACKAGES = ("pt_jax", "jax", "jaxlib", "numpy", "optax", "scipy", "xarray")
+_PACKAGES = ("pt_jax", "jax", "jaxlib", "numpy", "optax", "scipy", "xarray", "zarr")
+# What describes a sweep; `restore` reads these and nothing else.
+_READ = (
+    "function",
+    "point_type",
+    "point",
+    "static_type",
+    "static",
+    "axes",
+    "seeds",
+    "outputs",
+    "lanes",
+    "dims",
+    "labels",
+)
 
 
-def provenance(sweep: Sweep) -> dict[str, Any]:
-    """Return the configuration of a sweep, the versions it ran with and the command line, ready for JSON."""
+def provenance(ds: xr.Dataset) -> dict[str, Any]:
+    """Return where the dataset of a run comes from: configuration, seeds, versions, device, command, start and end."""
+    return json.loads(ds.attrs["provenance"])
+
+
+def describe(sweep: Sweep) -> dict[str, Any]:
+    """Return the configuration of a sweep, ready for JSON."""
+    leaves = jax.tree.leaves(sweep.data)
+    return {
+        "function": name_of(sweep.function),
+        "source": source_hash(sweep.function),
+        "point_type": name_of(type(sweep.point)),
+        "point": {name: float(value) for name, value in sweep.point._asdict().items()},
+        "static_type": name_of(type(sweep.static)) if dataclasses.is_dataclass(sweep.static) else None,
+        "static": {name: value if _plain(value) else repr(value) for name, value in _static(sweep).items()},
+        "axes": _axes(sweep),
+        "seeds": list(sweep.seed_values),
+        "outputs": None if sweep.outputs is None else list(sweep.outputs),
+        "lanes": sweep.lanes,
+        "dims": {name: list(own) for name, own in sweep.dims.items()},
+        "labels": {name: np.asarray(values).tolist() for name, values in sweep.labels.items()},
+        "derived": list(sweep.derived),
+        "data": _hash(leaves) if leaves else None,
+        "trajectories": sweep.trajectories,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Return what a sweep runs with in this process: command line, versions, device and flags."""
+    commit, changed = _git("rev-parse", "HEAD"), _git("status", "--porcelain", "--", ".")
     return {
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "function": f"{sweep.function.__module__}.{getattr(sweep.function, '__qualname__', sweep.function)}",
-        "point": {name: float(value) for name, value in sweep.point._asdict().items()},
-        "static": {name: value if _plain(value) else repr(value) for name, value in _static(sweep).items()},
-        "axes": {
-            ",".join(axis.fields): axis.values.squeeze(1 if axis.values.shape[1] == 1 else ()).tolist()
-            for axis in sweep.grid
-        },
-        "seeds": list(sweep.seed_values),
-        "trajectories": sweep.trajectories,
-        "lanes": sweep.lanes,
         "versions": {"python": sys.version.split()[0]} | {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "commit": commit,
+        "dirty": None if changed is None else bool(changed),
         "device": f"{len(jax.local_devices())} x {jax.local_devices()[0].device_kind}",
+        "flags": {name: value for name, value in os.environ.items() if name.startswith(("XLA_", "JAX_"))},
         "matmul_precision": jax.config.jax_default_matmul_precision,  # type: ignore[attr-defined]
         "float": str(jax.numpy.result_type(float)),
     }
 
 
-def _plain(value: Any) -> bool:
-    return value is None or isinstance(value, bool | int | float | str | tuple | list)
+def restore(record: Mapping[str, Any]) -> Sweep:
+    """Return the sweep that `describe` wrote down, or that was written by hand: only `axes` must be there.
+
+    Raises:
+        ValueError: a name is unknown, or the sweep cannot be had from its description.
+    """
+    known = {*_READ, "derived", "source", "data", "trajectories", "start", "end", "computed", *machine()}
+    for name in record:
+        if name not in known:
+            raise ValueError(f"{name} = {record[name]!r} is not accepted: use {', '.join(_READ)}.")
+    if record.get("data") is not None:
+        raise ValueError("data is not accepted: it is not in the description; run the function from Python.")
+    for name, value in (record.get("static") or {}).items():
+        if str(value).startswith("<"):
+            raise ValueError(f"{name} = {value} is not accepted: a function cannot be read back; run it from Python.")
+    if not isinstance(record.get("axes"), Mapping | list):
+        raise ValueError(f"axes = {record.get('axes')!r} is not accepted: use name: values.")
+    point_type = _find("point_type", record.get("point_type", "pt_jax.signal_noise.point.Point"))
+    point = _call("point", point_type, record.get("point", {}))
+    static: Any = None
+    if record.get("static_type") or not record.get("point_type"):
+        static_type = _find("static_type", record.get("static_type") or "pt_jax.signal_noise.point.Static")
+        static = _call("static", static_type, record.get("static", {}))
+    elif (record.get("static") or {}).get("value") is not None:
+        raise ValueError(f"static = {record['static']} is not accepted: run the function from Python.")
+    axes: Any = record["axes"]
+    if isinstance(axes, list):
+        axes = [_call("axes", point_type, each) for each in axes]
+    return Sweep(
+        _find("function", record.get("function", "pt_jax.signal_noise.trajectory.simulate")),
+        point,
+        axes,
+        static=static,
+        **{name: record[name] for name in ("seeds", "outputs", "lanes", "dims", "labels") if name in record},
+    )
 
 
 def identity(sweep: Sweep) -> dict[str, Any]:
@@ -50,27 +126,30 @@ def identity(sweep: Sweep) -> dict[str, Any]:
     Base values but those on an axis, the static but its maxima, names of axes and outputs, the data, the source of the
     function and of the files of its package, jaxlib and the precision.
     """
-    name = f"{sweep.function.__module__}.{getattr(sweep.function, '__qualname__', '')}"
+    name = name_of(sweep.function)
     if "<" in name:
         raise ValueError(
             f"function = {name} is not accepted with a store: it could not be run again; name it in a module."
         )
-    known: dict[str, Any] = {
+    leaves, moving = jax.tree.leaves(sweep.data), {name for axis in sweep.grid for name in axis.fields}
+    maxima = getattr(sweep.static, "maxima", ())
+    return {
         "function": name,
         "source": source_hash(sweep.function),
         "jaxlib": importlib.metadata.version("jaxlib"),
+        "float": str(jax.numpy.result_type(float)),
+        "axes": [",".join(axis.fields) for axis in sweep.grid],
+        "lanes": sweep.lanes,
+        "outputs": None if sweep.outputs is None else sorted(sweep.outputs),
+        "data": _hash(leaves) if leaves else None,
+        **{f"point.{key}": float(x) for key, x in sweep.point._asdict().items() if key not in moving},
+        **{f"static.{key}": x if _plain(x) else repr(x) for key, x in _static(sweep).items() if key not in maxima},
     }
-    known["float"], known["axes"] = str(jax.numpy.result_type(float)), [",".join(axis.fields) for axis in sweep.grid]
-    known["lanes"] = sweep.lanes
-    known["outputs"] = None if sweep.outputs is None else sorted(sweep.outputs)
-    leaves = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(sweep.data)]
-    known["data"] = hashlib.sha256(b"".join(leaves)).hexdigest() if leaves else None
-    moving = {name for axis in sweep.grid for name in axis.fields}
-    known |= {f"point.{key}": float(x) for key, x in sweep.point._asdict().items() if key not in moving}
-    maxima = getattr(sweep.static, "maxima", ())
-    return known | {
-        f"static.{key}": x if _plain(x) else repr(x) for key, x in _static(sweep).items() if key not in maxima
-    }
+
+
+def name_of(thing: Any) -> str:
+    """Return the full name of a function or class."""
+    return f"{thing.__module__}.{getattr(thing, '__qualname__', thing)}"
 
 
 def source_hash(function: Any) -> str:
@@ -90,5 +169,51 @@ def source_hash(function: Any) -> str:
     return hashlib.sha256(b"".join(found[name] for name in sorted(found))).hexdigest()[:16]
 
 
+def _axes(sweep: Sweep) -> Any:
+    if not isinstance(sweep.axes, Mapping):
+        return [dict(zip(sweep.point._fields, row, strict=True)) for row in sweep.grid[0].values.tolist()]
+    return {
+        ",".join(axis.fields): (axis.values[:, 0] if len(axis.fields) == 1 else axis.values).tolist()
+        for axis in sweep.grid
+    }
+
+
+def _hash(leaves: list[Any]) -> str:
+    return hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in leaves)).hexdigest()
+
+
+def _plain(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str | tuple | list)
+
+
 def _static(sweep: Sweep) -> dict[str, Any]:
-    return vars(sweep.static) if dataclasses.is_dataclass(sweep.static) else {"value": sweep.static}
+    if dataclasses.is_dataclass(sweep.static):
+        return {f.name: getattr(sweep.static, f.name) for f in dataclasses.fields(sweep.static)}
+    return {"value": sweep.static}
+
+
+def _git(*command: str) -> str | None:
+    """Return what git says about the folder of this package, None where it is not a checkout."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(Path(__file__).parents[1]), *command], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _find(role: str, name: Any) -> Any:
+    module, _, attribute = str(name).rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError):
+        raise ValueError(f"{role} = {name!r} is not accepted: it cannot be imported.") from None
+
+
+def _call(role: str, kind: Any, fields: Any) -> Any:
+    """Return a record made of its fields; lists become tuples, so that it stays hashable."""
+    try:
+        return kind(**{name: tuple(x) if isinstance(x, list) else x for name, x in fields.items()})
+    except (TypeError, AttributeError):
+        raise ValueError(f"{role} = {fields!r} is not accepted: use fields of {kind.__name__}.") from None

@@ -1,85 +1,225 @@
-"""Running a sweep: in memory, or into a store, from one process or from several shards.
+"""Running a sweep: in memory or into a store, in this process, in several shards, or on the workers of an executor.
 
 What is missing in a unit of the store is computed as product blocks, its results are written, and then its part of
-`done`. A run that is killed loses the unit in hand. One process writes a store, or several shards with a lock each.
+`done`. A run that is killed loses the unit in hand. One process writes a store, or several shards with a lock each;
+the workers of an executor compute and never write.
 """
 
 import contextlib
 import fcntl
+import json
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from pt_jax.sweep import store as files
 from pt_jax.sweep.grid import Sweep
-from pt_jax.sweep.lanes import compute, run_in_memory
-from pt_jax.sweep.provenance import identity
+from pt_jax.sweep.journal import Journal, now, runs
+from pt_jax.sweep.lanes import compute
+from pt_jax.sweep.overlap import positions
+from pt_jax.sweep.provenance import describe, identity
+
+_WAITING = 256  # units given to an executor at a time: bounds what waits to be written
+_ATTEMPTS = 3  # for a unit, on an executor
+
+Report = Callable[[int, int, int, int], None]
+Todo = list[tuple[tuple[slice, ...], np.ndarray]]  # units, and what is wanted of each
 
 
 def run(
     sweep: Sweep,
-    report: Callable[[int, int], None] | None = None,
+    report: Report | None = None,
     store: str | Path | None = None,
     shard: tuple[int, int] = (0, 1),
     fresh: bool = False,
     force: bool = False,
     stop: Callable[[], bool] = lambda: False,
+    executor: Executor | Callable[[], Executor] | None = None,
 ) -> xr.Dataset:
     """Run a sweep, in memory or into a store; a store that holds a part of it is continued.
 
     Args:
         sweep: what to run.
-        report: called as report(done, total) with numbers of trajectories; those known before count as done.
-        store: folder of the store; None runs in memory, and what follows is not used.
+        report: called as report(done, total, unit, units) with numbers of trajectories and of units to compute; what
+            was known before counts as done.
+        store: folder of the store; None runs in memory.
         shard: (i, n) computes every n-th unit from the i-th on, for job arrays; all shards together make the whole.
-        fresh: delete what is there first.
+        fresh: delete what the folder holds first.
         force: continue although the configuration has changed.
         stop: asked after each unit whether to end early.
+        executor: computes the units, one a task, while this process writes: any `concurrent.futures.Executor`. A unit
+            whose worker dies is submitted again. A process pool is lost with its first worker: give a function that
+            returns one, and it is replaced. Its workers must be spawned, not forked.
 
     Returns:
         A dataset with the axes, then `seed`, then a result's own dimensions; units and long names are set. From a
-        store: the cells and seeds asked for, opened lazily, NaN where nothing is computed yet.
+        store: the cells and seeds asked for, opened lazily. NaN where nothing is computed, `done` is 0 there.
 
     Raises:
         ValueError: the folder holds another sweep or another program's files, or is being written.
     """
-    if store is None:
-        return run_in_memory(sweep, report)
-    folder, (i, n) = Path(store), shard
-    if not (isinstance(i, int) and isinstance(n, int) and 0 <= i < n):
-        raise ValueError(f"shard = {i}/{n} is not accepted: use i/n with whole numbers 0 <= i < n.")
-    identity(sweep)  # refuses what could not be run again before anything is written
-    with _opened(sweep, folder, shard, fresh, force) as kept:
-        wanted = files.positions(kept.sweep, sweep)
-        todo = [(unit, kept.missing(unit, wanted)) for unit in kept.units()[i::n]]
-        left = sum(int(mask.sum()) for _, mask in todo)
-        total = sweep.trajectories if n == 1 else left
-        done = total - left
-
-        def count(more: int) -> None:
-            nonlocal done
-            done += more
-            if report is not None:
-                report(done, total)
-
-        count(0)
-        for unit, mask in todo:
-            if mask.any() and not stop():
-                _fill(kept, unit, mask, count)
-        return kept.dataset().isel(dict(zip([*(axis.name for axis in sweep.grid), "seed"], wanted, strict=True)))
+    with opened(sweep, report, store, shard, fresh, force, stop, executor) as fill:
+        return fill(None)
 
 
-def _fill(kept: files.Store, unit: tuple[slice, ...], missing: np.ndarray, count: Callable[[int], None]) -> None:
-    """Compute what is missing in a unit, write the results, then `done`."""
+@contextlib.contextmanager
+def opened(
+    sweep: Sweep,
+    report: Report | None = None,
+    store: str | Path | None = None,
+    shard: tuple[int, int] = (0, 1),
+    fresh: bool = False,
+    force: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+    executor: Executor | Callable[[], Executor] | None = None,
+    scattered: bool = False,
+) -> Iterator[Callable[[np.ndarray | None], xr.Dataset]]:
+    """Open what `run` opens and yield the function that computes.
+
+    It takes a mask in the shape of the sweep, which trajectories are wanted, None for all; it computes those that are
+    missing and returns the dataset. It may be called again with more. `scattered` says that the wanted cells will be.
+    """
+    (i, n), folder = shard, Path(store) if store is not None else None
+    if not (isinstance(i, int) and isinstance(n, int) and 0 <= i < n) or (n > 1 and folder is None):
+        raise ValueError(f"shard = {i}/{n} is not accepted: use i/n with whole numbers 0 <= i < n, and a store.")
+    if isinstance(executor, ProcessPoolExecutor) and _forks(executor):
+        raise ValueError("executor is not accepted: jax hangs in forked workers; use mp_context=get_context('spawn').")
+    with contextlib.ExitStack() as stack:
+        if folder is None:
+            kept, journal = files.in_memory(sweep, scattered, whole=executor is None), None
+        else:
+            kept = stack.enter_context(_locked_store(sweep, folder, shard, fresh, force, scattered))
+            journal = Journal(folder, shard)
+        asked = [np.full(length, -1) for length in kept.sweep.shape]
+        wanted = positions(kept.sweep, sweep)
+        for places, at in zip(asked, wanted, strict=True):
+            places[at] = np.arange(len(at))
+        computed, start = 0, now()
+
+        def fill(where: np.ndarray | None) -> xr.Dataset:
+            nonlocal computed
+            todo = [(unit, kept.missing(unit, asked, where)) for unit in kept.units()[i::n]]
+            todo = [(unit, mask) for unit, mask in todo if mask.any()]
+            left = sum(int(mask.sum()) for _, mask in todo)
+            total = left if n > 1 else sweep.trajectories if where is None else int(where.sum())
+            done, units = total - left, 0
+
+            def count(more: int) -> None:
+                nonlocal done
+                done += more
+                if report is not None:
+                    report(done, total, units, len(todo))
+
+            count(0)
+            engine = _here(kept, todo, count, stop) if executor is None else _on(executor, kept, todo, count, stop)
+            for mask in engine:
+                units += 1
+                computed += int(mask.sum())
+                count(0)
+                if journal is not None:
+                    journal.note(computed)
+            ds = kept.dataset().isel(dict(zip([*(axis.name for axis in sweep.grid), "seed"], wanted, strict=True)))
+            known = runs(folder) if folder else [{"start": start, "end": now()}]
+            times = {"start": known[0]["start"], "end": known[-1]["end"]} if known else {}
+            return ds.assign_attrs(provenance=json.dumps(kept.machine | describe(sweep) | times))
+
+        yield fill
+
+
+def _here(kept: files.Store, todo: Todo, count: Callable[[int], None], stop: Callable[[], bool]) -> Iterator:
+    """Compute the units in this process, one after the other; yield what each held when it is written."""
+    for unit, mask in todo:
+        if stop():
+            return
+        _write(kept, unit, mask, work(kept.sweep, kept.tile, _cells(unit, mask), count))
+        yield mask
+
+
+def _on(
+    executor: Executor | Callable[[], Executor],
+    kept: files.Store,
+    todo: Todo,
+    count: Callable[[int], None],
+    stop: Callable[[], bool],
+) -> Iterator:
+    """Compute the units on the workers of an executor; yield what each held when it is written."""
+    pool: Any = executor() if callable(executor) else executor
+    sweep = replace(kept.sweep, derived={})  # its functions need not travel
+    waiting = deque((unit, mask, 1) for unit, mask in todo)
+    running: dict[Any, tuple] = {}
+    breaks = 0  # of the whole pool since a unit was finished
+    while waiting or running:
+        if stop():
+            waiting.clear()
+            for future in running:
+                future.cancel()
+        broken = False
+        while waiting and len(running) < _WAITING and not broken:
+            unit, mask, attempt = waiting.popleft()
+            try:
+                running[pool.submit(work, sweep, kept.tile, _cells(unit, mask))] = (unit, mask, attempt)
+            except BrokenExecutor:
+                waiting.appendleft((unit, mask, attempt))
+                broken = True
+        finished = [future for future in running if future.done()]
+        for future in finished:
+            unit, mask, attempt = running.pop(future)
+            try:
+                found = future.result()
+            except CancelledError:
+                continue
+            except BrokenExecutor:
+                waiting.append((unit, mask, attempt))
+                broken = True
+                continue
+            except Exception as error:
+                if attempt == _ATTEMPTS:
+                    raise RuntimeError(f"A unit failed {attempt} times, the others are kept: {error!r}.") from error
+                waiting.append((unit, mask, attempt + 1))
+                continue
+            breaks = 0
+            _write(kept, unit, mask, found)
+            count(int(mask.sum()))
+            yield mask
+        if broken:
+            breaks += 1
+            if not callable(executor) or breaks == _ATTEMPTS:
+                raise RuntimeError("The executor has lost a worker and takes no more; what is computed is kept.")
+            pool = executor()
+        elif not finished:
+            time.sleep(0.02)
+    if callable(executor):
+        pool.shutdown()
+
+
+def work(
+    sweep: Sweep, tile: tuple[int, ...], cells: list[tuple[np.ndarray, ...]], count: Callable[[int], None] | None = None
+) -> list[dict[str, np.ndarray]]:
+    """Compute product blocks of a sweep, each given by its indices along each dimension."""
+    return [compute(sweep, block, tile, count or (lambda _: None)) for block in cells]
+
+
+def _cells(unit: tuple[slice, ...], mask: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+    """Return the wanted trajectories of a unit as product blocks of the whole store."""
+    return [tuple(i + s.start for i, s in zip(block, unit, strict=True)) for block in blocks(mask)]
+
+
+def _write(kept: files.Store, unit: tuple[slice, ...], mask: np.ndarray, found: list[dict[str, np.ndarray]]) -> None:
+    """Put the results of the blocks into the unit, then mark them as done."""
+    if mask.all():
+        return kept.write(unit, found[0], mask)
     arrays = kept.read(unit)
-    for block in blocks(missing):
-        cells = tuple(i + s.start for i, s in zip(block, unit, strict=True))
-        for name, values in compute(kept.sweep, cells, kept.tile, count).items():
+    for block, results in zip(blocks(mask), found, strict=True):
+        for name, values in results.items():
             arrays[name][np.ix_(*block)] = values
-    kept.write(unit, arrays, missing)
+    kept.write(unit, arrays, mask)
 
 
 def blocks(mask: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
@@ -94,6 +234,10 @@ def blocks(mask: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
             yield np.flatnonzero(group.ravel() == k), *rest
 
 
+def _forks(pool: Any) -> bool:
+    return pool._mp_context.get_start_method() == "fork"
+
+
 def locked(folder: Path) -> bool:
     """Return whether a process is writing into the store."""
     try:
@@ -104,15 +248,18 @@ def locked(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _opened(sweep: Sweep, folder: Path, shard: tuple[int, int], fresh: bool, force: bool) -> Iterator[files.Store]:
+def _locked_store(
+    sweep: Sweep, folder: Path, shard: tuple[int, int], fresh: bool, force: bool, scattered: bool
+) -> Iterator[files.Store]:
     """Lock the folder, make or enlarge the store where needed, and open it."""
+    identity(sweep)  # refuses what could not be run again before anything is written
     files.check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with contextlib.ExitStack() as locks:
             if shard[1] == 1:
                 locks.enter_context(_lock(folder / "lock", fcntl.LOCK_EX))
-                files.prepare(sweep, folder, fresh, force)
+                files.prepare(sweep, folder, fresh, force, scattered)
             else:
                 locks.enter_context(_lock(folder / f"lock-{shard[0]}-{shard[1]}", fcntl.LOCK_EX))
                 _prepare_shared(sweep, folder, force)

@@ -2,10 +2,10 @@
 
 Seeds are shared by all cells and gain is a paired difference, so its spread over seeds is the paired one. A cell is
 clear where the 95% t interval over seeds excludes 0. A cell with a diverged seed has no mean: survivors are never
-averaged.
+averaged. Seeds that were not run (`done` is 0) count for nothing: cells may have different numbers of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -23,22 +23,28 @@ def summary(ds: xr.Dataset, value: str = "gain", level: float = 0.95) -> xr.Data
 
     Returns:
         Dataset without `seed`: `mean`; `error`, its standard error; `low` and `high`, the t interval; `clear`, whether
-        the interval excludes 0; `p`, the two-sided p-value of mean = 0; `diverged`, whether a seed has diverged. Where
-        one has, or with a single seed, the interval is NaN and nothing is clear.
+        the interval excludes 0; `p`, the two-sided p-value of mean = 0; `diverged`, whether a seed has diverged;
+        `seeds`, how many were run. Where one has diverged, or with a single seed, the interval is NaN and nothing is
+        clear.
     """
     values = ds[value].astype(float)
-    count = ds.sizes["seed"]
-    failed = (ds["diverged"] == 1).any("seed") if "diverged" in ds else xr.zeros_like(values.isel(seed=0), dtype=bool)
-    mean = values.mean("seed", skipna=False).where(~failed)
-    error = (values.std("seed", ddof=1, skipna=False) if count > 1 else mean * np.nan).where(~failed) / np.sqrt(count)
-    half = error * stats.t.ppf((1 + level) / 2, max(count - 1, 1))
+    done = ds["done"] == 1 if "done" in ds else xr.ones_like(ds["seed"], dtype=bool)
+    count = done.sum("seed")
+    failed = (((ds["diverged"] == 1) & done).any("seed") if "diverged" in ds else False) | (count == 0)
+    values = values.where(done, 0.0)  # a NaN of a seed that was run stays one
+    mean = (values.sum("seed", skipna=False) / count.where(count > 0)).where(~failed)
+    squares = ((values - mean) ** 2).where(done, 0.0).sum("seed", skipna=False)
+    error = np.sqrt(squares / (count - 1).where(count > 1) / count)
+    freedom = np.maximum(count - 1, 1)
+    half = error * xr.apply_ufunc(stats.t.ppf, (1 + level) / 2, freedom)
     with np.errstate(divide="ignore", invalid="ignore"):
         score = np.abs(mean) / error
-    p = xr.apply_ufunc(stats.t.sf, score, max(count - 1, 1)) * 2
+    p = xr.apply_ufunc(stats.t.sf, score, freedom) * 2
     low, high = mean - half, mean + half
-    parts = dict(mean=mean, error=error, low=low, high=high, clear=(low > 0) | (high < 0), p=p, diverged=failed)
-    result = xr.Dataset({name: part.drop_attrs(deep=False) for name, part in parts.items()})
-    return result.assign_attrs(ds[value].attrs, value=value, seeds=count)
+    parts = dict(mean=mean, error=error, low=low, high=high, clear=(low > 0) | (high < 0), p=p)
+    parts |= dict(diverged=failed & (count > 0), seeds=count)
+    result = xr.Dataset({name: part.broadcast_like(mean).drop_attrs(deep=False) for name, part in parts.items()})
+    return result.assign_attrs(ds[value].attrs, value=value)
 
 
 def shares(summarised: xr.Dataset, false_discovery: float = 0.05) -> dict[str, float]:
@@ -60,6 +66,38 @@ def shares(summarised: xr.Dataset, false_discovery: float = 0.05) -> dict[str, f
 
 def table(ds: xr.Dataset, values: Sequence[str]) -> pd.DataFrame:
     """Return the plotted numbers of several results, one row a cell: mean, standard error, interval, seeds."""
-    parts = [summary(ds, value)[["mean", "error", "low", "high"]].to_dataframe().reset_index() for value in values]
+    parts = [
+        summary(ds, value)[["mean", "error", "low", "high", "seeds"]].to_dataframe().reset_index() for value in values
+    ]
     rows = pd.concat([part.assign(result=value) for value, part in zip(values, parts, strict=True)])
-    return rows.assign(seeds=ds.sizes["seed"]).set_index("result")
+    return rows.set_index("result")
+
+
+def bootstrap(
+    ds: xr.Dataset,
+    statistic: Callable[[xr.Dataset], float],
+    level: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of a number computed from the whole dataset.
+
+    Whole seeds are resampled, the same for all cells: cells share their seeds and are not independent.
+
+    Args:
+        ds: result of a sweep, with the dimension `seed`.
+        statistic: number of a dataset, for example the share of a map or the mean of a block.
+        level: of the interval, in (0, 1).
+        resamples: how many.
+        seed: of the resampling.
+    """
+    found = stats.bootstrap(
+        (np.arange(ds.sizes["seed"]),),
+        lambda chosen: statistic(ds.isel(seed=chosen)),
+        n_resamples=resamples,
+        confidence_level=level,
+        vectorized=False,
+        method="percentile",
+        rng=seed,
+    )
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)

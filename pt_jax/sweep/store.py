@@ -1,8 +1,9 @@
-"""A sweep on disk that survives anything: zarr v3, read by plain `xarray.open_zarr(DIR/"data.zarr")`.
+"""Where results are kept: in memory, or on disk in a form that survives anything.
 
-The grid is sorted and labelled; what is not computed yet is NaN. A unit is one chunk of every result: it is computed as
-a whole, its results are written, and then its part of `done`, one byte a trajectory. A run that is killed loses the
-unit in hand. Metadata and coordinates are written once, in a temporary folder that is renamed into place.
+On disk it is zarr v3, read by plain `xarray.open_zarr(DIR/"data.zarr")`. The grid is sorted and labelled; what is not
+computed yet is NaN. A unit is one chunk of every result: it is computed as a whole, its results are written, and then
+its part of `done`, one byte a trajectory. A run that is killed loses the unit in hand. Metadata and coordinates are
+written once, in a temporary folder that is renamed into place. Chunks carry a checksum.
 
 The same sweep again continues. With more seeds, or more values inside or outside an axis, a larger store is written
 beside, what is known is copied, and it is renamed; every known trajectory is kept. A sweep that differs in anything
@@ -12,7 +13,6 @@ else is refused with the names of what differs.
 import json
 import os
 import shutil
-from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -20,22 +20,23 @@ from typing import Any
 import numpy as np
 import xarray as xr
 import zarr
+from zarr.codecs import ZstdCodec
 
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.lanes import tile_shape
-from pt_jax.sweep.provenance import identity, provenance
+from pt_jax.sweep.overlap import positions, union_of, with_values
+from pt_jax.sweep.provenance import describe, identity, machine
 
 _UNIT = 4096  # trajectories in a unit, about: seconds of work, and no more is lost
+_UNIT_BYTES = 2**27  # of its results, at most, where a tile allows
 
 
 class Store:
     """An open store: `sweep` is the whole stored grid, which may be larger than the one asked for."""
 
-    def __init__(self, folder: Path, sweep: Sweep, tile: tuple[int, ...], unit: tuple[int, ...]):
-        """Use `open_store`."""
-        self.folder, self.sweep, self.tile, self.unit = folder, sweep, tile, unit
-        self.group: Any = _open(folder / "data.zarr", "r+")
-        self.names: list[str] = self.group.attrs["outputs"]
+    def __init__(self, sweep: Sweep, tile: tuple[int, ...], unit: tuple[int, ...], arrays: Any, names: list[str]):
+        """Use `load` or `in_memory`; `arrays` holds the results and `done` by name, all indexed by a unit."""
+        self.sweep, self.tile, self.unit, self.arrays, self.names = sweep, tile, unit, arrays, names
 
     def units(self) -> list[tuple[slice, ...]]:
         """Return the chunks, as slices along each axis and along the seeds."""
@@ -45,37 +46,102 @@ class Store:
             for index in np.ndindex(*counts)
         ]
 
-    def missing(self, unit: tuple[slice, ...], wanted: list[np.ndarray]) -> np.ndarray:
-        """Return which trajectories of a unit are wanted and not done, bool in the shape of the unit."""
-        asked = [np.isin(np.arange(s.start, s.stop), w) for s, w in zip(unit, wanted, strict=True)]
-        mask = reduce(np.logical_and.outer, asked)
-        return mask & (np.asarray(self.group["done"][unit]) == 0)
+    def missing(self, unit: tuple[slice, ...], asked: list[np.ndarray], where: np.ndarray | None) -> np.ndarray:
+        """Return which trajectories of a unit are wanted and not done, bool in the shape of the unit.
+
+        Args:
+            unit: which.
+            asked: for each dimension of the store, the position in the sweep asked for, or -1.
+            where: which trajectories of that sweep are wanted; None is all.
+        """
+        places = [a[s] for a, s in zip(asked, unit, strict=True)]
+        mask = reduce(np.logical_and.outer, [p >= 0 for p in places])
+        if where is not None:
+            mask &= where[np.ix_(*places)]
+        return mask & (self._read("done", unit) == 0)
 
     def read(self, unit: tuple[slice, ...]) -> dict[str, np.ndarray]:
         """Return the results of a unit by name, NaN where nothing is computed."""
-        return {name: np.asarray(self.group[name][unit]) for name in self.names}
+        return {name: self._read(name, unit) for name in self.names}
 
     def write(self, unit: tuple[slice, ...], arrays: dict[str, np.ndarray], computed: np.ndarray) -> None:
         """Write the results of a unit, then mark the trajectories computed as done."""
         for name, array in arrays.items():
-            self.group[name][unit] = array
-        self.group["done"][unit] = np.asarray(self.group["done"][unit]) | computed
+            self.arrays[name][unit] = array
+        self.arrays["done"][unit] = self._read("done", unit) | computed
 
     def dataset(self) -> xr.Dataset:
-        """Open the whole store, lazily."""
-        return xr.open_zarr(self.folder / "data.zarr", consolidated=False, chunks=None)
+        """Return the whole store, opened lazily where it is on disk."""
+        if not isinstance(self.arrays, dict):
+            return open_dataset(Path(str(self.arrays.store.root)).parent)
+        variables: dict[str, Any] = {}
+        for name, array in self.arrays.items():
+            variables[name] = (_dims(self.sweep, name, array), array, _about(self.sweep, name))
+        return xr.Dataset(variables, self.sweep.coordinates())
+
+    @property
+    def machine(self) -> dict[str, Any]:
+        """What the store was made with."""
+        return machine() if isinstance(self.arrays, dict) else json.loads(self.arrays.attrs["provenance"])
+
+    def _read(self, name: str, unit: tuple[slice, ...]) -> np.ndarray:
+        try:
+            return np.array(self.arrays[name][unit])
+        except (ValueError, RuntimeError) as error:
+            chunk = "/".join(str(s.start // w) for s, w in zip(unit, self.unit, strict=True))
+            raise ValueError(
+                f"{self.arrays.store.root}/{name} is damaged in chunk {chunk} ({error}): delete done/c/{chunk} there "
+                "and run again; only this unit is computed anew."
+            ) from None
+
+
+def in_memory(sweep: Sweep, scattered: bool, whole: bool) -> Store:
+    """Return an empty store that is never written to disk: one unit if `whole`."""
+    arrays: dict[str, np.ndarray] = {}
+    for name, (shape, dtype) in _kinds(sweep).items():
+        arrays[name] = np.full((*sweep.shape, *shape), np.nan, dtype)
+    names = list(arrays)
+    arrays["done"] = np.zeros(sweep.shape, np.uint8)
+    tile = tile_shape(sweep, scattered)
+    return Store(sweep, tile, sweep.shape if whole else unit_shape(sweep, tile), arrays, names)
+
+
+def load(sweep: Sweep, folder: Path) -> Store:
+    """Open the store of a sweep, made by `prepare`."""
+    group, layout = _open(folder, "r+")
+    return Store(_stored(sweep, group), tuple(layout["tile"]), tuple(layout["unit"]), group, layout["outputs"])
+
+
+def open_dataset(folder: Path) -> xr.Dataset:
+    """Open a folder lazily, without knowing the sweep.
+
+    Raises:
+        ValueError: it is not a store of this program, or it is damaged.
+    """
+    _open(folder)
+    try:
+        ds = xr.open_zarr(folder / "data.zarr", consolidated=False, chunks=None)
+    except (OSError, RuntimeError, ValueError, KeyError) as error:
+        raise ValueError(f"{folder}/data.zarr is damaged: {error}.") from None
+    return ds.assign_attrs(provenance=ds.attrs["provenance"])
 
 
 def check_folder(folder: Path) -> None:
-    """Raise ValueError where the folder cannot be a store."""
+    """Raise ValueError where the folder cannot be a store: a file, another program's files, or not to be written."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is not accepted: it is a file; name a folder.")
-    ours = {"lock", "data.zarr"}
-    if folder.is_dir() and os.listdir(folder) and not ours & set(os.listdir(folder)):
+    if (
+        folder.is_dir()
+        and any(folder.iterdir())
+        and not any((folder / name).exists() for name in ("lock", "data.zarr"))
+    ):
         raise ValueError(f"{folder} is not accepted: it holds files of another program; name another folder.")
+    exists = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    if not exists.is_dir() or not os.access(exists, os.W_OK):
+        raise ValueError(f"{folder} is not accepted: {exists} cannot be written; name another folder.")
 
 
-def prepare(sweep: Sweep, folder: Path, fresh: bool, force: bool) -> None:
+def prepare(sweep: Sweep, folder: Path, fresh: bool, force: bool, scattered: bool = False) -> None:
     """Make the store, or enlarge it to hold the sweep's cells and seeds as well."""
     data, old, new = folder / "data.zarr", folder / "old.zarr", folder / "new.zarr"
     if old.exists() and not data.exists():  # killed between two renames
@@ -83,140 +149,140 @@ def prepare(sweep: Sweep, folder: Path, fresh: bool, force: bool) -> None:
     for leftover in (old, new, *([data] if fresh else [])):
         shutil.rmtree(leftover, ignore_errors=True)
     if not data.exists():
-        tile = tile_shape(sweep)
-        _write(
-            replace(
-                sweep,
-                axes={",".join(a.fields): a.values[_order(a.values)] for a in sweep.grid},
-                seeds=sorted(sweep.seed_values),
-            ),
-            new,
-            tile,
-        )
+        _write(union_of(sweep, sweep), new, tile_shape(sweep, scattered))
         new.rename(data)
         return
-    stored = _stored(sweep, folder)
     check_same(sweep, folder, force)
-    union = _union(stored, sweep)
+    before, layout = _open(folder)
+    stored = _stored(sweep, before)
+    union = union_of(stored, sweep)
     if union.shape == stored.shape:
         return
-    before = _open(data)
-    tile = tuple(before.attrs["tile"])
-    _write(union, new, tile)
-    after = _open(new, "r+")
+    _write(union, new, tuple(layout["tile"]))
+    after: Any = zarr.open_group(new, mode="r+")
     at = positions(union, stored)
-    for name in [*before.attrs["outputs"], "done"]:
-        after[name].oindex[tuple(at)] = before[name][...]
+    for unit in Store(stored, tuple(layout["tile"]), tuple(layout["unit"]), before, layout["outputs"]).units():
+        for name in [*layout["outputs"], "done"]:
+            after[name].oindex[tuple(a[s] for a, s in zip(at, unit, strict=True))] = before[name][unit]
     data.rename(old)
     new.rename(data)
     shutil.rmtree(old)
 
 
-def _write(sweep: Sweep, path: Path, tile: tuple[int, ...]) -> None:
-    """Write an empty store: metadata, coordinates, and no chunk."""
-    unit = _unit_shape(sweep, tile)
-    statics = [static for static, _ in sweep.size_classes(tuple(np.arange(len(a)) for a in sweep.grid))]
-    kinds = sweep.results(statics[0])
-    dims = [*(axis.name for axis in sweep.grid), "seed"]
-    group = zarr.create_group(path)
-    group.attrs.update(
-        outputs=list(kinds), tile=list(tile), unit=list(unit), identity=identity(sweep), provenance=provenance(sweep)
-    )
-
-    def add(name: str, shape: tuple, dtype: Any, names: list[str], chunks: tuple, fill: Any, attrs: dict) -> zarr.Array:
-        return group.create_array(
-            name, shape=shape, dtype=dtype, chunks=chunks, fill_value=fill, dimension_names=names, attributes=attrs
-        )
-
-    for name, kind in kinds.items():
-        own = sweep.own_dims(name, len(kind.shape))
-        dtype = kind.dtype if np.issubdtype(kind.dtype, np.floating) else np.float32  # NaN says: not computed
-        add(name, (*sweep.shape, *kind.shape), dtype, dims + own, (*unit, *kind.shape), np.nan, sweep.about(name))
-    add("done", sweep.shape, np.uint8, dims, unit, 0, {"long_name": "whether the trajectory is computed"})
-    for axis in sweep.grid:
-        for name, values in zip(axis.fields, axis.values.T, strict=True):
-            add(name, (len(axis),), float, [axis.name], (len(axis),), np.nan, sweep.about(name))[:] = values
-    seeds = np.array(sweep.seed_values)
-    add("seed", (len(seeds),), seeds.dtype, ["seed"], (len(seeds),), 0, {"units": "1", "long_name": "seed"})[:] = seeds
+def check_same(sweep: Sweep, folder: Path, force: bool) -> None:
+    """Raise ValueError with the names of what differs from the sweep in the store."""
+    before = _open(folder)[1]["identity"]
+    now = json.loads(json.dumps(identity(sweep)))
+    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    changed = "; ".join(f"{name} ({before.get(name)} there, {now.get(name)} here)" for name in names)
+    if names and not force:
+        raise ValueError(f"{folder} holds another sweep: {changed}. Use another folder, --fresh or --force.")
+    if {"axes", "outputs"} & set(names):
+        raise ValueError(f"{folder} has another layout: {changed}. Use another folder or --fresh.")
 
 
-def _unit_shape(sweep: Sweep, tile: tuple[int, ...]) -> tuple[int, ...]:
+def covers(sweep: Sweep, folder: Path) -> bool:
+    """Return whether the store has all cells and seeds of the sweep."""
+    stored = _stored(sweep, _open(folder)[0])
+    return union_of(stored, sweep).shape == stored.shape
+
+
+def known(sweep: Sweep, folder: Path) -> int:
+    """Return how many trajectories of the sweep are done."""
+    group, _ = _open(folder)
+    stored = _stored(sweep, group)
+    union = union_of(stored, sweep)
+    shared = [np.isin(a, b) for a, b in zip(positions(union, stored), positions(union, sweep), strict=True)]
+    return int(np.asarray(group["done"][...])[np.ix_(*shared)].sum())
+
+
+def size_on_disk(sweep: Sweep) -> int:
+    """Return the bytes of a finished store before compression."""
+    each = 1 + sum(np.dtype(dtype).itemsize * int(np.prod(shape)) for shape, dtype in _kinds(sweep).values())
+    return each * sweep.trajectories
+
+
+def unit_shape(sweep: Sweep, tile: tuple[int, ...]) -> tuple[int, ...]:
     """Grow the tile along the seeds, then the axes from the last, to a unit of about `_UNIT` trajectories."""
-    unit, room = list(tile), max(1, _UNIT // int(np.prod(tile)))
-    single = [sweep.classes(axis) > 1 for axis in sweep.grid] + [False]
+    most = max(1, _UNIT_BYTES * sweep.trajectories // size_on_disk(sweep))
+    unit, room = list(tile), max(1, min(_UNIT, most) // int(np.prod(tile)))
+    classes = [*sweep.classes(), 1]
     for i in reversed(range(len(unit))):
         pieces = -(-sweep.shape[i] // tile[i])
-        factor = 1 if single[i] else min(room, pieces)
+        factor = 1 if classes[i] > 1 else min(room, pieces)
         unit[i] = min(tile[i] * factor, sweep.shape[i])
         room = max(1, room // factor)
     return tuple(unit)
 
 
-def _open(path: Path, mode: Any = "r") -> Any:
-    return zarr.open_group(path, mode=mode)
+def _write(sweep: Sweep, path: Path, tile: tuple[int, ...]) -> None:
+    """Write an empty store: metadata, coordinates, and no chunk."""
+    unit, kinds, coordinates = unit_shape(sweep, tile), _kinds(sweep), sweep.coordinates()
+    layout = {"outputs": list(kinds), "tile": tile, "unit": unit, "identity": identity(sweep)}
+    group = zarr.create_group(path)
+    dims = {axis.name for axis in sweep.grid} | {"seed"}
+    # JSON in text, so that the attributes fit netCDF too; `coordinates` is xarray's own way to name them.
+    group.attrs["pt_jax"], group.attrs["provenance"] = json.dumps(layout), json.dumps(describe(sweep) | machine())
+    group.attrs["coordinates"] = " ".join(name for name in coordinates if name not in dims)
+
+    def add(name: str, shape: tuple, dtype: Any, names: list[str], chunks: tuple, fill: Any, about: Any) -> zarr.Array:
+        return group.create_array(
+            name,
+            shape=shape,
+            dtype=dtype,
+            chunks=chunks,
+            fill_value=fill,
+            dimension_names=names,
+            attributes=about,
+            compressors=ZstdCodec(checksum=True),
+        )
+
+    for name, (own, dtype) in kinds.items():
+        shape = (*sweep.shape, *own)
+        add(name, shape, dtype, _dims(sweep, name, shape), (*unit, *own), np.nan, _about(sweep, name))
+    add("done", sweep.shape, np.uint8, _dims(sweep, "done", sweep.shape), unit, 0, _about(sweep, "done"))
+    for name, (along, values, about) in coordinates.items():
+        values, names = np.asarray(values), [along] if isinstance(along, str) else list(along)
+        add(name, values.shape, values.dtype, names, values.shape, 0, about)[...] = values
 
 
-def load(sweep: Sweep, folder: Path) -> Store:
-    """Open the store of a sweep."""
-    attrs = _open(folder / "data.zarr").attrs
-    return Store(folder, _stored(sweep, folder), tuple(attrs["tile"]), tuple(attrs["unit"]))
+def _kinds(sweep: Sweep) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Return shape and dtype of each result; floating, so that NaN says: not computed."""
+    static, _ = next(sweep.size_classes(tuple(np.arange(len(axis)) for axis in sweep.grid)))
+
+    def kept(dtype: Any) -> Any:
+        if np.issubdtype(dtype, np.floating):
+            return dtype
+        return np.float32 if np.issubdtype(dtype, np.bool_) else np.float64
+
+    return {name: (kind.shape, kept(kind.dtype)) for name, kind in sweep.results(static).items()}
 
 
-def _stored(sweep: Sweep, folder: Path) -> Sweep:
+def _dims(sweep: Sweep, name: str, shape: Any) -> list[str]:
+    first = [*(axis.name for axis in sweep.grid), "seed"]
+    return first + sweep.own_dims(name, len(getattr(shape, "shape", shape)) - len(first))
+
+
+def _about(sweep: Sweep, name: str) -> dict[str, str]:
+    return {"units": "1", "long_name": "whether the trajectory is computed"} if name == "done" else sweep.about(name)
+
+
+def _open(folder: Path, mode: Any = "r") -> tuple[Any, dict[str, Any]]:
+    """Return the zarr group of a folder and what this program wrote about it."""
+    if not (folder / "data.zarr").is_dir():
+        raise ValueError(f"{folder} is not accepted: it holds no data.zarr.")
+    try:
+        group = zarr.open_group(folder / "data.zarr", mode=mode)
+        layout = json.loads(str(group.attrs["pt_jax"]))
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError):
+        raise ValueError(f"{folder}/data.zarr is not accepted: another program wrote it, or it is damaged.") from None
+    for name in (*layout["outputs"], "done", "seed", *",".join(layout["identity"]["axes"]).split(",")):
+        if name and name not in group:
+            raise ValueError(f"{folder}/data.zarr is damaged: {name} is missing; restore it, or use --fresh.")
+    return group, layout
+
+
+def _stored(sweep: Sweep, group: Any) -> Sweep:
     """Return the sweep with the axes and seeds of the store."""
-    group = _open(folder / "data.zarr")
-    axes = {
-        ",".join(a.fields): np.stack([np.asarray(group[name][:]) for name in a.fields], axis=1)
-        for a in sweep.grid
-        if all(f in group for f in a.fields)
-    }
-    return (
-        replace(sweep, axes=axes, seeds=[int(s) for s in np.asarray(group["seed"][:])])
-        if len(axes) == len(sweep.grid)
-        else sweep
-    )
-
-
-def check_same(sweep: Sweep, folder: Path, force: bool) -> None:
-    """Raise ValueError with the names of what differs from the sweep in the store."""
-    before = dict(_open(folder / "data.zarr").attrs["identity"])
-    now = json.loads(json.dumps(identity(sweep)))
-    changed = [
-        f"{name} ({before.get(name)} there, {now.get(name)} here)" for name in now if before.get(name) != now[name]
-    ]
-    if changed and not force:
-        raise ValueError(f"{folder} holds another sweep: {'; '.join(changed)}. Use another folder, --fresh or --force.")
-
-
-def covers(sweep: Sweep, folder: Path) -> bool:
-    """Return whether the store has all cells and seeds of the sweep."""
-    stored = _stored(sweep, folder)
-    return _union(stored, sweep).shape == stored.shape
-
-
-def _union(a: Sweep, b: Sweep) -> Sweep:
-    """Return the sweep over the values and seeds of both, sorted."""
-    axes = {}
-    for one, two in zip(a.grid, b.grid, strict=True):
-        both = np.concatenate([one.values, two.values])
-        _, first = np.unique(both.astype(np.float32), axis=0, return_index=True)
-        kept = both[np.sort(first)]
-        axes[",".join(one.fields)] = kept[_order(kept)]
-    return replace(a, axes=axes, seeds=sorted({*a.seed_values, *b.seed_values}))
-
-
-def _order(values: np.ndarray) -> np.ndarray:
-    return np.lexsort(values.T[::-1])
-
-
-def positions(whole: Sweep, part: Sweep) -> list[np.ndarray]:
-    """Return where the values of each axis, and the seeds, of a part stand in the whole."""
-    seeds = [np.array(sweep.seed_values)[:, None] for sweep in (whole, part)]
-    pairs = [(a.values, b.values) for a, b in zip(whole.grid, part.grid, strict=True)]
-    return [_positions(a, b) for a, b in [*pairs, (seeds[0], seeds[1])]]
-
-
-def _positions(all_values: np.ndarray, some: np.ndarray) -> np.ndarray:
-    """Return where the rows of `some` stand among `all_values`, equal in float32."""
-    index = {tuple(row): i for i, row in enumerate(all_values.astype(np.float32).tolist())}
-    return np.array([index[tuple(row)] for row in some.astype(np.float32).tolist()])
+    values = {a.name: np.stack([np.asarray(group[name][:]) for name in a.fields], axis=1) for a in sweep.grid}
+    return with_values(sweep, values, [int(s) for s in np.asarray(group["seed"][:])])

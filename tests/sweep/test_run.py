@@ -29,7 +29,7 @@ def _many_small_units(monkeypatch):
 def counted(sweep, folder, **options):
     """Run into a store; return the dataset and how many trajectories were computed."""
     calls = []
-    ds = run(sweep, lambda done, total: calls.append(done), store=folder, **options)
+    ds = run(sweep, lambda done, *_: calls.append(done), store=folder, **options)
     return ds.load(), calls[-1] - calls[0]
 
 
@@ -169,7 +169,7 @@ def test_fresh_starts_anew_and_force_continues(tmp_path):
 def test_a_second_writer_is_refused(tmp_path):
     sweep = throw_sweep(SMALL)
 
-    def report(done, total):
+    def report(*_):
         if not seen:
             seen.append(locked(tmp_path))
             for options in ({}, {"shard": (0, 2)}):
@@ -188,7 +188,7 @@ def test_a_kill_between_the_two_renames_is_mended(tmp_path):
     again, computed = counted(throw_sweep(SMALL), tmp_path)
     assert computed == 0
     assert_same(again, first)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["data.zarr", "lock"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data.zarr", "lock", "runs"]
 
 
 def test_foreign_folders_and_wrong_shards_are_refused_untouched(tmp_path):

@@ -1,0 +1,45 @@
+"""Two sweeps that differ in values and seeds alone: their union, and where one stands in the other.
+
+Values are the same where they are equal in float32: in float64, an evenly spaced finer axis misses old values.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pt_jax.sweep.grid import Sweep
+
+
+def union_of(a: Sweep, b: Sweep) -> Sweep:
+    """Return the sweep over the values and seeds of both, sorted."""
+    values = {}
+    for one, two in zip(a.grid, b.grid, strict=True):
+        both = np.concatenate([one.values, two.values])
+        _, first = np.unique(both.astype(np.float32), axis=0, return_index=True)
+        kept = both[np.sort(first)]
+        values[one.name] = kept[np.lexsort(kept.T[::-1])]
+    return with_values(a, values, sorted({*a.seed_values, *b.seed_values}))
+
+
+def with_values(sweep: Sweep, values: Mapping[str, np.ndarray], seeds: list[int]) -> Sweep:
+    """Return the sweep with other values on its axes, (k, fields) by name, and other seeds."""
+    if isinstance(sweep.axes, Mapping):
+        axes: Any = {",".join(axis.fields): values[axis.name] for axis in sweep.grid}
+    else:
+        axes = [type(sweep.point)(*row) for row in values["point"]]
+    return replace(sweep, axes=axes, seeds=seeds)
+
+
+def positions(whole: Sweep, part: Sweep) -> list[np.ndarray]:
+    """Return where the values of each axis, and the seeds, of a part stand in the whole."""
+    seeds = [np.array(sweep.seed_values)[:, None] for sweep in (whole, part)]
+    pairs = [(a.values, b.values) for a, b in zip(whole.grid, part.grid, strict=True)]
+    return [_positions(a, b) for a, b in [*pairs, (seeds[0], seeds[1])]]
+
+
+def _positions(all_values: np.ndarray, some: np.ndarray) -> np.ndarray:
+    """Return where the rows of `some` stand among `all_values`, equal in float32."""
+    index = {tuple(row): i for i, row in enumerate(all_values.astype(np.float32).tolist())}
+    return np.array([index[tuple(row)] for row in some.astype(np.float32).tolist()])
