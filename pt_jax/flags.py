@@ -1,17 +1,15 @@
 """What the command line accepts: flags made from `FIELDS` and `OPTIONS`, and the small languages inside them."""
 
-import os
 from dataclasses import field, fields, make_dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import tyro
 
 from pt_jax.signal_noise.point import FIELDS, OPTIONS, RESULTS, Point, Static, validate
+from pt_jax.study import Flags
 
 _MOST_VALUES = 10_000  # on one axis
-_MARK = "lock"  # in every folder that this program has written
 
 
 def options() -> type:
@@ -40,9 +38,6 @@ def options() -> type:
         flag(
             "out", str, "results/map", "Folder for the figure and the dataset; a run in it is continued.", "results/map"
         ),
-        flag("shard", str, "0/1", "i/n: compute every n-th unit from the i-th on, for job arrays.", "0/1"),
-        flag("fresh", bool, False, "Delete what the folder holds and start anew.", "off"),
-        flag("force", bool, False, "Continue although the configuration has changed.", "off"),
     ]
     for name, about in FIELDS.items():
         text = f"{about.meaning[0].upper()}{about.meaning[1:]}, {about.accepted}. Unit: {about.unit}."
@@ -56,7 +51,7 @@ def options() -> type:
             choices = f" One of: {', '.join(choice.choices)}." if choice.choices else ""
             text = choice.meaning[0].upper() + choice.meaning[1:] + "." + choices
             rows.append(flag(option.name, kind, option.default, text, str(option.default)))
-    return make_dataclass("Options", rows)
+    return make_dataclass("Options", rows, bases=(Flags,))
 
 
 def axis(spec: str, point: Point, static: Static) -> tuple[str, np.ndarray]:
@@ -65,7 +60,7 @@ def axis(spec: str, point: Point, static: Static) -> tuple[str, np.ndarray]:
     Raises:
         ValueError: the text is not an axis, a field is unknown, or two values fall together.
     """
-    names, separator, text = spec.partition("=")
+    names, separator, _ = spec.partition("=")
     parts = names.split(",")
     for name in parts:
         if name not in FIELDS or not separator:
@@ -73,12 +68,7 @@ def axis(spec: str, point: Point, static: Static) -> tuple[str, np.ndarray]:
                 f"The axis {spec!r} is not accepted: use NAME=start:stop:count or NAME=a,b,c, "
                 f"NAME one of {', '.join(FIELDS)}."
             )
-    try:
-        values = _values(text)
-    except (ValueError, OverflowError):
-        raise ValueError(
-            f"The axis {spec!r} is not accepted: after = use start:stop:count, start:stop:count:log or a,b,c."
-        ) from None
+    values = numbers(spec)
     if any(FIELDS[name].whole for name in parts):
         values = np.round(values)
     validate(Point(**dict.fromkeys(parts, values)))
@@ -91,7 +81,21 @@ def axis(spec: str, point: Point, static: Static) -> tuple[str, np.ndarray]:
     return names, values
 
 
-def _values(text: str) -> np.ndarray:
+def numbers(spec: str) -> np.ndarray:
+    """Read the values of an axis.
+
+    Raises:
+        ValueError: the text is not an axis.
+    """
+    try:
+        return _numbers(spec.partition("=")[2])
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"The axis {spec!r} is not accepted: after = use start:stop:count, start:stop:count:log or a,b,c."
+        ) from None
+
+
+def _numbers(text: str) -> np.ndarray:
     if ":" not in text:
         return np.array([float(part) for part in text.split(",")])
     start, stop, count, *log = text.split(":")
@@ -102,26 +106,3 @@ def _values(text: str) -> np.ndarray:
     ):
         raise ValueError
     return (np.geomspace if log else np.linspace)(float(start), float(stop), int(count))
-
-
-def shard(text: str) -> tuple[int, int]:
-    """Read a shard, i/n."""
-    i, _, n = text.partition("/")
-    if not (i.isdecimal() and n.isdecimal() and int(i) < int(n)):
-        raise ValueError(f"--shard = {text} is not accepted: use i/n with whole numbers 0 <= i < n.")
-    return int(i), int(n)
-
-
-def folder_to_write(out: str) -> Path:
-    """Return the folder to write into, if it is free or ours."""
-    folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--out = {out} is not accepted: it is a file; name a folder.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
-        raise ValueError(
-            f"--out = {out} is not accepted: the folder holds files that pt-jax did not write; name another."
-        )
-    exists = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    if not exists.is_dir() or not os.access(exists, os.W_OK):
-        raise ValueError(f"--out = {out} is not accepted: {exists} cannot be written; name another.")
-    return folder

@@ -38,8 +38,8 @@ def phase_diagram(
     Args:
         ds: result of a sweep, or its `summary`.
         value: name of a result.
-        x: dimension along the plane; the first by default.
-        y: dimension up the plane; the second by default.
+        x: dimension along the plane, or a quantity that lies on one dimension; the first by default.
+        y: dimension up the plane, or such a quantity; the second by default.
         col: dimension along which panels stand side by side.
         row: dimension along which panels stand below each other.
         ax: axes to draw into, for a single panel.
@@ -50,7 +50,7 @@ def phase_diagram(
     Raises:
         ValueError: a dimension is missing or left over, or there are more panels than fit.
     """
-    cells = ds if "clear" in ds else summary(ds, value)
+    cells = _along(ds if "clear" in ds else summary(ds, value), x, y, col, row)
     names = [str(name) for name in cells["mean"].dims]
     given = [name for name in (x, y, col, row) if name is not None]
     for name in given:
@@ -105,7 +105,7 @@ def curve(
     Args:
         ds: result of a sweep with one axis.
         values: names of results, at most four.
-        x: its dimension; the first by default.
+        x: its dimension, or a quantity that lies on it; the first by default.
         ax: axes to draw into.
         colours: of the results.
 
@@ -118,7 +118,7 @@ def curve(
     if ax is None:
         _, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
     for value, colour, marker in zip(values, colours, "osD^", strict=False):
-        cells = summary(ds, value)
+        cells = _along(summary(ds, value), x)
         along = x or str(cells["mean"].dims[0])
         if cells["mean"].dims != (along,):
             raise ValueError(f"A curve has one axis: this dataset has {', '.join(map(str, cells['mean'].dims))}.")
@@ -127,8 +127,8 @@ def curve(
         ax.errorbar(cells[along], cells["mean"], half, **style)
         if float(cells["low"].min()) < 0:
             ax.axhline(0, color="0.6", lw=0.8, zorder=0)
-    ax.set_xscale("log" if _logarithmic(ds[along].values) else "linear")
-    ax.set_xlabel(label(ds[along]))
+    ax.set_xscale("log" if _logarithmic(cells[along].values) else "linear")
+    ax.set_xlabel(label(cells[along]))
     if len(values) > 1:
         ax.legend(frameon=False, fontsize=8)
     else:
@@ -169,12 +169,20 @@ def save(figure: Figure, numbers: xr.Dataset | pd.DataFrame, provenance: dict[st
     picture = Path(f"{path}.png")  # not with_suffix: a name may hold a point
     figure.savefig(picture, dpi=120)
     if isinstance(numbers, xr.Dataset):
-        numbers = numbers.to_dataframe().assign(seeds=numbers.attrs.get("seeds"))
+        numbers = numbers.to_dataframe(dim_order=[str(name) for name in numbers["mean"].dims])
     table = numbers.reset_index()
     table.to_csv(f"{path}.csv", index=False, float_format="%.6g")
     Path(f"{path}.json").write_text(json.dumps(provenance, indent=1) + "\n")
     plt.close(figure)
     return picture
+
+
+def _along(cells: xr.Dataset, *names: str | None) -> xr.Dataset:
+    """Return the cells with these coordinates as dimensions, in increasing order."""
+    for name in names:
+        if name in cells.coords and name not in cells.dims and cells[name].ndim == 1:
+            cells = cells.swap_dims({cells[name].dims[0]: name}).sortby(name)
+    return cells
 
 
 def label(values: xr.DataArray) -> str:

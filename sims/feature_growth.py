@@ -1,6 +1,6 @@
 """What the networks hold while they train, in a run that transfer helps and in one that it harms.
 
-    python sims/feature_growth.py [--quick] [--out figures]
+    python sims/feature_growth.py [--seeds N] [--quick] [--plan] [--shard i/n]
 
 Parameters carry universal knowledge (arXiv 2509.22056): the inherited filters start with the <w, u> that upstream
 training gave them. Without a universal signal they carry memorised noise alone, and the network memorises more.
@@ -9,8 +9,6 @@ training gave them. Without a universal signal they carry memorised noise alone,
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import numpy as np
-import tyro
 import xarray as xr
 
 import pt_jax
@@ -25,16 +23,16 @@ PARTS = {
 }
 
 
-def growth(seeds: int) -> tuple[xr.Dataset, dict]:
-    """Return the curves of both runs during training, the helped one first, and where they come from."""
-    fields = ("u", "v2", "alpha")
-    path = np.array([[getattr(p, name) for name in fields] for p in (HELPED, HARMED)])
-    names = [f"curves.{run}.{part}" for run in ("upstream", "transfer", "scratch") for part in PARTS]
-    outputs = (*names, "gain", "rho_inherited")
+def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
+    """The curves of both runs during training, the helped one first."""
+    del quick
+    outputs = tuple(f"curves.{run}.{part}" for run in ("upstream", "transfer", "scratch") for part in PARTS)
     static = pt_jax.Static(record=STEPS)
-    dims = {name: ("step",) for name in names}
-    sweep = pt_jax.Sweep(pt_jax.simulate, HELPED, {",".join(fields): path}, seeds, outputs, static, dims=dims)
-    return pt_jax.run(sweep).assign_coords(step=list(STEPS)), pt_jax.provenance(sweep)
+    return {
+        "runs": pt_jax.Sweep(
+            pt_jax.simulate, HELPED, [HELPED, HARMED], seeds, (*outputs, "gain", "rho_inherited"), static
+        )
+    }
 
 
 def draw_growth(ds: xr.Dataset) -> plt.Figure:
@@ -48,32 +46,31 @@ def draw_growth(ds: xr.Dataset) -> plt.Figure:
     for column, case_name in enumerate(
         (r"helped: $\|u\| = 2$, $\|v_2\| = 1$", r"harmed: $\|u\| = 0$, $\|v_2\| = 2.5$")
     ):
-        case = ds.isel(u=column)
-        gain = pt_jax.summary(case, "gain")
+        case = ds.isel(point=column)
+        gain = pt_jax.stats.summary(case, "gain")
         interval = f"gain {float(gain['mean']):+.3f} [{float(gain.low):.3f}, {float(gain.high):.3f}]"
         axes[0, column].set_title(f"{case_name}\n{interval}")
         for ax, (part, label) in zip(axes[:, column], PARTS.items(), strict=True):
             for run, colour in colours.items():
-                cells = pt_jax.summary(case, f"curves.{run}.{part}")
+                cells = pt_jax.stats.summary(case, f"curves.{run}.{part}")
                 step = cells.step + (0 if run == "upstream" else last)
                 ax.plot(step, cells["mean"], color=colour, label=run)
                 ax.fill_between(step, cells["low"], cells["high"], color=colour, alpha=0.25, lw=0)
             ax.axvline(last, color="0.7", lw=0.8, ls=":")
             ax.set_ylabel(label if column == 0 else "")
-        inherited = float(pt_jax.summary(case, "rho_inherited")["mean"])
+        inherited = float(pt_jax.stats.summary(case, "rho_inherited")["mean"])
         axes[2, column].plot([last, 2 * last], [inherited] * 2, "--", color="tab:orange", label="inherited, of task 1")
         axes[2, column].set_xlabel("training step: upstream, then downstream")
     axes[2, 0].legend(frameon=False, fontsize=8)
     return figure
 
 
-def main(quick: bool = False, out: Path = Path("figures")) -> None:
-    """Run both cases and draw them."""
-    pt_jax.use_all_cores()
-    ds, origin = growth(16 if quick else 64)
-    numbers = pt_jax.table(ds, [str(name) for name in ds.data_vars if str(name).startswith("curves")])
-    print(pt_jax.plot.save(draw_growth(ds), numbers, origin, out / "feature_growth"))
+def draw(found: dict[str, xr.Dataset], out: Path) -> None:
+    """Draw both cases."""
+    ds = found["runs"]
+    numbers = pt_jax.stats.table(ds, [str(name) for name in ds.data_vars if str(name).startswith("curves")])
+    print(pt_jax.plot.save(draw_growth(ds), numbers, pt_jax.provenance(ds), out / "feature_growth"))
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    pt_jax.study.main(__doc__, sweeps, draw, seeds=64)

@@ -1,6 +1,6 @@
 """The published heat map of benign overfitting, 100,000 trainings, computed again: one task, error over |mu| and d.
 
-    python sims/kou2023.py [--quick] [--out figures]
+    python sims/kou2023.py [--seeds N] [--quick] [--plan] [--shard i/n]
 
 Settings of Kou, Chen, Chen, Gu (ICML 2023, arXiv 2303.04145) as published with the paper: N = 20, 10 filters a class
 summed over filters and patches, biases, isotropic noise of level 1, flips 0.1 in training and test, weights and biases
@@ -9,12 +9,10 @@ weights m times as large: lr = 0.1 m^2, init_scale = m / sqrt(3 d). Printed: the
 ours, and the growth |mu| ~ d^k of five contours.
 """
 
-import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import tyro
 import xarray as xr
 
 import pt_jax
@@ -26,14 +24,14 @@ CENTRES = (1.45, 2.45, 3.45, 6.45)
 EXPONENTS = {0.20: 0.15, 0.25: 0.19, 0.30: 0.24, 0.35: 0.29, 0.40: 0.37}
 
 
-def sweep(quick: bool) -> pt_jax.Sweep:
+def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
     """The whole map, or every fourth value of both axes."""
     d = np.arange(100, 1100, 10)[:: 4 if quick else 1]
     norm = np.round(np.arange(100) * 0.1, 1)[:: 4 if quick else 1]
     point = pt_jax.Point(n1=1, n2=N, m=M, v2=0.0, flip2=FLIP, lr2=0.1 * M**2, steps1=0, steps2=100)
     axes = {"d,init_scale": np.stack([d, M / np.sqrt(3 * d)], axis=1), "u": norm}
     static = pt_jax.Static(noise="isotropic", bias=True, init="uniform")
-    return pt_jax.Sweep(pt_jax.simulate, point, axes, seeds=10, outputs=("error_scratch",), static=static)
+    return {"map": pt_jax.Sweep(pt_jax.simulate, point, axes, seeds, outputs=("error_scratch",), static=static)}
 
 
 def compare(error: xr.DataArray) -> None:
@@ -59,7 +57,7 @@ def contours(mean: xr.DataArray) -> dict[float, tuple[np.ndarray, float, float]]
     return found
 
 
-def draw(mean: xr.DataArray, lines: dict) -> plt.Figure:
+def draw_map(mean: xr.DataArray, lines: dict) -> plt.Figure:
     """The map with our contours, the published exponents through their middles, and the d^(1/4) law of the theory."""
     figure, ax = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
     mesh = ax.pcolormesh(mean.d, mean.u, mean.T, shading="nearest", cmap="viridis", vmin=0.1, vmax=0.5, rasterized=True)
@@ -79,25 +77,19 @@ def draw(mean: xr.DataArray, lines: dict) -> plt.Figure:
     return figure
 
 
-def main(quick: bool = False, out: Path = Path("figures")) -> None:
-    """Compute the map, compare it with the published one and draw it."""
-    pt_jax.use_all_cores()
-    whole = sweep(quick)
-    pt_jax.run(whole)  # compiles, so that the second run times the work
-    start = time.perf_counter()
-    ds = pt_jax.run(whole)
-    seconds = time.perf_counter() - start
-    error = FLIP + (1 - 2 * FLIP) * ds.error_scratch
-    print(f"{whole.trajectories:,} trainings in {seconds:.1f} s after compilation")
-    if not quick:
+def draw(found: dict[str, xr.Dataset], out: Path) -> None:
+    """Compare the map with the published one and draw it."""
+    ds = found["map"]
+    error = FLIP + (1 - 2 * FLIP) * ds.error_scratch.load()
+    if ds.sizes["d"] == 100:
         compare(error)
     lines = contours(error.mean("seed"))
     for level, (_, k, _) in lines.items():
         print(f"contour {level:.2f}: |mu| ~ d^{k:.2f}, published d^{EXPONENTS[level]:.2f}")
-    cells = pt_jax.summary(ds.assign(error_scratch=error.assign_attrs(ds.error_scratch.attrs)), "error_scratch")
-    numbers = cells[["mean", "error"]].isel(d=slice(None, None, 2), u=slice(None, None, 2))  # a CSV of 2,500 cells
-    print(pt_jax.plot.save(draw(error.mean("seed"), lines), numbers, pt_jax.provenance(whole), out / "kou2023"))
+    cells = pt_jax.stats.summary(ds.assign(error_scratch=error.assign_attrs(ds.error_scratch.attrs)), "error_scratch")
+    numbers = cells[["mean", "error", "seeds"]].isel(d=slice(None, None, 2), u=slice(None, None, 2))  # a small CSV
+    print(pt_jax.plot.save(draw_map(error.mean("seed"), lines), numbers, pt_jax.provenance(ds), out / "kou2023"))
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    pt_jax.study.main(__doc__, sweeps, draw, seeds=10)

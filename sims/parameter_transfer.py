@@ -1,6 +1,6 @@
 """The claims of 'Towards Understanding Feature Learning in Parameter Transfer' (arXiv 2509.22056) as curves.
 
-    python sims/parameter_transfer.py [--quick] [--out figures]
+    python sims/parameter_transfer.py [--seeds N] [--quick] [--plan] [--shard i/n]
 
 Test error with transfer and from scratch against alpha, N1, |u|, sigma1 and d, and the paired gain, with a strong
 universal signal (|u| = 2) and without one. Printed: the 95% interval of the gain at both ends of each curve.
@@ -11,7 +11,6 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import tyro
 import xarray as xr
 
 import pt_jax
@@ -26,15 +25,14 @@ CURVES = {
 }
 
 
-def curves(seeds: int) -> tuple[dict[str, xr.Dataset], dict]:
-    """Return errors and gain along each axis, along all but |u| itself also at |u| = 0, and where they come from."""
-    static, outputs = pt_jax.Static(), ("error", "error_scratch", "gain")
-    found, origin = {}, {}
+def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
+    """Errors and gain along each axis, along all but |u| itself also at |u| = 0."""
+    del quick
+    found = {}
     for name, values in CURVES.items():
         axes = {name: values} if name == "u" else {name: values, "u": np.array([2.0, 0.0])}
-        sweep = pt_jax.Sweep(pt_jax.simulate, BASE, axes, seeds, outputs, static)
-        found[name], origin[name] = pt_jax.run(sweep), pt_jax.provenance(sweep)
-    return found, origin
+        found[name] = pt_jax.Sweep(pt_jax.simulate, BASE, axes, seeds, ("error", "error_scratch", "gain"))
+    return found
 
 
 def draw_curves(found: dict[str, xr.Dataset]) -> plt.Figure:
@@ -59,20 +57,17 @@ def draw_curves(found: dict[str, xr.Dataset]) -> plt.Figure:
     return figure
 
 
-def main(quick: bool = False, out: Path = Path("figures")) -> None:
-    """Run the sweeps, print the gain at the ends of each curve and draw them."""
-    pt_jax.use_all_cores()
-    seeds = 16 if quick else 64
-    found, origin = curves(seeds)
-    numbers = pd.concat(
-        [pt_jax.table(ds, ["gain", "error", "error_scratch"]).assign(curve=name) for name, ds in found.items()]
-    )
+def draw(found: dict[str, xr.Dataset], out: Path) -> None:
+    """Print the gain at the ends of each curve and draw them."""
+    results = ["gain", "error", "error_scratch"]
+    numbers = pd.concat([pt_jax.stats.table(ds, results).assign(curve=name) for name, ds in found.items()])
     for name in found:
         rows = numbers.loc["gain"].query("curve == @name")
         for _, end in rows[rows[name].isin([rows[name].min(), rows[name].max()])].iterrows():
             print(f"{name} = {end[name]:<8g} |u| = {end.u:g}: gain in [{end.low:+.4f}, {end.high:+.4f}]")
+    origin = {name: pt_jax.provenance(ds) for name, ds in found.items()}
     print(pt_jax.plot.save(draw_curves(found), numbers, origin, out / "parameter_transfer"))
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    pt_jax.study.main(__doc__, sweeps, draw, seeds=64)

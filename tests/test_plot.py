@@ -253,7 +253,8 @@ def test_save_keeps_a_point_in_a_name(tmp_path):
 def test_no_display_is_needed(tmp_path):
     code = """
 import sys, numpy as np, xarray as xr
-from pt_jax import plot, summary
+from pt_jax import plot
+from pt_jax.sweep.stats import summary
 ds = xr.Dataset({"gain": (("u", "v2", "seed"), np.random.default_rng(0).normal(size=(3, 3, 4)))},
                 {"u": [0.0, 1.0, 2.0], "v2": [0.0, 1.0, 2.0]})
 plot.save(plot.phase_diagram(ds), summary(ds), {}, sys.argv[1])
