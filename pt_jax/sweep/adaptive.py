@@ -149,12 +149,13 @@ def _boundary(
 ) -> Boundary:
     """Interpolate the map, resample its seeds and find the contour."""
     n, (x, y) = ds.sizes["seed"], (str(name) for name in list(ds["done"].dims)[:2])
+    values = ds[value].values.astype(float)  # (x, y, seed), NaN where not computed
     weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples) / n
-    values = ds[value].values.astype(float)  # NaN where not computed
-    drawn = values[wanted] @ weights.T
-    above, mean = np.full(wanted.shape, np.nan), _filled(values.mean(-1), wanted, every)
-    above[wanted] = np.where(np.isnan(drawn).any(-1), np.nan, (drawn > 0).mean(-1))
-    variables = {"mean": mean, "above": _filled(above, wanted, every), "computed": wanted}
+    above = np.zeros(wanted.shape)
+    for some in np.array_split(weights, -(-resamples // 32)):  # bounds the memory
+        above += (_filled(values @ some.T, wanted, every) > 0).sum(-1) / resamples
+    mean = _filled(values.mean(-1, keepdims=True), wanted, every)[..., 0]
+    variables = {"mean": mean, "above": above, "computed": wanted}
     found = xr.Dataset({name: ((x, y), array) for name, array in variables.items()}, {x: ds[x], y: ds[y]})
     lines = contourpy.contour_generator(ds[x].values, ds[y].values, mean.T).lines(0.0)
     spent = int((ds["done"] == 1).sum())
@@ -162,11 +163,11 @@ def _boundary(
 
 
 def _filled(values: np.ndarray, wanted: np.ndarray, every: list[Rectangle]) -> np.ndarray:
-    """Interpolate between the corners of each rectangle, coarse ones first, and keep what was computed."""
+    """Interpolate maps (x, y, k) between the corners of each rectangle, coarse ones first; keep what was computed."""
     result = np.array(values)
     for a, b, c, d in every:
-        s, t = np.linspace(0, 1, b - a + 1)[:, None], np.linspace(0, 1, d - c + 1)
+        s, t = np.linspace(0, 1, b - a + 1)[:, None, None], np.linspace(0, 1, d - c + 1)[:, None]
         lower = (1 - s) * values[a, c] + s * values[b, c]
         upper = (1 - s) * values[a, d] + s * values[b, d]
         result[a : b + 1, c : d + 1] = (1 - t) * lower + t * upper
-    return np.where(wanted, values, result)
+    return np.where(wanted[..., None], values, result)

@@ -28,7 +28,7 @@ from pt_jax.sweep.overlap import positions, union_of, with_values
 from pt_jax.sweep.provenance import describe, identity, machine
 
 _UNIT = 4096  # trajectories in a unit, about: seconds of work, and no more is lost
-_UNIT_BYTES = 2**27  # of its results, at most, where a tile allows
+_UNIT_BYTES = 2**25  # of its results, at most, where a tile allows
 
 
 class Store:
@@ -243,7 +243,9 @@ def _write(sweep: Sweep, path: Path, tile: tuple[int, ...]) -> None:
     add("done", sweep.shape, np.uint8, _dims(sweep, "done", sweep.shape), unit, 0, _about(sweep, "done"))
     for name, (along, values, about) in coordinates.items():
         values, names = np.asarray(values), [along] if isinstance(along, str) else list(along)
-        add(name, values.shape, values.dtype, names, values.shape, 0, about)[...] = values
+        text = values.dtype.kind == "U"  # numpy's own text has no place in zarr's specification
+        kind, fill = (str, "") if text else (values.dtype, 0)
+        add(name, values.shape, kind, names, values.shape, fill, about)[...] = values.astype(object) if text else values
 
 
 def _kinds(sweep: Sweep) -> dict[str, tuple[tuple[int, ...], Any]]:

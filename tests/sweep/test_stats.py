@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from pt_jax.sweep.stats import shares, summary
+from pt_jax.sweep.stats import bootstrap, shares, summary
 
 
 def dataset(gain, diverged=None):
@@ -139,3 +139,30 @@ def test_false_discovery_control_is_that_of_benjamini_and_yekutieli():
     share = shares(cells)
     assert 0 < kept.sum() < 100
     assert share["helps_fdr"] + share["hurts_fdr"] == kept.mean()
+
+
+def test_cells_may_have_different_numbers_of_seeds():
+    gain = noise(3, 2, 20) + 0.3
+    ds = dataset(gain)
+    done = np.arange(20) < np.array([20, 5, 0])[:, None, None] * np.ones((3, 2, 1))
+    ds["gain"] = ds["gain"].where(done)
+    ds["done"] = (("u", "v2", "seed"), done.astype(np.uint8))
+    cells = summary(ds)
+    assert cells["seeds"].values.tolist() == [[20, 20], [5, 5], [0, 0]]
+    for i, n in ((0, 20), (1, 5)):
+        test = stats.ttest_1samp(gain[i, :, :n], 0, axis=-1)
+        np.testing.assert_allclose(cells["p"][i], test.pvalue, rtol=1e-12)
+        np.testing.assert_allclose(cells["low"][i], test.confidence_interval(0.95).low, rtol=1e-12)
+    assert np.isnan(cells["mean"][2]).all() and not cells["clear"][2].any() and not cells["diverged"].any()
+    ds["gain"][0, 0, 3] = np.nan  # a seed that was run and has no number
+    assert np.isnan(summary(ds)["mean"][0, 0])
+
+
+def test_bootstrap_of_the_mean_is_its_t_interval():
+    gain = noise(1, 1, 400) + noise(1, 1, 400, seed=2) * 0.5
+    ds = dataset(np.concatenate([gain, gain], 0))  # two cells that share all: not twice the evidence
+    low, high = bootstrap(ds, lambda some: float(some["gain"].mean()), resamples=2000)
+    cells = summary(ds).isel(u=0, v2=0)
+    # A quantile of 2,000 resamples has a standard error of 0.03 standard errors of the mean; 5 of them, 1e-6.
+    np.testing.assert_allclose([low, high], [cells["low"], cells["high"]], atol=0.15 * float(cells["error"]))
+    assert bootstrap(ds, lambda some: float(some["gain"].mean()), resamples=2000) == (low, high)

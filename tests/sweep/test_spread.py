@@ -1,0 +1,106 @@
+"""One sweep over devices, shards and job arrays: the same store bit for bit, whatever dies."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from pt_jax.sweep.run import run
+from tests.sweep.cases import throw_sweep
+
+ROOT = Path(__file__).parents[2]
+ON_DEVICES = """
+import sys
+import jax
+jax.config.update("jax_num_cpu_devices", int(sys.argv[1]))
+import pt_jax
+point = pt_jax.Point(d=50, n1=8, n2=8, m=3, steps1=5, steps2=5, lr1=0.5, lr2=0.5, init_scale=0.05)
+axes = {"u": [0.0, 1.0, 2.0], "v2": [0.5, 2.0, 3.0, 4.0, 5.0]}
+pt_jax.run(pt_jax.Sweep(pt_jax.simulate, point, axes, 4, static=pt_jax.Static(n_directions=16), lanes=8), store=sys.argv[2])
+"""
+SHARD = """
+import os, signal, sys
+import pt_jax
+from pt_jax.sweep import store
+from tests.sweep.test_spread import SWEEP
+store._UNIT = 8
+def report(done, total, unit, units):
+    if unit == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+pt_jax.run(SWEEP, report, store=sys.argv[1], shard=(int(sys.argv[2]), 2))
+"""
+SWEEP = throw_sweep({"shift": np.linspace(0, 1, 9), "scale": [1.0, 2.0, 4.0]}, lanes=4)
+
+
+def start(code, *args, **env):
+    env = {**{k: v for k, v in os.environ.items() if k not in ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS")}, **env}
+    command = [sys.executable, "-c", code, *map(str, args)]
+    return subprocess.Popen(command, env=env, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+
+
+def end(process):
+    _, err = process.communicate(timeout=120)
+    return process.returncode, err
+
+
+def stored(folder):
+    return xr.open_zarr(folder / "data.zarr", consolidated=False).load()
+
+
+def test_four_devices_equal_one_bit_for_bit(tmp_path):
+    quick = {"XLA_FLAGS": "--xla_backend_optimization_level=1"}  # half the compile time
+    running = [start(ON_DEVICES, n, tmp_path / str(n), **quick) for n in (1, 4)]
+    for process in running:
+        assert end(process) == (0, "")
+    one, four = stored(tmp_path / "1"), stored(tmp_path / "4")
+    assert float(one["gain"].std()) > 0
+    assert one.equals(four)
+
+
+def test_two_shards_one_killed_half_way_and_run_again(tmp_path):
+    running = [start(SHARD, tmp_path, i, kill) for i, kill in ((0, 3), (1, 99))]
+    assert end(running[0])[0] == -signal.SIGKILL and end(running[1]) == (0, "")
+    done = int(stored(tmp_path)["done"].sum())
+    assert 0 < done < SWEEP.trajectories
+    assert end(start(SHARD, tmp_path, 0, 99)) == (0, "")
+    assert stored(tmp_path)["done"].all()
+    assert run(SWEEP, store=tmp_path).equals(run(SWEEP))
+
+
+def test_a_job_array_makes_the_whole(tmp_path):
+    script, out = ROOT / "sims" / "slurm.sh", tmp_path / "out"
+    sizes = [
+        "--d",
+        "50",
+        "--n1",
+        "8",
+        "--n2",
+        "8",
+        "--m",
+        "3",
+        "--steps1",
+        "5",
+        "--steps2",
+        "5",
+        "--n-directions",
+        "16",
+        "--seeds",
+        "2",
+    ]
+    code = "from pt_jax.cli import main; raise SystemExit(main())"
+    command = [script, sys.executable, "-c", code, "map", "--x", "u=0,1,2", *sizes, "--out", str(out)]
+    quick = {**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=1"}
+    tasks = [
+        subprocess.Popen(
+            command, env={**quick, "SLURM_ARRAY_TASK_ID": str(i), "SLURM_ARRAY_TASK_COUNT": "2"}, cwd=tmp_path
+        )
+        for i in range(2)
+    ]
+    assert [task.wait(timeout=120) for task in tasks] == [0, 0]
+    assert stored(out)["done"].all() and (out / "figure.png").exists()
+    lost = subprocess.run([script, "true"], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
+    assert lost.returncode == 2 and "usage" in lost.stderr
