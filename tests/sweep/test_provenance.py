@@ -81,12 +81,8 @@ def test_a_dataset_says_where_it_comes_from_and_when(tmp_path):
 
 def test_the_source_hash_is_of_what_is_imported(tmp_path, monkeypatch):
     (tmp_path / "walks").mkdir()
-    files = {
-        "__init__": "",
-        "step": "SIZE = 1\n",
-        "walk": "from walks import step\ndef walk(): return step.SIZE\n",
-        "notes": "",
-    }
+    walk = "from walks import step\ndef walk(): return step.SIZE\n"
+    files = {"__init__": "", "step": "SIZE = 1\n", "walk": walk, "notes": ""}
     for name, text in files.items():
         (tmp_path / "walks" / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)

@@ -20,7 +20,8 @@ jax.config.update("jax_num_cpu_devices", int(sys.argv[1]))
 import pt_jax
 point = pt_jax.Point(d=50, n1=8, n2=8, m=3, steps1=5, steps2=5, lr1=0.5, lr2=0.5, init_scale=0.05)
 axes = {"u": [0.0, 1.0, 2.0], "v2": [0.5, 2.0, 3.0, 4.0, 5.0]}
-pt_jax.run(pt_jax.Sweep(pt_jax.simulate, point, axes, 4, static=pt_jax.Static(n_directions=16), lanes=8), store=sys.argv[2])
+sweep = pt_jax.Sweep(pt_jax.simulate, point, axes, 4, static=pt_jax.Static(n_directions=16), lanes=8)
+pt_jax.run(sweep, store=sys.argv[2])
 """
 SHARD = """
 import os, signal, sys
@@ -33,6 +34,7 @@ def report(done, total, unit, units):
         os.kill(os.getpid(), signal.SIGKILL)
 pt_jax.run(SWEEP, report, store=sys.argv[1], shard=(int(sys.argv[2]), 2))
 """
+SIZES = {"d": 50, "n1": 8, "n2": 8, "m": 3, "steps1": 5, "steps2": 5, "n-directions": 16, "seeds": 2}
 SWEEP = throw_sweep({"shift": np.linspace(0, 1, 9), "scale": [1.0, 2.0, 4.0]}, lanes=4)
 
 
@@ -73,24 +75,7 @@ def test_two_shards_one_killed_half_way_and_run_again(tmp_path):
 
 def test_a_job_array_makes_the_whole(tmp_path):
     script, out = ROOT / "sims" / "slurm.sh", tmp_path / "out"
-    sizes = [
-        "--d",
-        "50",
-        "--n1",
-        "8",
-        "--n2",
-        "8",
-        "--m",
-        "3",
-        "--steps1",
-        "5",
-        "--steps2",
-        "5",
-        "--n-directions",
-        "16",
-        "--seeds",
-        "2",
-    ]
+    sizes = [f"--{name}={value}" for name, value in SIZES.items()]
     code = "from pt_jax.cli import main; raise SystemExit(main())"
     command = [script, sys.executable, "-c", code, "map", "--x", "u=0,1,2", *sizes, "--out", str(out)]
     quick = {**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=1"}
