@@ -112,7 +112,7 @@ def _rerun(options: _Rerun) -> None:
         record = tomllib.loads(text) if options.file.suffix == ".toml" else json.loads(text)
     except ValueError as error:
         raise ValueError(f"{options.file} is not accepted: {error}.") from None
-    if not isinstance(record, dict):
+    if not isinstance(record, dict) or not record:
         raise ValueError(f"{options.file} is not accepted: it holds no fields.")
     pt_jax.use_all_cores()
     one = "axes" in record or not all(isinstance(part, dict) for part in record.values())

@@ -105,6 +105,10 @@ class Sweep:
             for axis in self.grid:  # one at a time: axes are a product, their lengths need not fit each other
                 self.static.validate(self.point._replace(**dict(zip(axis.fields, axis.values.T, strict=True))))
             self.static.validate(self.point)
+        for axis in self.grid:
+            if not np.isfinite(axis.values).all():
+                value = axis.values[~np.isfinite(axis.values)][0]
+                raise ValueError(f"The axis {','.join(axis.fields)} has the value {value}: use finite numbers.")
 
     @cached_property
     def grid(self) -> tuple[Axis, ...]:
@@ -143,15 +147,31 @@ class Sweep:
             return self._traced[static]
         point = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((), float), self.point)
         key = jax.eval_shape(lambda: jax.random.key(0))
-        found = flatten(jax.eval_shape(lambda k, p, d: self.function(k, p, static, d), key, point, self.data))
+        returned = jax.eval_shape(lambda k, p, d: self.function(k, p, static, d), key, point, self.data)
+        if not hasattr(returned, "_asdict"):
+            raise ValueError(f"The function returns a {type(returned).__name__}: use a NamedTuple of arrays.")
+        found = flatten(returned)
+        for name, kind in found.items():
+            if not (hasattr(kind, "dtype") and kind.dtype.kind in "biuf"):
+                raise ValueError(
+                    f"The result {name} is {getattr(kind, 'dtype', kind)!r}: use real numbers or booleans."
+                )
         for name in self.outputs or ():
             if name not in found:
                 raise ValueError(f"output {name!r} is not among the results: use some of {_list(found)}.")
         kept = list(found)
         if self.outputs is not None:
             kept = [*self.outputs, *({"diverged"} & set(found) - set(self.outputs))]
-        self._traced[static] = {name: found[name] for name in kept}
-        return self._traced[static]
+        results = {name: found[name] for name in kept}
+        first = next(iter(self._traced.values()), results)
+        for name in {**first, **results}:
+            if first.get(name) != results.get(name):
+                raise ValueError(
+                    f"The result {name} is {first.get(name)} in one size class and {results.get(name)} in another: "
+                    "its shape and dtype must be the same in all."
+                )
+        self._traced[static] = results
+        return results
 
     def size_classes(self, cells: tuple[np.ndarray, ...]) -> Iterator[tuple[Any, tuple[np.ndarray, ...]]]:
         """Split a block, given by its indices on each axis, into product blocks whose points have one size class.

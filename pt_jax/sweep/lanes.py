@@ -109,7 +109,8 @@ class SizeClass:
         self.devices = tuple(jax.local_devices())
         fields = tuple(axis.fields for axis in sweep.grid)
         self.program = _compiled(sweep.function, static, fields, tuple(kinds), self.devices)
-        self.bytes = int(np.prod(tile)) * sum(kind.dtype.itemsize * int(np.prod(kind.shape)) for kind in kinds.values())
+        each = sum(kind.dtype.itemsize * int(np.prod(kind.shape)) for kind in kinds.values())
+        self.bytes = max(1, int(np.prod(tile)) * each)
         room = free_memory() // (_SHARE_OF_MEMORY * len(self.devices) * self.bytes)
         self.share = max(1, min(_CALL // int(np.prod(tile)), room))
         self.values = [axis.values for axis in sweep.grid] + [np.asarray(sweep.seed_values, np.int32)]

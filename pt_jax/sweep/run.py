@@ -89,6 +89,8 @@ def opened(
     (i, n), folder = shard, Path(store) if store is not None else None
     if not (isinstance(i, int) and isinstance(n, int) and 0 <= i < n) or (n > 1 and folder is None):
         raise ValueError(f"shard = {i}/{n} is not accepted: use i/n with whole numbers 0 <= i < n, and a store.")
+    if executor is not None and not (hasattr(executor, "submit") or callable(executor)):
+        raise ValueError(f"executor = {executor!r} is not accepted: use a concurrent.futures.Executor.")
     if isinstance(executor, ProcessPoolExecutor) and _forks(executor):
         raise ValueError("executor is not accepted: jax hangs in forked workers; use mp_context=get_context('spawn').")
     with contextlib.ExitStack() as stack:
@@ -119,12 +121,15 @@ def opened(
 
             count(0)
             engine = _here(kept, todo, count, stop) if executor is None else _on(executor, kept, todo, count, stop)
-            for mask in engine:
-                units += 1
-                computed += int(mask.sum())
-                count(0)
-                if journal is not None:
-                    journal.note(computed)
+            try:
+                for mask in engine:
+                    units += 1
+                    computed += int(mask.sum())
+                    count(0)
+                    if journal is not None:
+                        journal.note(computed)
+            except OSError as error:
+                raise OSError(f"{store} cannot be written ({error}): what is done is kept, run again.") from error
             ds = kept.dataset().isel(dict(zip([*(axis.name for axis in sweep.grid), "seed"], wanted, strict=True)))
             known = runs(folder) if folder else [{"start": start, "end": now()}]
             times = {"start": known[0]["start"], "end": known[-1]["end"]} if known else {}

@@ -1,0 +1,138 @@
+"""What every script and command does with its flags: plans, questions, rounds of seeds, shards and files read back."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+import pt_jax
+from pt_jax import study
+from pt_jax.cli import main
+from tests.sweep.cases import throw_sweep
+from tests.sweep.test_adaptive import noisy
+
+ROOT = Path(__file__).parents[1]
+SIMS = sorted((ROOT / "sims").glob("*.py"))
+SWEEP = throw_sweep({"shift": [0.0, 1.0], "scale": [1.0, 2.0, 3.0]})
+
+
+@pytest.fixture(autouse=True)
+def _devices_as_they_are(monkeypatch):
+    # In this process jax has started, with as many devices as it then had.
+    monkeypatch.setattr(pt_jax, "use_all_cores", lambda: None)
+
+
+def carry_out(folder, sweep=SWEEP, **flags):
+    return study.carry_out({"map": sweep}, {"map": folder}, study.Flags(**flags))
+
+
+def test_sweeps_are_kept_and_continued(tmp_path, capsys):
+    first = carry_out(tmp_path)["map"].load()
+    assert "24 trajectories: 24 computed in" in capsys.readouterr().out
+    again = carry_out(tmp_path)["map"]
+    assert "all known before" in capsys.readouterr().out and again.equals(first)
+
+
+def test_a_plan_computes_nothing(tmp_path, capsys):
+    with pytest.raises(study.Stopped) as stop:
+        carry_out(tmp_path / "new", plan=True)
+    out = capsys.readouterr().out
+    assert stop.value.code == 0 and "24, of which 0 are known" in out and not (tmp_path / "new").exists()
+
+
+def test_more_than_an_hour_is_asked_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(study, "_SMALL", 1)
+    monkeypatch.setattr(study, "_LONG", 0.0)
+    with pytest.raises(ValueError, match=r"will take about \d+ seconds: add --yes, or --plan to see more"):
+        carry_out(tmp_path / "new")
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: "n")
+    with pytest.raises(study.Stopped, match="nothing was computed"):
+        carry_out(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    monkeypatch.setattr("builtins.input", lambda _: "y")
+    assert carry_out(tmp_path / "a")["map"]["done"].all() and carry_out(tmp_path / "b", yes=True)["map"]["done"].all()
+
+
+def test_seeds_up_to_a_standard_error(tmp_path):
+    ds = study.carry_out({"map": noisy(256)}, {"map": tmp_path}, study.Flags(until_se=0.1))["map"]
+    seeds = pt_jax.stats.summary(ds)["seeds"].values
+    assert seeds[0] == seeds[1] == 32 < seeds[2] < seeds[3] == 256
+    with pytest.raises(ValueError, match="cannot be spread over shards"):
+        carry_out(tmp_path, until_se=0.1, shard="0/2")
+
+
+def test_shards_stop_until_all_are_there(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("pt_jax.sweep.store._UNIT", 8)
+    with pytest.raises(study.Stopped, match="run the other shards") as stop:
+        carry_out(tmp_path, shard="1/2")
+    assert stop.value.code == 0 and "of 24 trajectories are kept in" in capsys.readouterr().out
+    assert carry_out(tmp_path, shard="0/2")["map"]["done"].all()
+
+
+@pytest.mark.parametrize("shard", ["9/8", "-1/2", "1", "a/b", "1/2/3"])
+def test_a_wrong_shard_is_refused(tmp_path, shard):
+    with pytest.raises(ValueError, match=f"--shard = {shard} is not accepted: use i/n"):
+        carry_out(tmp_path, shard=shard)
+
+
+def test_a_file_is_run_again(tmp_path, capsys):
+    sweep = throw_sweep({"shift": [0.0, 1.0], "scale": [1.0, 2.0]}, outputs=("total",))
+    record = json.loads(json.dumps(pt_jax.provenance(pt_jax.run(sweep))))
+    (tmp_path / "one.json").write_text(json.dumps(record))
+    (tmp_path / "two.json").write_text(json.dumps({"a": record, "b": record | {"seeds": [7]}}))
+    (tmp_path / "hand.toml").write_text(
+        'function = "tests.sweep.cases.throw"\npoint_type = "tests.sweep.cases.Dice"\noutputs = ["total"]\n'
+        'seeds = 4\n[axes]\nshift = "0:1:2"\nscale = [1, 2]\n'
+    )
+    for file, folders in (("one.json", ["."]), ("two.json", ["a", "b"]), ("hand.toml", ["."])):
+        out = tmp_path / file.split(".")[0]
+        assert main(["rerun", str(tmp_path / file), "--out", str(out), "--value", "total"]) == 0
+        for folder in folders:
+            ds = xr.open_zarr(out / folder / "data.zarr", consolidated=False)
+            same = pt_jax.run(throw_sweep(sweep.axes, [7] if folder == "b" else 4, outputs=("total",)))
+            assert ds["total"].equals(same["total"]) and (out / folder / "figure.png").exists()
+    assert main(["rerun", str(tmp_path / "one.json"), "--out", str(tmp_path / "c")]) == 2  # there is no gain
+    assert "--value = gain is not accepted: use one of total" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name, text, words",
+    [
+        ("no.json", None, "No such file"),
+        ("bad.json", "{", "bad.json is not accepted"),
+        ("bad.toml", "a = ", "bad.toml is not accepted"),
+        ("list.json", "[1]", "it holds no fields"),
+        ("empty.json", "{}", "it holds no fields"),
+        ("axes.toml", '[axes]\nu = "0:1"\n', "The axis 'u=0:1' is not accepted"),
+        ("field.toml", "[axes]\nw = [1]\n", "'w' is not a field of Point"),
+    ],
+)
+def test_a_wrong_file_is_refused(tmp_path, capsys, name, text, words):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    assert main(["rerun", str(tmp_path / name), "--out", str(tmp_path / "out")]) == 2
+    err = capsys.readouterr().err
+    assert words in err and err.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("path", SIMS, ids=lambda path: path.name)
+def test_every_script_takes_the_flags_of_all(path):
+    done = subprocess.run([sys.executable, str(path), "--help"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    for flag in ("--seeds", "--quick", "--plan", "--shard", "--until-se", "--out", "--store", "--yes"):
+        assert flag in done.stdout
+
+
+def test_a_script_draws_from_its_store(tmp_path):
+    env = {**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=1"}  # half the compile time
+    command = [sys.executable, str(ROOT / "sims" / "feature_growth.py"), "--quick", "--seeds", "2"]
+    for said in ("4 computed in", "all known before"):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path, env=env)
+        assert done.returncode == 0 and said in done.stdout, done.stderr
+    made = {path.name for path in (tmp_path / "results" / "feature_growth-quick").iterdir()}
+    assert made == {"runs", "feature_growth.png", "feature_growth.csv", "feature_growth.json"}
