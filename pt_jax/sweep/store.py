@@ -34,9 +34,12 @@ _UNIT_BYTES = 2**25  # of its results, at most, where a tile allows
 class Store:
     """An open store: `sweep` is the whole stored grid, which may be larger than the one asked for."""
 
-    def __init__(self, sweep: Sweep, tile: tuple[int, ...], unit: tuple[int, ...], arrays: Any, names: list[str]):
-        """Use `load` or `in_memory`; `arrays` holds the results and `done` by name, all indexed by a unit."""
-        self.sweep, self.tile, self.unit, self.arrays, self.names = sweep, tile, unit, arrays, names
+    def __init__(
+        self, sweep: Sweep, tile: tuple[int, ...], unit: tuple[int, ...], arrays: Any, folder: Path | None = None
+    ):
+        """Use `load` or `in_memory`; `arrays` has the results and `done` by name, all indexed by a unit."""
+        self.sweep, self.tile, self.unit, self.arrays, self.folder = sweep, tile, unit, arrays, folder
+        self.names = list(_kinds(sweep))
 
     def units(self) -> list[tuple[slice, ...]]:
         """Return the chunks, as slices along each axis and along the seeds."""
@@ -72,8 +75,8 @@ class Store:
 
     def dataset(self) -> xr.Dataset:
         """Return the whole store, opened lazily where it is on disk."""
-        if not isinstance(self.arrays, dict):
-            return open_dataset(Path(str(self.arrays.store.root)).parent)
+        if self.folder is not None:
+            return open_dataset(self.folder)
         variables: dict[str, Any] = {}
         for name, array in self.arrays.items():
             variables[name] = (_dims(self.sweep, name, array), array, _about(self.sweep, name))
@@ -82,7 +85,7 @@ class Store:
     @property
     def machine(self) -> dict[str, Any]:
         """What the store was made with."""
-        return machine() if isinstance(self.arrays, dict) else json.loads(self.arrays.attrs["provenance"])
+        return machine() if self.folder is None else json.loads(self.arrays.attrs["provenance"])
 
     def _read(self, name: str, unit: tuple[slice, ...]) -> np.ndarray:
         try:
@@ -90,7 +93,7 @@ class Store:
         except (ValueError, RuntimeError) as error:
             chunk = "/".join(str(s.start // w) for s, w in zip(unit, self.unit, strict=True))
             raise ValueError(
-                f"{self.arrays.store.root}/{name} is damaged in chunk {chunk} ({error}): delete done/c/{chunk} there "
+                f"{self.folder}/data.zarr/{name} is damaged in chunk {chunk} ({error}): delete done/c/{chunk} there "
                 "and run again; only this unit is computed anew."
             ) from None
 
@@ -100,16 +103,15 @@ def in_memory(sweep: Sweep, scattered: bool, whole: bool) -> Store:
     arrays: dict[str, np.ndarray] = {}
     for name, (shape, dtype) in _kinds(sweep).items():
         arrays[name] = np.full((*sweep.shape, *shape), np.nan, dtype)
-    names = list(arrays)
     arrays["done"] = np.zeros(sweep.shape, np.uint8)
     tile = tile_shape(sweep, scattered)
-    return Store(sweep, tile, sweep.shape if whole else unit_shape(sweep, tile), arrays, names)
+    return Store(sweep, tile, sweep.shape if whole else unit_shape(sweep, tile), arrays)
 
 
 def load(sweep: Sweep, folder: Path) -> Store:
     """Open the store of a sweep, made by `prepare`."""
     group, layout = _open(folder, "r+")
-    return Store(_stored(sweep, group), tuple(layout["tile"]), tuple(layout["unit"]), group, layout["outputs"])
+    return Store(_stored(sweep, group), tuple(layout["tile"]), tuple(layout["unit"]), group, folder)
 
 
 def open_dataset(folder: Path) -> xr.Dataset:
@@ -161,7 +163,7 @@ def prepare(sweep: Sweep, folder: Path, fresh: bool, force: bool, scattered: boo
     _write(union, new, tuple(layout["tile"]))
     after: Any = zarr.open_group(new, mode="r+")
     at = positions(union, stored)
-    for unit in Store(stored, tuple(layout["tile"]), tuple(layout["unit"]), before, layout["outputs"]).units():
+    for unit in load(sweep, folder).units():
         for name in [*layout["outputs"], "done"]:
             after[name].oindex[tuple(a[s] for a, s in zip(at, unit, strict=True))] = before[name][unit]
     data.rename(old)
