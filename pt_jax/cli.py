@@ -222,7 +222,8 @@ def _draw(ds: "xr.Dataset", value: str, places: dict[str, str], folder: Path) ->
         figure = pt_jax.plot.phase_diagram(cells, value, **places)  # type: ignore[arg-type]
     else:
         paired = {"gain", "error", "error_scratch"} <= set(ds.data_vars) and value == "gain"
-        figure = pt_jax.plot.comparison(ds, places["x"]) if paired else pt_jax.plot.curve(ds, (value,), places["x"])
+        (x,) = places.values()  # whatever place was asked for
+        figure = pt_jax.plot.comparison(ds, x) if paired else pt_jax.plot.curve(ds, (value,), x)
     return pt_jax.plot.save(figure, cells, pt_jax.provenance(ds), folder / "figure")
 
 

@@ -178,11 +178,11 @@ def save(figure: Figure, numbers: xr.Dataset | pd.DataFrame, provenance: dict[st
 
 
 def _along(cells: xr.Dataset, *names: str | None) -> xr.Dataset:
-    """Return the cells with these coordinates as dimensions, in increasing order."""
+    """Return the cells with these coordinates as dimensions, all in increasing order."""
     for name in names:
         if name in cells.coords and name not in cells.dims and cells[name].ndim == 1:
-            cells = cells.swap_dims({cells[name].dims[0]: name}).sortby(name)
-    return cells
+            cells = cells.swap_dims({cells[name].dims[0]: name})
+    return cells.sortby([name for name in cells["mean"].dims if name in cells.coords])
 
 
 def label(values: xr.DataArray) -> str:

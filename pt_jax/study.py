@@ -100,7 +100,7 @@ def main(
         import pt_jax
 
         pt_jax.use_all_cores()
-        made = sweeps(flags.quick, flags.seeds or (_QUICK_SEEDS if flags.quick else seeds))
+        made = sweeps(flags.quick, (_QUICK_SEEDS if flags.quick else seeds) if flags.seeds is None else flags.seeds)
         found = carry_out(made, {key: folder / key for key in made}, flags)
         out.mkdir(parents=True, exist_ok=True)
         draw(found, out)
@@ -151,7 +151,7 @@ def carry_out(
             if stopped.is_set() or shard[1] > 1:
                 done = f"{int(ds['done'].sum()):,} of {sweep.trajectories:,} trajectories are kept in {folders[key]}"
                 if stopped.is_set():
-                    raise Stopped(f"{done}: the same command continues.", 130)
+                    raise Stopped(f"{done}: the same command{' without --fresh' * flags.fresh} continues.", 130)
                 print(done)
     if shard[1] > 1 and not all(bool(ds["done"].all()) for ds in found.values()):
         raise Stopped("run the other shards; any command without --shard then draws.", 0)

@@ -86,6 +86,13 @@ def test_x_and_y_may_be_exchanged():
     np.testing.assert_allclose(mesh(ax).get_array(), ds["gain"].mean("seed"))
 
 
+def test_axes_are_drawn_in_increasing_order():
+    ds = dataset("u", "v2", u=[3.0, 0.0, 1.0])
+    one, two = (mesh(panels(plot.phase_diagram(each))[0]) for each in (ds, ds.sortby("u")))
+    np.testing.assert_array_equal(one.get_coordinates(), two.get_coordinates())
+    np.testing.assert_array_equal(one.get_array(), two.get_array())
+
+
 def test_a_summary_may_be_given():
     ds = dataset("u", "v2")
     (ax,) = panels(plot.phase_diagram(summary(ds, "error")))

@@ -37,6 +37,12 @@ def test_sweeps_are_kept_and_continued(tmp_path, capsys):
     assert "all known before" in capsys.readouterr().out and again.equals(first)
 
 
+def test_a_curve_is_drawn_whatever_place_its_axis_is_given(tmp_path):
+    carry_out(tmp_path, throw_sweep({"shift": [0.0, 1.0]}))
+    for place in ("--x", "--y", "--col"):
+        assert main(["plot", str(tmp_path), place, "shift", "--value", "total"]) == 0
+
+
 def test_a_plan_computes_nothing(tmp_path, capsys):
     with pytest.raises(study.Stopped) as stop:
         carry_out(tmp_path / "new", plan=True)

@@ -92,11 +92,14 @@ def boundary(
         seed: of the resampling.
         how: report, store, fresh, force, stop and executor of `run`.
 
+    A cell with a diverged seed has no mean: it is NaN in the map, and the contour goes around it.
+
     Raises:
-        ValueError: the sweep does not have two axes with at least two values each.
+        ValueError: the sweep does not have two axes and seeds, with at least two values each.
     """
-    if len(sweep.grid) != 2 or min(sweep.shape[:2]) < 2:
-        raise ValueError(f"axes = {[axis.name for axis in sweep.grid]} is not accepted: a contour needs two axes.")
+    if len(sweep.grid) != 2 or min(sweep.shape) < 2:
+        names = [axis.name for axis in sweep.grid]
+        raise ValueError(f"axes = {names} is not accepted: a contour needs two axes and seeds, at least 2 of each.")
     if stride < 1:
         raise ValueError(f"stride = {stride} is not accepted: use a whole number of at least 1.")
     shape = sweep.shape[:2]
@@ -141,7 +144,7 @@ def _half(a: int, b: int) -> list[tuple[int, int]]:
 
 def _crossed(rectangle: Rectangle, low: np.ndarray, high: np.ndarray) -> bool:
     corners = np.ix_(rectangle[:2], rectangle[2:])
-    return bool(low[corners].min() < 0 < high[corners].max())
+    return bool((low[corners] < 0).any() and (high[corners] > 0).any())  # false for NaN
 
 
 def _boundary(
@@ -149,15 +152,17 @@ def _boundary(
 ) -> Boundary:
     """Interpolate the map, resample its seeds and find the contour."""
     n, (x, y) = ds.sizes["seed"], (str(name) for name in list(ds["done"].dims)[:2])
-    values = ds[value].values.astype(float)  # (x, y, seed), NaN where not computed
+    failed = summary(ds, value)["diverged"].transpose(x, y)
+    values = ds[value].where(~failed).transpose(x, y, "seed").values.astype(float)  # NaN where not computed
     weights = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples) / n
     above = np.zeros(wanted.shape)
     for some in np.array_split(weights, -(-resamples // 32)):  # bounds the memory
         above += (_filled(values @ some.T, wanted, every) > 0).sum(-1) / resamples
     mean = _filled(values.mean(-1, keepdims=True), wanted, every)[..., 0]
-    variables = {"mean": mean, "above": above, "computed": wanted}
+    variables = {"mean": mean, "above": np.where(np.isnan(mean), np.nan, above), "computed": wanted}
     found = xr.Dataset({name: ((x, y), array) for name, array in variables.items()}, {x: ds[x], y: ds[y]})
-    lines = contourpy.contour_generator(ds[x].values, ds[y].values, mean.T).lines(0.0)
+    known = np.ma.masked_invalid(mean.T)
+    lines = contourpy.contour_generator(ds[x].values, ds[y].values, known).lines(0.0)
     spent = int((ds["done"] == 1).sum())
     return Boundary(found.assign_attrs(ds[value].attrs, value=value), lines, spent, wanted.size * n)  # type: ignore[arg-type]
 

@@ -82,8 +82,11 @@ class Sweep:
             if named.count(name) > 1:
                 raise ValueError(f"{name} is on two axes: name each field once.")
         if self.static is None:
-            third = list(inspect.signature(self.function).parameters.values())[2]
-            object.__setattr__(self, "static", None if third.default is third.empty else third.default)
+            third = list(inspect.signature(self.function).parameters.values())[2:3]
+            if not third:
+                name = getattr(self.function, "__name__", self.function)
+                raise ValueError(f"{name} is not accepted: use a function of (key, point, static, data).")
+            object.__setattr__(self, "static", None if third[0].default is third[0].empty else third[0].default)
         seeds: Any = self.seeds if np.ndim(self.seeds) == 1 else [self.seeds]
         if not all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in seeds):
             raise ValueError(f"seeds = {self.seeds!r} is not accepted: use a whole number, or a list of whole numbers.")
@@ -97,6 +100,7 @@ class Sweep:
         for name, leaf in self.point._asdict().items():
             if np.ndim(leaf) != 0:
                 raise ValueError(f"{name} has shape {np.shape(leaf)} in the base point: give its values as an axis.")
+        object.__setattr__(self, "point", type(self.point)(*map(float, self.point)))  # whole numbers would be int32
         try:
             hash(self.static)
         except TypeError:
@@ -208,7 +212,7 @@ class Sweep:
         }
         for axis in self.grid:
             for name, values in zip(axis.fields, axis.values.T, strict=True):
-                found[name] = (axis.name, values.astype(float), self.about(name))
+                found[name] = (axis.name, values, self.about(name))
         for name, (fields, function, about) in self.derived.items():
             along = [axis for axis in self.grid if set(axis.fields) & set(fields)]
             values = self.point._asdict()
@@ -264,6 +268,7 @@ def _axis(names: str, values: Any) -> Axis:
         raise ValueError(f"The axis {names} has no values: give at least one.")
     if array.dtype.kind not in "iuf":
         raise ValueError(f"The axis {names} has values {values!r}: use numbers.")
+    array = array.astype(float)
     if array.ndim == 1:
         array = np.repeat(array[:, None], len(fields), axis=1)
     if array.ndim != 2 or array.shape[1] != len(fields):

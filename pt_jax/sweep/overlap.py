@@ -34,12 +34,14 @@ def with_values(sweep: Sweep, values: Mapping[str, np.ndarray], seeds: list[int]
 
 def positions(whole: Sweep, part: Sweep) -> list[np.ndarray]:
     """Return where the values of each axis, and the seeds, of a part stand in the whole."""
-    seeds = [np.array(sweep.seed_values)[:, None] for sweep in (whole, part)]
-    pairs = [(a.values, b.values) for a, b in zip(whole.grid, part.grid, strict=True)]
-    return [_positions(a, b) for a, b in [*pairs, (seeds[0], seeds[1])]]
+    values = [
+        [*(axis.values.astype(np.float32) for axis in sweep.grid), np.array(sweep.seed_values)[:, None]]
+        for sweep in (whole, part)
+    ]
+    return [_positions(a, b) for a, b in zip(*values, strict=True)]
 
 
 def _positions(all_values: np.ndarray, some: np.ndarray) -> np.ndarray:
-    """Return where the rows of `some` stand among `all_values`, equal in float32."""
-    index = {tuple(row): i for i, row in enumerate(all_values.astype(np.float32).tolist())}
-    return np.array([index[tuple(row)] for row in some.astype(np.float32).tolist()])
+    """Return where the rows of `some` stand among `all_values`."""
+    index = {tuple(row): i for i, row in enumerate(all_values.tolist())}
+    return np.array([index[tuple(row)] for row in some.tolist()])

@@ -4,18 +4,20 @@
 not change within a store.
 """
 
+import ast
 import dataclasses
 import hashlib
 import importlib
 import importlib.metadata
+import importlib.util
+import inspect
 import json
 import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import jax
@@ -55,7 +57,7 @@ def describe(sweep: Sweep) -> dict[str, Any]:
         "point_type": name_of(type(sweep.point)),
         "point": {name: float(value) for name, value in sweep.point._asdict().items()},
         "static_type": name_of(type(sweep.static)) if dataclasses.is_dataclass(sweep.static) else None,
-        "static": {name: value if _plain(value) else repr(value) for name, value in _static(sweep).items()},
+        "static": _static(sweep),
         "axes": _axes(sweep),
         "seeds": list(sweep.seed_values),
         "outputs": None if sweep.outputs is None else list(sweep.outputs),
@@ -124,26 +126,32 @@ def identity(sweep: Sweep) -> dict[str, Any]:
     """Return what must not change between two runs into one store, flat: a change in any of it changes the numbers.
 
     Base values but those on an axis, the static but its maxima, names of axes and outputs, the data, the source of the
-    function and of the files of its package, jaxlib and the precision.
+    function and of the files of its package, jaxlib, the kind of device, the precision and the generator of keys.
     """
-    name = name_of(sweep.function)
-    if "<" in name:
-        raise ValueError(
-            f"function = {name} is not accepted with a store: it could not be run again; name it in a module."
-        )
+    name, source, static = name_of(sweep.function), source_hash(sweep.function), _static(sweep)
+    for role, text in {"function": name, **{key: str(x)[1:] for key, x in static.items()}}.items():
+        if "<" in text:
+            raise ValueError(
+                f"{role} = {text} is not accepted with a store: it could not be run again; name it in a module."
+            )
+    if source is None:
+        raise ValueError(f"function = {name} is not accepted with a store: it has no source; write it in a file.")
     leaves, moving = jax.tree.leaves(sweep.data), {name for axis in sweep.grid for name in axis.fields}
     maxima = getattr(sweep.static, "maxima", ())
     return {
         "function": name,
-        "source": source_hash(sweep.function),
+        "source": source,
         "jaxlib": importlib.metadata.version("jaxlib"),
+        "backend": jax.default_backend(),
         "float": str(jax.numpy.result_type(float)),
+        "matmul_precision": jax.config.jax_default_matmul_precision,  # type: ignore[attr-defined]
+        "prng": [jax.config.jax_default_prng_impl, jax.config.jax_threefry_partitionable],  # type: ignore[attr-defined]
         "axes": [",".join(axis.fields) for axis in sweep.grid],
         "lanes": sweep.lanes,
         "outputs": None if sweep.outputs is None else sorted(sweep.outputs),
         "data": _hash(leaves) if leaves else None,
         **{f"point.{key}": float(x) for key, x in sweep.point._asdict().items() if key not in moving},
-        **{f"static.{key}": x if _plain(x) else repr(x) for key, x in _static(sweep).items() if key not in maxima},
+        **{f"static.{key}": x for key, x in static.items() if key not in maxima},
     }
 
 
@@ -152,21 +160,50 @@ def name_of(thing: Any) -> str:
     return f"{thing.__module__}.{getattr(thing, '__qualname__', thing)}"
 
 
-def source_hash(function: Any) -> str:
-    """Return a hash of the source of a function's file and of the files of its package that it imports."""
+def source_hash(function: Any) -> str | None:
+    """Return a hash of the source of a function's file and of the files beside it, or of its package, that it imports.
+
+    None where there is no source.
+    """
     first = sys.modules[function.__module__]
-    top, found, waiting = first.__name__.split(".")[0], {}, [first]
-    while waiting:
-        module = waiting.pop()
-        if module.__name__ in found or not getattr(module, "__file__", None):
-            continue
-        found[module.__name__] = Path(str(module.__file__)).read_bytes()
-        homes = [
-            x if isinstance(x, ModuleType) else sys.modules.get(getattr(x, "__module__", None) or "")
-            for x in vars(module).values()
-        ]
-        waiting += [m for m in homes if isinstance(m, ModuleType) and m.__name__.split(".")[0] == top]
+    if not Path(getattr(first, "__file__", None) or "").is_file():
+        try:
+            found = {first.__name__: inspect.getsource(function).encode()}  # a notebook's
+        except (OSError, TypeError):
+            return None
+    else:
+        top = sys.modules[first.__name__.split(".")[0]]
+        found, waiting = {}, [(first.__name__, Path(str(first.__file__)))]
+        while waiting:
+            name, path = waiting.pop()
+            if name not in found:
+                found[name] = path.read_bytes()
+                waiting += _imported(found[name], name, path, top)
     return hashlib.sha256(b"".join(found[name] for name in sorted(found))).hexdigest()[:16]
+
+
+def _imported(source: bytes, name: str, path: Path, top: Any) -> Iterator[tuple[str, Path]]:
+    """Yield the modules that a source imports from its package, or from its folder where it has no package."""
+    home = Path(str(top.__file__)).parent
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    names: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    for imported in names:
+        inside = imported.split(".")[0] == top.__name__
+        if hasattr(top, "__path__") and not inside:
+            continue
+        try:
+            spec = importlib.util.find_spec(imported)
+        except (ImportError, AttributeError, ValueError):
+            continue  # a name in a module, or a package that is not there
+        file = Path(spec.origin) if spec and spec.has_location and spec.origin else None
+        if file is not None and file.suffix == ".py" and (inside or file.parent == home):
+            yield imported, file
 
 
 def _axes(sweep: Sweep) -> Any:
@@ -179,17 +216,24 @@ def _axes(sweep: Sweep) -> Any:
 
 
 def _hash(leaves: list[Any]) -> str:
-    return hashlib.sha256(b"".join(np.asarray(leaf).tobytes() for leaf in leaves)).hexdigest()
-
-
-def _plain(value: Any) -> bool:
-    return value is None or isinstance(value, bool | int | float | str | tuple | list)
+    hashed = hashlib.sha256()
+    for leaf in map(np.asarray, leaves):
+        hashed.update(f"{leaf.dtype} {leaf.shape}".encode() + leaf.tobytes())
+    return hashed.hexdigest()
 
 
 def _static(sweep: Sweep) -> dict[str, Any]:
-    if dataclasses.is_dataclass(sweep.static):
-        return {f.name: getattr(sweep.static, f.name) for f in dataclasses.fields(sweep.static)}
-    return {"value": sweep.static}
+    """Return the fields of the static, ready for JSON: <name> for what is not plain."""
+    static = sweep.static
+    whole = dataclasses.is_dataclass(static)
+    found = {f.name: getattr(static, f.name) for f in dataclasses.fields(static)} if whole else {"value": static}
+    return {name: _in_json(value) for name, value in found.items()}
+
+
+def _in_json(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float | str | tuple | list):
+        return value
+    return f"<{name_of(value)}>" if callable(value) else repr(value)
 
 
 def _git(*command: str) -> str | None:

@@ -8,6 +8,7 @@ the workers of an executor compute and never write.
 import contextlib
 import fcntl
 import json
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -60,7 +61,8 @@ def run(
 
     Returns:
         A dataset with the axes, then `seed`, then a result's own dimensions; units and long names are set. From a
-        store: the cells and seeds asked for, opened lazily. NaN where nothing is computed, `done` is 0 there.
+        store: the cells and seeds asked for, opened lazily; `load()` it before the store is enlarged. NaN where
+        nothing is computed, `done` is 0 there.
 
     Raises:
         ValueError: the folder holds another sweep or another program's files, or is being written.
@@ -89,10 +91,10 @@ def opened(
     (i, n), folder = shard, Path(store) if store is not None else None
     if not (isinstance(i, int) and isinstance(n, int) and 0 <= i < n) or (n > 1 and folder is None):
         raise ValueError(f"shard = {i}/{n} is not accepted: use i/n with whole numbers 0 <= i < n, and a store.")
-    if executor is not None and not (hasattr(executor, "submit") or callable(executor)):
-        raise ValueError(f"executor = {executor!r} is not accepted: use a concurrent.futures.Executor.")
-    if isinstance(executor, ProcessPoolExecutor) and _forks(executor):
-        raise ValueError("executor is not accepted: jax hangs in forked workers; use mp_context=get_context('spawn').")
+    if n > 1 and fresh:
+        raise ValueError("fresh is not accepted with shards: each would delete what the others computed.")
+    if executor is not None and not callable(executor):
+        _accepted(executor)
     with contextlib.ExitStack() as stack:
         if folder is None:
             kept, journal = files.in_memory(sweep, scattered, whole=executor is None), None
@@ -132,7 +134,7 @@ def opened(
                 raise OSError(f"{store} cannot be written ({error}): what is done is kept, run again.") from error
             ds = kept.dataset().isel(dict(zip([*(axis.name for axis in sweep.grid), "seed"], wanted, strict=True)))
             known = runs(folder) if folder else [{"start": start, "end": now()}]
-            times = {"start": known[0]["start"], "end": known[-1]["end"]} if known else {}
+            times = {"start": known[0]["start"], "end": max(one["end"] for one in known)} if known else {}
             return ds.assign_attrs(provenance=json.dumps(kept.machine | describe(sweep) | times))
 
         yield fill
@@ -155,53 +157,63 @@ def _on(
     stop: Callable[[], bool],
 ) -> Iterator:
     """Compute the units on the workers of an executor; yield what each held when it is written."""
-    pool: Any = executor() if callable(executor) else executor
     sweep = replace(kept.sweep, derived={})  # its functions need not travel
     waiting = deque((unit, mask, 1) for unit, mask in todo)
     running: dict[Any, tuple] = {}
     breaks = 0  # of the whole pool since a unit was finished
-    while waiting or running:
-        if stop():
+    with contextlib.ExitStack() as ending:
+
+        def open_pool() -> Any:
+            pool = _accepted(executor() if callable(executor) else executor)
+            if callable(executor):
+                ending.callback(pool.shutdown)
+            return pool
+
+        def cancel() -> None:
             waiting.clear()
             for future in running:
                 future.cancel()
-        broken = False
-        while waiting and len(running) < _WAITING and not broken:
-            unit, mask, attempt = waiting.popleft()
-            try:
-                running[pool.submit(work, sweep, kept.tile, _cells(unit, mask))] = (unit, mask, attempt)
-            except BrokenExecutor:
-                waiting.appendleft((unit, mask, attempt))
-                broken = True
-        finished = [future for future in running if future.done()]
-        for future in finished:
-            unit, mask, attempt = running.pop(future)
-            try:
-                found = future.result()
-            except CancelledError:
-                continue
-            except BrokenExecutor:
-                waiting.append((unit, mask, attempt))
-                broken = True
-                continue
-            except Exception as error:
-                if attempt == _ATTEMPTS:
-                    raise RuntimeError(f"A unit failed {attempt} times, the others are kept: {error!r}.") from error
-                waiting.append((unit, mask, attempt + 1))
-                continue
-            breaks = 0
-            _write(kept, unit, mask, found)
-            count(int(mask.sum()))
-            yield mask
-        if broken:
-            breaks += 1
-            if not callable(executor) or breaks == _ATTEMPTS:
-                raise RuntimeError("The executor has lost a worker and takes no more; what is computed is kept.")
-            pool = executor()
-        elif not finished:
-            time.sleep(0.02)
-    if callable(executor):
-        pool.shutdown()
+
+        pool = open_pool()
+        ending.callback(cancel)  # before the shutdown, which waits
+        while waiting or running:
+            if stop():
+                cancel()
+            broken = False
+            while waiting and len(running) < _WAITING and not broken:
+                unit, mask, attempt = waiting.popleft()
+                try:
+                    running[pool.submit(work, sweep, kept.tile, _cells(unit, mask))] = (unit, mask, attempt)
+                except BrokenExecutor:
+                    waiting.appendleft((unit, mask, attempt))
+                    broken = True
+            finished = [future for future in running if future.done()]
+            for future in finished:
+                unit, mask, attempt = running.pop(future)
+                try:
+                    found = future.result()
+                except CancelledError:
+                    continue
+                except BrokenExecutor:
+                    waiting.append((unit, mask, attempt))
+                    broken = True
+                    continue
+                except Exception as error:
+                    if attempt == _ATTEMPTS:
+                        raise RuntimeError(f"A unit failed {attempt} times, the others are kept: {error!r}.") from error
+                    waiting.append((unit, mask, attempt + 1))
+                    continue
+                breaks = 0
+                _write(kept, unit, mask, found)
+                count(int(mask.sum()))
+                yield mask
+            if broken:
+                breaks += 1
+                if not callable(executor) or breaks == _ATTEMPTS:
+                    raise RuntimeError("The executor has lost a worker and takes no more; what is computed is kept.")
+                pool = open_pool()
+            elif not finished:
+                time.sleep(0.02)
 
 
 def work(
@@ -218,13 +230,15 @@ def _cells(unit: tuple[slice, ...], mask: np.ndarray) -> list[tuple[np.ndarray, 
 
 def _write(kept: files.Store, unit: tuple[slice, ...], mask: np.ndarray, found: list[dict[str, np.ndarray]]) -> None:
     """Put the results of the blocks into the unit, then mark them as done."""
-    if mask.all():
-        return kept.write(unit, found[0], mask)
-    arrays = kept.read(unit)
-    for block, results in zip(blocks(mask), found, strict=True):
-        for name, values in results.items():
-            arrays[name][np.ix_(*block)] = values
-    kept.write(unit, arrays, mask)
+    # Shards i/n and k/l may meet in a unit: then one must not write what it read before the other wrote.
+    path = None if kept.folder is None else kept.folder / "lock-write"
+    with contextlib.nullcontext() if path is None else _lock(path, fcntl.LOCK_EX, math.inf):
+        arrays = found[0] if mask.all() else kept.read(unit)
+        if not mask.all():
+            for block, results in zip(blocks(mask), found, strict=True):
+                for name, values in results.items():
+                    arrays[name][np.ix_(*block)] = values
+        kept.write(unit, arrays, mask)
 
 
 def blocks(mask: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
@@ -239,17 +253,25 @@ def blocks(mask: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
             yield np.flatnonzero(group.ravel() == k), *rest
 
 
-def _forks(pool: Any) -> bool:
-    return pool._mp_context.get_start_method() == "fork"
+def _accepted(pool: Any) -> Any:
+    """Return an executor, or raise ValueError where it cannot be used."""
+    if not hasattr(pool, "submit"):
+        raise ValueError(f"executor = {pool!r} is not accepted: use a concurrent.futures.Executor.")
+    context: Any = getattr(pool, "_mp_context", None)
+    if isinstance(pool, ProcessPoolExecutor) and context.get_start_method() == "fork":
+        raise ValueError("executor is not accepted: jax hangs in forked workers; use mp_context=get_context('spawn').")
+    return pool
 
 
 def locked(folder: Path) -> bool:
     """Return whether a process is writing into the store."""
     try:
-        with _lock(folder / "lock", fcntl.LOCK_EX):
+        with _lock(folder / "lock", fcntl.LOCK_EX, patience=0, mode="r"):
             return False
     except BlockingIOError:
         return True
+    except FileNotFoundError:
+        return False
 
 
 @contextlib.contextmanager
@@ -275,10 +297,21 @@ def _locked_store(
 
 
 @contextlib.contextmanager
-def _lock(path: Path, kind: int) -> Iterator[None]:
-    """Hold a lock that the system gives back when the process ends, however it ends."""
-    with open(path, "a") as file:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
+def _lock(path: Path, kind: int, patience: float = 1.0, mode: str = "a") -> Iterator[None]:
+    """Hold a lock that the system gives back when the process ends, however it ends.
+
+    `patience`: seconds to wait for it; who only asks whether it is held, holds it for a moment.
+    """
+    last = time.monotonic() + patience
+    with open(path, mode) as file:
+        while True:
+            try:
+                fcntl.flock(file, kind | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > last:
+                    raise
+                time.sleep(0.02)
         yield
 
 

@@ -61,7 +61,11 @@ class Store:
         mask = reduce(np.logical_and.outer, [p >= 0 for p in places])
         if where is not None:
             mask &= where[np.ix_(*places)]
-        return mask & (self._read("done", unit) == 0)
+        return mask & (self.done(unit) == 0)
+
+    def done(self, unit: tuple[slice, ...]) -> np.ndarray:
+        """Return which trajectories of a unit are computed, 0 or 1."""
+        return self._read("done", unit)
 
     def read(self, unit: tuple[slice, ...]) -> dict[str, np.ndarray]:
         """Return the results of a unit by name, NaN where nothing is computed."""
@@ -71,7 +75,7 @@ class Store:
         """Write the results of a unit, then mark the trajectories computed as done."""
         for name, array in arrays.items():
             self.arrays[name][unit] = array
-        self.arrays["done"][unit] = self._read("done", unit) | computed
+        self.arrays["done"][unit] = self.done(unit) | computed
 
     def dataset(self) -> xr.Dataset:
         """Return the whole store, opened lazily where it is on disk."""
@@ -145,27 +149,29 @@ def check_folder(folder: Path) -> None:
 
 def prepare(sweep: Sweep, folder: Path, fresh: bool, force: bool, scattered: bool = False) -> None:
     """Make the store, or enlarge it to hold the sweep's cells and seeds as well."""
-    data, old, new = folder / "data.zarr", folder / "old.zarr", folder / "new.zarr"
+    data, old, new, gone = (folder / f"{name}.zarr" for name in ("data", "old", "new", "gone"))
     if old.exists() and not data.exists():  # killed between two renames
         old.rename(data)
-    for leftover in (old, new, *([data] if fresh else [])):
-        shutil.rmtree(leftover, ignore_errors=True)
+    if fresh and data.exists():
+        data.rename(gone)  # a kill while it is deleted must not leave half of it
+    for leftover in (old, new, gone, *([folder / "runs"] if fresh else [])):
+        if leftover.exists():
+            shutil.rmtree(leftover)
     if not data.exists():
         _write(union_of(sweep, sweep), new, tile_shape(sweep, scattered))
         new.rename(data)
         return
     check_same(sweep, folder, force)
-    before, layout = _open(folder)
-    stored = _stored(sweep, before)
-    union = union_of(stored, sweep)
-    if union.shape == stored.shape:
+    before = load(sweep, folder)
+    union = union_of(before.sweep, sweep)
+    if union.shape == before.sweep.shape:
         return
-    _write(union, new, tuple(layout["tile"]))
+    _write(union, new, before.tile)
     after: Any = zarr.open_group(new, mode="r+")
-    at = positions(union, stored)
-    for unit in load(sweep, folder).units():
-        for name in [*layout["outputs"], "done"]:
-            after[name].oindex[tuple(a[s] for a, s in zip(at, unit, strict=True))] = before[name][unit]
+    at = positions(union, before.sweep)
+    for unit in before.units():
+        for name, values in {**before.read(unit), "done": before.done(unit)}.items():
+            after[name].oindex[tuple(a[s] for a, s in zip(at, unit, strict=True))] = values
     data.rename(old)
     new.rename(data)
     shutil.rmtree(old)

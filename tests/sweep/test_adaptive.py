@@ -1,8 +1,10 @@
 """Seeds and cells where they are needed: what is spent, and that it changes no number."""
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -24,12 +26,18 @@ class Height(NamedTuple):
     """How much it rises above a circle of radius 1."""
 
     gain: Any
+    diverged: Any
 
 
 def hill(key, point, static, data):
     """A hill that is 0 on the circle of radius 1 around the origin."""
     del static, data
-    return Height(1 - point.x**2 - point.y**2 + point.noise * jax.random.normal(key, ()))
+    return Height(1 - point.x**2 - point.y**2 + point.noise * jax.random.normal(key, ()), jnp.array(False))
+
+
+def torn_hill(key, point, static, data):
+    """A hill that is not known in a corner."""
+    return hill(key, point, static, data)._replace(diverged=(point.x < -1.4) & (point.y < -1.4))
 
 
 def noisy(seeds, noise=(0.0, 0.5, 1.0, 2.0)):
@@ -104,6 +112,14 @@ def test_more_uncertainty_costs_more_and_a_store_is_continued(tmp_path):
     np.testing.assert_array_equal(narrow.lines[0], wide.lines[0])
 
 
+def test_a_diverged_cell_is_nowhere_in_the_map():
+    found = boundary(replace(circle(33, noise=0.0), function=torn_hill), stride=8)
+    cells = found.map.sel(x=-1.5, method="nearest").sel(y=-1.49, method="nearest")
+    assert bool(cells["computed"]) and np.isnan(cells["mean"]) and np.isnan(cells["above"])
+    (line,) = found.lines  # its corner is far from the circle
+    np.testing.assert_allclose(np.hypot(*line.T), 1.0, atol=2e-3)
+
+
 def test_a_map_without_a_contour_has_no_line():
     values = np.linspace(0.0, 0.5, 17)
     found = boundary(Sweep(hill, Place(noise=0.01), {"x": values, "y": values}, 4), stride=8)
@@ -114,5 +130,7 @@ def test_what_is_no_map_is_refused():
     for axes in ({"x": [0.0, 1.0]}, {"x": [0.0, 1.0], "y": [0.0]}):
         with pytest.raises(ValueError, match="a contour needs two axes"):
             boundary(Sweep(hill, Place(), axes, 4))
+    with pytest.raises(ValueError, match="at least 2 of each"):
+        boundary(circle(seeds=1))
     with pytest.raises(ValueError, match="stride = 0"):
         boundary(circle(), stride=0)

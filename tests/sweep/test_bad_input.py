@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -187,6 +188,8 @@ OTHER = {
     "shard 9/8": (lambda s: s, {"shard": (9, 8)}, "shard = 9/8 is not accepted"),
     "shard 0.5/2": (lambda s: s, {"shard": (0.5, 2)}, "shard = 0.5/2 is not accepted"),
     "shard -1/2": (lambda s: s, {"shard": (-1, 2)}, "shard = -1/2 is not accepted"),
+    "fresh in shards": (lambda s: s, {"shard": (0, 2), "fresh": True}, "fresh is not accepted with shards"),
+    "data of another shape": (lambda s: replace(s, data={"offset": 0.0, "table": np.ones((2, 1))}), {}, "data"),
     "a name for an executor": (lambda s: s, {"executor": "dask"}, "executor = 'dask'"),
 }
 
@@ -206,6 +209,7 @@ FUNCTIONS = {
     "complex": (as_complex, "total is dtype.'complex64'.: use real numbers", ValueError),
     "sizes that differ": (as_sizes, "total is .* in one size class and .* in another", ValueError),
     "dtypes that differ": (as_kinds, "total is .* in one size class and .* in another", ValueError),
+    "two arguments": (lambda key, point: None, "use a function of .key, point, static, data", ValueError),
     "a lambda": (lambda *args: throw(*args), "lambda.*could not be run again", ValueError),
 }
 
@@ -213,13 +217,24 @@ FUNCTIONS = {
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_that_cannot_be_swept_is_refused_and_nothing_is_written(tmp_path, name):
     function, words, kind = FUNCTIONS[name]
-    sweep = Sweep(function, Dice(), {"shift": [0.0, 1.0]}, 2, static=Sized())
+    static = None if name == "two arguments" else Sized()
     with pytest.raises(kind, match=words):
-        run(sweep, store=tmp_path / "new")
+        run(Sweep(function, Dice(), {"shift": [0.0, 1.0]}, 2, static=static), store=tmp_path / "new")
     if "differ" in name:  # found when the second class is reached
         assert open_dataset(tmp_path / "new")["done"].values.tolist() == [[1, 1], [0, 0]]
     else:
         assert not (tmp_path / "new" / "data.zarr").exists()
+
+
+@pytest.mark.parametrize("key", ["jax_default_prng_impl", "jax_default_matmul_precision"])
+def test_another_generator_or_precision_is_refused(folder, key):
+    value = {"jax_default_prng_impl": "rbg", "jax_default_matmul_precision": "bfloat16"}[key]
+    before = getattr(jax.config, key)
+    try:
+        jax.config.update(key, value)
+        refused(f"{value}.* here", lambda: run(replace(GOOD, seeds=9), store=folder))
+    finally:
+        jax.config.update(key, before)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

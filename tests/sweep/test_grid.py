@@ -6,7 +6,8 @@ import pytest
 from pt_jax.signal_noise.point import FIELDS, Point, Static
 from pt_jax.signal_noise.trajectory import simulate
 from pt_jax.sweep.grid import Sweep
-from tests.sweep.cases import Dice, throw, throw_sweep
+from pt_jax.sweep.run import run
+from tests.sweep.cases import Dice, Throw, throw, throw_sweep
 
 
 def point_at(sweep, index):
@@ -153,3 +154,12 @@ def test_a_static_without_size_classes_is_one_class():
     ((static, indices),) = sweep.size_classes(whole(sweep))
     assert static == "any"
     np.testing.assert_array_equal(indices[0], [0, 1])
+
+
+def test_whole_numbers_are_as_large_as_in_the_store():
+    def cube(key, point, static, data):
+        return Throw(point.shift**3, point.scale**3)
+
+    ds = run(Sweep(cube, Dice(scale=3000), {"shift": [1000, 2000]}, 1))
+    np.testing.assert_array_equal(ds["total"][:, 0], [1e9, 8e9])  # above the int32 range
+    assert ds["each"].dtype == np.float32 and ds["each"][0, 0] == 2.7e10

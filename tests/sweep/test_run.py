@@ -1,9 +1,13 @@
 """A sweep on disk: resumed = uninterrupted, extended = computed at once, and nothing lost to wrong input."""
 
+import fcntl
 import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +18,7 @@ import zarr
 
 import pt_jax
 from pt_jax.sweep import store
+from pt_jax.sweep.journal import runs
 from pt_jax.sweep.run import blocks, locked, run
 from tests.sweep.cases import throw, throw_sweep
 
@@ -105,6 +110,48 @@ def test_extending_computes_exactly_what_is_missing(tmp_path):
     assert_same(back, stamp.drop_vars("done"))
 
 
+def test_large_seeds_stay_apart(tmp_path):
+    seeds = [20240103, 20240104]  # one number in float32
+    apart = [pt_jax.run(throw_sweep({"shift": [0.0]}, seeds=[seed]))["total"].item() for seed in seeds]
+    for folder in (None, tmp_path):
+        ds = run(throw_sweep({"shift": [0.0]}, seeds=seeds), store=folder)
+        assert ds["seed"].values.tolist() == seeds and ds["total"][0].values.tolist() == apart
+
+
+def test_fresh_forgets_the_runs_before(tmp_path):
+    for _ in range(2):
+        counted(throw_sweep(SMALL), tmp_path, fresh=True)
+    assert [one["computed"] for one in runs(tmp_path)] == [throw_sweep(SMALL).trajectories]
+
+
+def test_shards_of_different_partitions_may_meet_in_a_unit(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "_UNIT", 64)
+    whole = throw_sweep({"shift": [0.0]}, seeds=8)
+    run(whole, store=tmp_path, stop=lambda: True)
+    slowly = store.Store.write
+
+    def write(*args):
+        time.sleep(0.3)
+        slowly(*args)
+
+    monkeypatch.setattr(store.Store, "write", write)
+    parts = [(replace(whole, seeds=[0, 1, 2, 3]), (0, 2)), (replace(whole, seeds=[4, 5, 6, 7]), (0, 3))]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda part: run(part[0], store=tmp_path, shard=part[1]), parts))
+    ds, computed = counted(whole, tmp_path)
+    assert computed == 0
+    assert_same(ds, pt_jax.run(whole))
+
+
+def test_who_looks_does_not_stop_who_starts(tmp_path):
+    run(throw_sweep(SMALL), store=tmp_path, stop=lambda: True)
+    with open(tmp_path / "lock", "a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        threading.Timer(0.3, file.close).start()
+        _, computed = counted(throw_sweep(SMALL), tmp_path)
+    assert computed == throw_sweep(SMALL).trajectories
+
+
 def test_only_what_is_asked_for_is_computed(tmp_path):
     counted(throw_sweep({"shift": [0.0, 1.0]}, seeds=[0, 1]), tmp_path)
     ds, computed = counted(throw_sweep({"shift": [0.5]}, seeds=[5]), tmp_path)
@@ -188,7 +235,7 @@ def test_a_kill_between_the_two_renames_is_mended(tmp_path):
     again, computed = counted(throw_sweep(SMALL), tmp_path)
     assert computed == 0
     assert_same(again, first)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["data.zarr", "lock", "runs"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["data.zarr", "lock", "lock-write", "runs"]
 
 
 def test_foreign_folders_and_wrong_shards_are_refused_untouched(tmp_path):
