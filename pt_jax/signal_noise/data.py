@@ -18,7 +18,8 @@ Sizes are traced numbers inside arrays padded to the maxima of `Static`, and no 
 j above are ranks among the rows in use, and each (row, block of columns) is drawn from its own key in one dimension,
 where a longer draw keeps its prefix.
 
-Source: M. S. Bartlett, On the theory of statistical regression (1933), for the law of L.
+Source: M. S. Bartlett, On the theory of statistical regression (1933), for the law of L; G. Marsaglia, W. W. Tsang, A
+simple method for generating gamma variables (2000).
 """
 
 from enum import IntEnum
@@ -34,6 +35,8 @@ from pt_jax.signal_noise.network import Net
 from pt_jax.signal_noise.point import Point, Static
 
 AXES = 3  # e_u, e_1, e_2
+_HEAD = AXES + 2  # normals that every row has: on the axes, and two for a label and its flip, or a bias
+_PROPOSALS = 4  # for a chi variable
 
 
 class Stream(IntEnum):
@@ -53,9 +56,8 @@ class _Of(IntEnum):
     """What of a row a key is for."""
 
     HEAD = 0  # coordinates on the three axes, then what else a row needs once
-    CHI = 1
-    REST = 2  # the other d - 3 coordinates, dense engine
-    COLUMNS = 3  # and the three after it: the columns of L that stand for each block
+    REST = 1  # the other d - 3 coordinates, dense engine
+    COLUMNS = 2  # and the three after it: the columns of L that stand for each block
 
 
 class Task(NamedTuple):
@@ -98,16 +100,17 @@ def span_world(key: Array, point: Point, static: Static) -> World:
     rank = jnp.concatenate([jnp.arange(size) + count for size, count in zip(padded, before, strict=True)])
     freedom = point.d - AXES - rank
     rows = _row_keys(key, padded)
-    chi = jnp.sqrt(2.0 * jax.vmap(jax.random.gamma)(_fold(rows, _Of.CHI), jnp.maximum(freedom, 1.0) / 2.0))
+    head = _normals(_fold(rows, _Of.HEAD), _HEAD + 3 * _PROPOSALS)
+    chi = _chi(jnp.maximum(freedom, 1.0), head[:, _HEAD:])
     lower = jnp.where(in_use & (freedom > 0), jnp.tril(_entries(rows, padded), -1), 0.0)
-    return _world(rows, lower + jnp.diag(jnp.where(freedom > 0, chi, 0.0)), point, static)
+    return _world(head, lower + jnp.diag(jnp.where(freedom > 0, chi, 0.0)), point, static)
 
 
 def dense_world(key: Array, point: Point, static: Static) -> World:
     """Draw a trajectory in R^d; coordinates from d up to the maximum of d are 0."""
     rows = _row_keys(key, _padded(static))
-    rest = _normals(_fold(rows, _Of.REST), static.d - AXES)
-    return _world(rows, jnp.where(jnp.arange(static.d - AXES) < point.d - AXES, rest, 0.0), point, static)
+    head, rest = _normals(_fold(rows, _Of.HEAD), _HEAD), _normals(_fold(rows, _Of.REST), static.d - AXES)
+    return _world(head, jnp.where(jnp.arange(static.d - AXES) < point.d - AXES, rest, 0.0), point, static)
 
 
 def project(vectors: Array, task: Task, static: Static) -> Array:
@@ -139,17 +142,41 @@ def _row_keys(key: Array, padded: tuple[int, ...]) -> Array:
 
 
 def _entries(rows: Array, padded: tuple[int, ...]) -> Array:
-    """Draw standard normals (n, n): in a row, each block of columns from a key of its own."""
-    blocks = [_normals(_fold(rows, _Of.COLUMNS + block), size) for block, size in enumerate(padded)]
-    return jnp.concatenate(blocks, axis=1)
+    """Draw standard normals (n, n), 0 above the blocks of the diagonal: in a row, each block from a key of its own."""
+    starts, columns = [0, *accumulate(padded[:-1])], {}
+    for size in dict.fromkeys(padded):  # blocks of one size in one draw: there is less to compile
+        blocks = [block for block, own in enumerate(padded) if own == size]
+        keys = jnp.concatenate([_fold(rows[starts[block] :], _Of.COLUMNS + block) for block in blocks])
+        drawn = jnp.split(_normals(keys, size), np.cumsum([len(rows) - starts[block] for block in blocks])[:-1])
+        for block, below in zip(blocks, drawn, strict=True):
+            columns[block] = jnp.pad(below, ((starts[block], 0), (0, 0)))
+    return jnp.concatenate([columns[block] for block in sorted(columns)], axis=1)
 
 
-def _world(rows: Array, rest: Array, point: Point, static: Static) -> World:
-    """Give the standard normal rows, (n, p) with their axis coordinates, their meaning."""
-    head = _normals(_fold(rows, _Of.HEAD), AXES + 2)
+def _chi(freedom: Array, normal: Array) -> Array:
+    """Return chi variables with `freedom` degrees, (n,), each made of its own 3 `_PROPOSALS` standard normals.
+
+    Few degrees: the root of a sum of so many squares. Else Marsaglia and Tsang's rejection: with a = freedom / 2 - 1/3,
+    c = 1 / (3 sqrt(a)) and x normal, the proposal chi^2 = 2 a v, v = (1 + c x)^3, is taken with probability
+    exp(x^2 / 2 + a (1 - v + log v)), and the first that is taken counts. None is with probability below 1e-9.
+    """
+    few = jnp.sum(jnp.where(jnp.arange(normal.shape[1]) < freedom[:, None], normal**2, 0.0), axis=1)
+    x, *two = jnp.split(normal, 3, axis=1)
+    a = jnp.maximum(freedom, normal.shape[1])[:, None] / 2 - 1 / 3
+    cx = jnp.maximum(x / (3 * jnp.sqrt(a)), -0.99)  # x is never below -6, so that v > 0 from 13 degrees on
+    room = 3 * (jnp.log1p(cx) - cx - cx**2 - cx**3 / 3)  # 1 - v + log v, without cancellation
+    taken = -(two[0] ** 2 + two[1] ** 2) / 2 < x**2 / 2 + a * room  # on the left the logarithm of a uniform variable
+    chosen = cx[:, -1]
+    for k in reversed(range(_PROPOSALS - 1)):
+        chosen = jnp.where(taken[:, k], cx[:, k], chosen)
+    return jnp.sqrt(jnp.where(freedom <= normal.shape[1], few, 2 * a[:, 0] * (1 + chosen) ** 3))
+
+
+def _world(head: Array, rest: Array, point: Point, static: Static) -> World:
+    """Give the standard normal rows their meaning: head (n, `_HEAD` or more), rest (n, p - 3)."""
     cuts = np.cumsum(_padded(static))[:-1]
     vectors = jnp.split(jnp.concatenate([head[:, :AXES], rest], axis=1), cuts)
-    extra = jnp.split(head[:, AXES:], cuts)
+    extra = jnp.split(head[:, AXES:_HEAD], cuts)
 
     zero, angle = jnp.zeros(()), jnp.deg2rad(point.angle)
     own1 = jnp.stack([zero, zero + 1.0, zero])

@@ -57,14 +57,13 @@ def error(
     scale = jnp.sqrt(readout @ gram @ readout)
     slope = gram @ readout / jnp.where(scale > 0, scale, 1.0)
     x = directions.z @ root(gram).T
-    x = x - jnp.outer(x @ readout / jnp.where(scale > 0, scale, 1.0), slope)
+    x = x - jnp.outer(x @ readout / jnp.where(scale > 0, scale, 1.0), slope) + net.bias
 
     def add_filter(f, r):
-        x, slope, bias, readout = r
-        return f + readout * activation(x[:, None] + directions.t * slope + bias), None
+        x, slope, readout = r
+        return f + readout * activation(x[:, None] + directions.t * slope), None
 
-    filters = (x.T, slope, net.bias, readout)
-    noise, _ = jax.lax.scan(add_filter, jnp.zeros_like(directions.t), filters, unroll=4)
+    noise, _ = jax.lax.scan(add_filter, jnp.zeros_like(directions.t), (x.T, slope, readout), unroll=2)
     plus, minus = signal_output(net.weights @ task.mu, net.bias, readout, activation)
     wrong = (2.0 - jnp.sign(plus + noise) + jnp.sign(minus + noise)) / 4.0
     return jnp.mean(jnp.sum(wrong * norm.pdf(directions.t), axis=1)) * _SPACING
@@ -80,11 +79,10 @@ def root(gram: Array) -> Array:
     index = jnp.arange(size)
     floor = jnp.diag(gram) * size * jnp.finfo(gram.dtype).eps
 
-    def column(k, state):
-        rest, factor = state
-        pivot = rest[k, k]
-        kept = (pivot > floor[k]) & (index >= k)
-        new = jnp.where(kept, rest[:, k] / jnp.sqrt(jnp.where(pivot > floor[k], pivot, 1.0)), 0.0)
-        return rest - jnp.outer(new, new), factor.at[:, k].set(new)
+    def column(k, factor):
+        rest = gram[k] - factor @ factor[k]
+        kept = rest[k] > floor[k]
+        new = jnp.where(kept & (index >= k), rest / jnp.sqrt(jnp.where(kept, rest[k], 1.0)), 0.0)
+        return factor.at[:, k].set(new)
 
-    return jax.lax.fori_loop(0, size, column, (gram, jnp.zeros_like(gram)))[1]
+    return jax.lax.fori_loop(0, size, column, jnp.zeros_like(gram))

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
-from pt_jax.signal_noise.data import AXES, World, dense_world, span_world
+from pt_jax.signal_noise.data import AXES, World, _chi, dense_world, span_world
 from pt_jax.signal_noise.point import Point, Static
 from tests.signal_noise.cases import jit, limit
 
@@ -169,3 +170,11 @@ def test_uniform_initial_weights_come_with_uniform_biases_of_the_same_standard_d
     # Variance of a squared uniform of variance 1: 9/5 - 1; 300 biases. 5 standard errors, chance by luck 6e-7.
     assert abs(np.mean(bias**2) / 0.09 - 1) < 5 * np.sqrt(0.8 / 300)
     assert np.all(draw(Static(n1=2, n2=2, m=150, d=20, bias=True, engine=engine), sized(static)).fresh.bias == 0)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 12, 13, 20, 2000, 10**6])
+def test_chi_has_its_law(freedom):
+    normal = jax.random.normal(jax.random.key(freedom), (100_000, 12))
+    drawn = np.asarray(_chi(jnp.full(100_000, float(freedom)), normal), float)
+    # Kolmogorov-Smirnov: a right sampler fails with probability 1e-5 each.
+    assert stats.kstest(drawn, stats.chi(freedom).cdf).pvalue > 1e-5
