@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pt_jax import plot, study
     from pt_jax.signal_noise.derived import DERIVED
     from pt_jax.signal_noise.point import FIELDS, Point, Static
-    from pt_jax.signal_noise.trajectory import Outcome, simulate
+    from pt_jax.signal_noise.trajectory import Outcome, Scratch, scratch, simulate
     from pt_jax.sweep import stats
     from pt_jax.sweep.adaptive import boundary, run_until
     from pt_jax.sweep.grid import Sweep
@@ -23,7 +23,7 @@ _MODULES = {"plot": "pt_jax.plot", "stats": "pt_jax.sweep.stats", "study": "pt_j
 _HOMES = {
     "pt_jax.signal_noise.derived": ("DERIVED",),
     "pt_jax.signal_noise.point": ("FIELDS", "Point", "Static"),
-    "pt_jax.signal_noise.trajectory": ("Outcome", "simulate"),
+    "pt_jax.signal_noise.trajectory": ("Outcome", "Scratch", "scratch", "simulate"),
     "pt_jax.sweep.adaptive": ("boundary", "run_until"),
     "pt_jax.sweep.grid": ("Sweep",),
     "pt_jax.sweep.lanes": ("use_all_cores",),
@@ -33,8 +33,8 @@ _HOMES = {
 }
 # fmt: off
 __all__ = [
-    "DERIVED", "FIELDS", "Outcome", "Point", "Static", "Sweep", "boundary", "plan", "plot", "provenance", "run",
-    "run_until", "simulate", "stats", "study", "use_all_cores",
+    "DERIVED", "FIELDS", "Outcome", "Point", "Scratch", "Static", "Sweep", "boundary", "plan", "plot", "provenance",
+    "run", "run_until", "scratch", "simulate", "stats", "study", "use_all_cores",
 ]
 # fmt: on
 

@@ -77,7 +77,7 @@ def _map(options: Any) -> None:
     from pt_jax.sweep.store import check_folder
 
     check_folder(folder)
-    pt_jax.use_all_cores()
+    study.set_up()
     pt_jax.plot.check_panels(
         int(np.prod([len(values) for place, (_, values) in axes.items() if place in ("col", "row")]))
     )
@@ -114,7 +114,7 @@ def _rerun(options: _Rerun) -> None:
         raise ValueError(f"{options.file} is not accepted: {error}.") from None
     if not isinstance(record, dict) or not record:
         raise ValueError(f"{options.file} is not accepted: it holds no fields.")
-    pt_jax.use_all_cores()
+    study.set_up()
     one = "axes" in record or not all(isinstance(part, dict) for part in record.values())
     for name, part in ({"": record} if one else record).items():  # a figure of several sweeps names each
         if isinstance(part.get("axes"), dict):

@@ -28,10 +28,10 @@ def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
     """The whole map, or every fourth value of both axes."""
     d = np.arange(100, 1100, 10)[:: 4 if quick else 1]
     norm = np.round(np.arange(100) * 0.1, 1)[:: 4 if quick else 1]
-    point = pt_jax.Point(n1=1, n2=N, m=M, v2=0.0, flip2=FLIP, lr2=0.1 * M**2, steps1=0, steps2=100)
+    point = pt_jax.Point(n2=N, m=M, v2=0.0, flip2=FLIP, lr2=0.1 * M**2, steps2=100)
     axes = {"d,init_scale": np.stack([d, M / np.sqrt(3 * d)], axis=1), "u": norm}
     static = pt_jax.Static(noise="isotropic", bias=True, init="uniform")
-    return {"map": pt_jax.Sweep(pt_jax.simulate, point, axes, seeds, outputs=("error_scratch",), static=static)}
+    return {"map": pt_jax.Sweep(pt_jax.scratch, point, axes, seeds, outputs=("error_scratch",), static=static)}
 
 
 def compare(error: xr.DataArray) -> None:

@@ -23,7 +23,7 @@ SWEEP = throw_sweep({"shift": [0.0, 1.0], "scale": [1.0, 2.0, 3.0]})
 @pytest.fixture(autouse=True)
 def _devices_as_they_are(monkeypatch):
     # In this process jax has started, with as many devices as it then had.
-    monkeypatch.setattr(pt_jax, "use_all_cores", lambda: None)
+    monkeypatch.setattr(study, "set_up", lambda: None)
 
 
 def carry_out(folder, sweep=SWEEP, **flags):
@@ -142,3 +142,13 @@ def test_a_script_draws_from_its_store(tmp_path):
         assert done.returncode == 0 and said in done.stdout, done.stderr
     made = {path.name for path in (tmp_path / "results" / "feature_growth-quick").iterdir()}
     assert made == {"runs", "feature_growth.png", "feature_growth.csv", "feature_growth.json"}
+
+
+@pytest.mark.parametrize("given", [None, "mine"])
+def test_compiled_programs_are_kept(tmp_path, given):
+    code = "import jax; from pt_jax import study; study.set_up(); print(jax.config.jax_compilation_cache_dir)"
+    env = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
+    env |= {"XDG_CACHE_HOME": str(tmp_path)} | ({"JAX_COMPILATION_CACHE_DIR": given} if given else {})
+    out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120).stdout
+    folder = Path(out.strip())
+    assert str(folder) == given or (folder.parent == tmp_path / "pt_jax" and len(folder.name) == 8)

@@ -24,7 +24,7 @@ simple method for generating gamma variables (2000).
 
 from enum import IntEnum
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -83,7 +83,10 @@ class Task(NamedTuple):
 
 
 class World(NamedTuple):
-    """All that is drawn before training: both tasks, and the initial parameters of both networks."""
+    """All that is drawn before training: both tasks, and the initial parameters of both networks.
+
+    `task1` and `upstream` are None where task 2 was drawn alone.
+    """
 
     task1: Task
     task2: Task
@@ -91,10 +94,13 @@ class World(NamedTuple):
     fresh: Net
 
 
-def span_world(key: Array, point: Point, static: Static) -> World:
-    """Draw a trajectory in p = 3 + n rotated coordinates: exact in law, at a cost that does not depend on d."""
-    padded = _padded(static)
-    active = (2 * point.m, point.n2, 2 * point.m, point.n1)
+def span_world(key: Array, point: Point, static: Static, alone: bool = False) -> World:
+    """Draw a trajectory in p = 3 + n rotated coordinates: exact in law, at a cost that does not depend on d.
+
+    `alone` draws task 2 and fresh weights only, with the same numbers.
+    """
+    padded = _padded(static, alone)
+    active = (2 * point.m, point.n2, 2 * point.m, point.n1)[: len(padded)]
     before = (0.0, *accumulate(active[:-1]))  # rows in use in the earlier blocks
     in_use = jnp.concatenate([jnp.arange(size) < count for size, count in zip(padded, active, strict=True)])
     rank = jnp.concatenate([jnp.arange(size) + count for size, count in zip(padded, before, strict=True)])
@@ -106,9 +112,9 @@ def span_world(key: Array, point: Point, static: Static) -> World:
     return _world(head, lower + jnp.diag(jnp.where(freedom > 0, chi, 0.0)), point, static)
 
 
-def dense_world(key: Array, point: Point, static: Static) -> World:
-    """Draw a trajectory in R^d; coordinates from d up to the maximum of d are 0."""
-    rows = _row_keys(key, _padded(static))
+def dense_world(key: Array, point: Point, static: Static, alone: bool = False) -> World:
+    """Draw a trajectory in R^d; coordinates from d up to the maximum of d are 0. `alone` as in `span_world`."""
+    rows = _row_keys(key, _padded(static, alone))
     head, rest = _normals(_fold(rows, _Of.HEAD), _HEAD), _normals(_fold(rows, _Of.REST), static.d - AXES)
     return _world(head, jnp.where(jnp.arange(static.d - AXES) < point.d - AXES, rest, 0.0), point, static)
 
@@ -122,9 +128,9 @@ def project(vectors: Array, task: Task, static: Static) -> Array:
     return vectors.at[:, :AXES].set(axes.at[:, 0].set(0.0))
 
 
-def _padded(static: Static) -> tuple[int, ...]:
+def _padded(static: Static, alone: bool) -> tuple[int, ...]:
     """Rows of each block, in the order of `Stream`."""
-    return 2 * static.m, static.n2, 2 * static.m, static.n1
+    return (2 * static.m, static.n2, *(() if alone else (2 * static.m, static.n1)))
 
 
 def _fold(keys: Array, data) -> Array:
@@ -174,7 +180,8 @@ def _chi(freedom: Array, normal: Array) -> Array:
 
 def _world(head: Array, rest: Array, point: Point, static: Static) -> World:
     """Give the standard normal rows their meaning: head (n, `_HEAD` or more), rest (n, p - 3)."""
-    cuts = np.cumsum(_padded(static))[:-1]
+    alone = len(head) == sum(_padded(static, alone=True))
+    cuts = np.cumsum(_padded(static, alone))[:-1]
     vectors = jnp.split(jnp.concatenate([head[:, :AXES], rest], axis=1), cuts)
     extra = jnp.split(head[:, AXES:_HEAD], cuts)
 
@@ -201,9 +208,10 @@ def _world(head: Array, rest: Array, point: Point, static: Static) -> World:
         bias = jnp.sqrt(3.0) * uniform if static.bias and static.init == "uniform" else jnp.zeros(len(uniform))
         return Net(point.init_scale * vectors[block], point.init_scale * bias)
 
+    nothing: Any = None
     return World(
-        task1=task(Stream.NOISE1, own1, point.v1, point.sigma1, point.flip1, point.n1),
+        task1=nothing if alone else task(Stream.NOISE1, own1, point.v1, point.sigma1, point.flip1, point.n1),
         task2=task(Stream.NOISE2, own2, point.v2, point.sigma2, point.flip2, point.n2),
-        upstream=net(Stream.UPSTREAM),
+        upstream=nothing if alone else net(Stream.UPSTREAM),
         fresh=net(Stream.FRESH),
     )

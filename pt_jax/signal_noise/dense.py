@@ -59,6 +59,17 @@ def train(key: Array, net: Net, task: Task, descent: Descent, readout: Array, le
     return Trained(end, *gamma_rho(end), loss(net, task), loss(end, task), curves)
 
 
+def train_together(
+    key: Array, nets: Net, task: Task, descent: Descent, readout: Array, length: int, static: Static
+) -> Trained:
+    """Train several networks on the same task and minibatches, as `span.train_together`."""
+
+    def one(net: Net, ratio: Net) -> Trained:
+        return train(key, net, task, descent._replace(ratio=ratio), readout, length, static)
+
+    return jax.vmap(one)(nets, descent.ratio)
+
+
 def resolve(option: str, static: Static) -> Callable:
     """Return the function that an option of Static names, or the function it already is."""
     value = getattr(static, option)

@@ -139,6 +139,7 @@ class Static:
     Attributes:
         n1, n2, m, steps1, steps2: maxima of the fields of `Point` with these names; arrays are padded to them.
         d: maximum of d, dense engine only: the span engine's cost does not depend on d.
+        paired: train transfer and scratch together: faster unless transfer runs share a scratch run. A sweep sets it.
         others: see `OPTIONS`.
 
     Raises:
@@ -163,6 +164,7 @@ class Static:
     batch: int | None = None
     activation: str | Callable = "relu"
     loss: str | Callable = "logistic"
+    paired: bool = True
 
     maxima: ClassVar[tuple[str, ...]] = ("n1", "n2", "m", "steps1", "steps2", "d")
     dims: ClassVar[Mapping[str, tuple[str, ...]]] = {"curves": ("step",)}
@@ -204,6 +206,13 @@ class Static:
         object.__setattr__(self, "record", tuple(steps.tolist()))
 
     @property
+    def lanes(self) -> int:
+        """How many trajectories train within 1 MB, about the fast cache of a CPU core, each on its own data."""
+        n, filters = max(self.n1, self.n2), 4 * self.m  # transfer and scratch together
+        numbers = n * n + 3 * n * filters if self.engine == "span" else self.d * (n + 3 * filters)
+        return max(1, 2**20 // (4 * numbers))
+
+    @property
     def labels(self) -> dict[str, tuple[int, ...]]:
         """The training steps of the curves."""
         return {"step": self.record} if self.record else {}
@@ -219,14 +228,14 @@ class Static:
         largest = {name: max(int(np.max(getattr(p, name))) for p in points) for name in cls.maxima}
         return cls(**{**largest, **options})
 
-    def size_class(self, point: Point) -> "Static":
-        """Return this Static with the maxima that a sweep gives to the point: sizes rounded up to preferred numbers.
+    def size_class(self, point: Point, moving: Collection[str] = ()) -> "Static":
+        """Return this Static for a point of a sweep along some fields; its maxima depend on the point alone.
 
-        The class depends on the point alone. Round numbers waste nothing, others at most a fifth.
+        They are its sizes rounded up to preferred numbers. Round numbers waste nothing, others at most a fifth.
         """
         names = self.maxima if self.engine == "dense" else self.maxima[:-1]
         maxima: dict[str, Any] = {name: _preferred(int(np.max(getattr(point, name)))) for name in names}
-        return replace(self, **maxima)
+        return replace(self, paired=self.paired and not {"alpha", "lr_ratio"} & set(moving), **maxima)
 
     def validate(self, point: Point) -> None:
         """Check a Point's values, which may be arrays, against `FIELDS`; see `validate`."""

@@ -1,9 +1,10 @@
 """One trajectory: pretrain on task 1, inherit a part, train on task 2, and compare with scratch on the same data.
 
 `gain` = error from scratch - error with transfer, same data, same fresh initial weights: below 0 is negative transfer.
-The three training runs are separate calls, so that `jax.vmap` over one field shares those that do not depend on it.
+Where many transfer runs share one scratch run these are separate calls, so that `jax.vmap` over alpha shares it.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,18 +13,18 @@ import jax.numpy as jnp
 from jax import Array
 
 from pt_jax.signal_noise import dense, inherit, risk, span
-from pt_jax.signal_noise.data import AXES, Stream, Task, dense_world, span_world
+from pt_jax.signal_noise.data import AXES, Stream, Task, World, dense_world, span_world
 from pt_jax.signal_noise.network import Net, readout
 from pt_jax.signal_noise.point import Point, Static, validate
 from pt_jax.signal_noise.training import Curves, Descent, Trained, largest
 
 
 class TrajectoryCurves(NamedTuple):
-    """The curves of the three runs; see `Curves`."""
+    """The curves of the runs, see `Curves`; None for a run that there is not."""
 
-    upstream: Curves
-    transfer: Curves
-    scratch: Curves
+    upstream: Curves | None
+    transfer: Curves | None
+    scratch: Curves | None
 
 
 class Outcome(NamedTuple):
@@ -69,6 +70,19 @@ class Outcome(NamedTuple):
     curves: TrajectoryCurves | None
 
 
+class Scratch(NamedTuple):
+    """What a network trained from fresh weights on task 2 ends with: scalars as in `Outcome`."""
+
+    error_scratch: Array
+    loss_scratch: Array
+    diverged: Array
+    signal_u_scratch: Array
+    signal_v1_scratch: Array
+    signal_v2_scratch: Array
+    rho_scratch: Array
+    curves: TrajectoryCurves | None
+
+
 _DEFAULT = Static()
 
 
@@ -89,25 +103,33 @@ def simulate(key: Array, point: Point, static: Static = _DEFAULT, data: None = N
             a typed key.
     """
     del data
+    return _simulate(key, _accepted(key, point, static), static)
+
+
+def scratch(key: Array, point: Point, static: Static = _DEFAULT, data: None = None) -> Scratch:
+    """Train on task 2 from fresh weights: the scratch run of `simulate` alone, on the same draws.
+
+    Arguments and errors are those of `simulate`; fields that only transfer depends on change nothing.
+    """
+    del data
+    return _scratch(key, _accepted(key, point, static), static)
+
+
+def _accepted(key: Array, point: Point, static: Static) -> Point:
+    """Return the point as arrays, or raise the sentence that says what is wrong."""
     if not (isinstance(key, Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()):
         raise ValueError(f"key = {key!r} is not accepted: use one typed key, jax.random.key(seed).")
     validate(point, static, skip=[name for name, x in point._asdict().items() if isinstance(x, jax.core.Tracer)])
     for name, leaf in point._asdict().items():
         if jnp.shape(leaf) != ():
             raise ValueError(f"{name} has shape {jnp.shape(leaf)}: simulate takes one point; use jax.vmap or a Sweep.")
-    return _simulate(key, jax.tree.map(lambda leaf: jnp.asarray(leaf, float), point), static)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, float), point)
 
 
 @partial(jax.jit, static_argnames="static")
 def _simulate(key: Array, point: Point, static: Static) -> Outcome:
-    draw, train = (span_world, span.train) if static.engine == "span" else (dense_world, dense.train)
-    world, second_layer = draw(key, point, static), readout(point.m, static.m)
-
-    def run(name: Stream, net: Net, task: Task, descent: Descent, length: int) -> Trained:
-        return train(jax.random.fold_in(key, name), net, task, descent, second_layer, length, static)
-
-    unit = jax.tree.map(lambda x: jnp.ones(x.shape[0]) if x.ndim == 1 else jnp.ones((x.shape[0], 1)), world.fresh)
-    upstream = run(Stream.BATCH1, world.upstream, world.task1, Descent(point.lr1, unit, point.steps1), static.steps1)
+    world, second_layer = _engine(static)[0](key, point, static), readout(point.m, static.m)
+    (upstream,) = _train(key, Stream.BATCH1, [(world.upstream, None)], world.task1, point, static)
 
     sign = jnp.sign(second_layer)
     signal = sign * (upstream.net.weights @ world.task1.mu)
@@ -118,26 +140,12 @@ def _simulate(key: Array, point: Point, static: Static) -> Outcome:
     start = jax.tree.map(jnp.where, taken, upstream.net, world.fresh)
     ratio = jax.tree.map(lambda inherited: jnp.where(inherited, point.lr_ratio, 1.0), taken)
 
-    transfer = run(Stream.BATCH2, start, world.task2, Descent(point.lr2, ratio, point.steps2), static.steps2)
-    scratch = run(Stream.BATCH2, world.fresh, world.task2, Descent(point.lr2, unit, point.steps2), static.steps2)
+    both = [(start, ratio), (world.fresh, None)]
+    together = [both] if static.paired else [[one] for one in both]
+    transfer, scratch = (x for nets in together for x in _train(key, Stream.BATCH2, nets, world.task2, point, static))
 
-    directions = risk.directions(jax.random.fold_in(key, Stream.TEST), static)
-    activation = dense.resolve("activation", static)
-
-    def error(net: Net, task: Task) -> Array:
-        return risk.error(directions, net, task, second_layer, activation, static)
-
-    def held(trained: Trained, task: Task) -> tuple[Array, ...]:
-        axes = sign[:, None] * trained.net.weights[:, :AXES]
-        along = (axes[:, 0], axes @ world.task1.own, axes @ world.task2.own)
-        return *(largest(x, second_layer, task) for x in along), largest(trained.rho, second_layer, task)
-
-    def named(values: tuple[Array, ...], suffix: str = "") -> dict[str, Any]:
-        return {name + suffix: x for name, x in zip(("signal_u", "signal_v1", "signal_v2", "rho"), values, strict=True)}
-
+    error, held = _measures(key, point, static)
     runs = (upstream, transfer, scratch)
-    failed = [~(jnp.isfinite(x.loss) & (x.loss <= x.loss_start * (1 + 1e-5))) for x in runs]  # 1e-5: above rounding
-    curves = TrajectoryCurves(*(x.curves for x in runs)) if static.record else None  # type: ignore[arg-type]
     error_transfer, error_scratch = error(transfer.net, world.task2), error(scratch.net, world.task2)
     whole = taken.bias if static.inherit == "filters" else jnp.any(taken.weights, axis=1)
     return Outcome(
@@ -148,10 +156,67 @@ def _simulate(key: Array, point: Point, static: Static) -> Outcome:
         loss=transfer.loss,
         loss_scratch=scratch.loss,
         loss_upstream=upstream.loss,
-        diverged=failed[0] | failed[1] | failed[2],
-        **named(held(transfer, world.task2)),
+        diverged=_failed(upstream) | _failed(transfer) | _failed(scratch),
+        **held(transfer, world, world.task2),
         rho_inherited=jnp.max(jnp.where(whole & (sign != 0), noise, -jnp.inf), initial=0.0),
-        **named(held(scratch, world.task2), "_scratch"),
-        **named(held(upstream, world.task1), "_upstream"),
-        curves=curves,
+        **held(scratch, world, world.task2, "_scratch"),
+        **held(upstream, world, world.task1, "_upstream"),
+        curves=TrajectoryCurves(*(x.curves for x in runs)) if static.record else None,
     )
+
+
+@partial(jax.jit, static_argnames="static")
+def _scratch(key: Array, point: Point, static: Static) -> Scratch:
+    world = _engine(static)[0](key, point, static, alone=True)
+    (trained,) = _train(key, Stream.BATCH2, [(world.fresh, None)], world.task2, point, static)
+    error, held = _measures(key, point, static)
+    return Scratch(
+        error_scratch=error(trained.net, world.task2),
+        loss_scratch=trained.loss,
+        diverged=_failed(trained),
+        **held(trained, world, world.task2, "_scratch"),
+        curves=TrajectoryCurves(None, None, trained.curves) if static.record else None,
+    )
+
+
+def _engine(static: Static) -> tuple[Callable, Callable]:
+    """Return what draws and what trains."""
+    return (span_world, span.train_together) if static.engine == "span" else (dense_world, dense.train_together)
+
+
+def _train(
+    key: Array, stream: Stream, nets: list[tuple[Net, Net | None]], task: Task, point: Point, static: Static
+) -> list[Trained]:
+    """Train networks together on a task; beside each, the factors on its learning rate, None for 1."""
+    upstream = stream == Stream.BATCH1
+    lr, steps = (point.lr1, point.steps1) if upstream else (point.lr2, point.steps2)
+    length = static.steps1 if upstream else static.steps2
+    rows = 2 * static.m
+    ones = jax.tree.map(jnp.ones_like, nets[0][1] or Net(jnp.zeros((rows, 1)), jnp.zeros(rows)))
+    stacked, ratio = jax.tree.map(lambda *x: jnp.stack(x), *((net, factors or ones) for net, factors in nets))
+    key = jax.random.fold_in(key, stream)
+    second_layer = readout(point.m, static.m)
+    found = _engine(static)[1](key, stacked, task, Descent(lr, ratio, steps), second_layer, length, static)
+    return [jax.tree.map(lambda x, i=i: x[i], found) for i in range(len(nets))]
+
+
+def _failed(trained: Trained) -> Array:
+    above_rounding = 1 + 1e-5
+    return ~(jnp.isfinite(trained.loss) & (trained.loss <= trained.loss_start * above_rounding))
+
+
+def _measures(key: Array, point: Point, static: Static) -> tuple[Callable[..., Array], Callable[..., dict[str, Any]]]:
+    """Return the test error of a network on a task, and what a network holds by name."""
+    directions = risk.directions(jax.random.fold_in(key, Stream.TEST), static)
+    activation, second_layer = dense.resolve("activation", static), readout(point.m, static.m)
+
+    def error(net: Net, task: Task) -> Array:
+        return risk.error(directions, net, task, second_layer, activation, static)
+
+    def held(trained: Trained, world: World, task: Task, suffix: str = "") -> dict[str, Any]:
+        axes = jnp.sign(second_layer)[:, None] * trained.net.weights[:, :AXES]
+        along = {"signal_u": axes[:, 0], "signal_v1": axes[:, 1], "signal_v2": axes @ world.task2.own}
+        values = {name: largest(x, second_layer, task) for name, x in along.items()}
+        return {name + suffix: x for name, x in (values | {"rho": largest(trained.rho, second_layer, task)}).items()}
+
+    return error, held

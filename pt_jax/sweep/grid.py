@@ -5,9 +5,10 @@
 is pure; `point` is a NamedTuple of numbers, `static` any hashable value, `data` a pytree shared by all trajectories.
 Every cell of the grid is run with every seed, key = `jax.random.key(seed)`, so cells are paired.
 
-A `static` may help the engine with members, all optional: `validate(point)` raises ValueError; `size_class(point)`
-returns the static for a point, so that padding fits its sizes; `attributes(name)` gives units and long name of a field
-or result; `partial` lists the fields that only a part of the work depends on; `dims` and `labels` are defaults of the
+A `static` may help the engine with members, all optional: `validate(point)` raises ValueError; `size_class(point,
+moving)` returns the static for a point of a sweep along the fields `moving`, so that padding fits its sizes;
+`attributes(name)` gives units and long name of a field or result; `partial` lists the fields that only a part of the
+work depends on; `lanes` is how many trajectories fit the cache of a CPU core; `dims` and `labels` are defaults of the
 sweep's own.
 """
 
@@ -52,8 +53,8 @@ class Sweep:
         labels: coordinate values of such dimensions, by name.
         derived: quantities for display, name -> (fields it comes from, function of their values,
             attributes); they become coordinates of the dataset along the axes on which these fields are.
-        lanes: trajectories in one vectorised group; None is 32 on a CPU and 4096 elsewhere. Results are equal bit for
-            bit at one value only.
+        lanes: trajectories in one vectorised group; None is 32 on a CPU, fewer where the static says so, and 4096
+            elsewhere. Results are equal bit for bit at one value only.
 
     Raises:
         ValueError: on a field, axis, seed or output that is not accepted.
@@ -244,7 +245,7 @@ class Sweep:
         point = self.point
         for axis, indices in chosen.items():
             point = point._replace(**dict(zip(axis.fields, axis.values[indices].T, strict=True)))
-        return self.static.size_class(point)
+        return self.static.size_class(point, [name for axis in self.grid for name in axis.fields])
 
 
 def flatten(result: Any, prefix: str = "") -> dict[str, Any]:

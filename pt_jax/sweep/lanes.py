@@ -68,9 +68,12 @@ def tile_shape(sweep: Sweep, scattered: bool = False) -> tuple[int, ...]:
     """Return the shape of a tile: at most `lanes` trajectories, widest along the fields that the least work depends on.
 
     Along an axis that changes the size class it is 1: its values are compiled apart. Where the cells to come are
-    scattered over the grid, seeds come first.
+    scattered over the grid, seeds come first. On a CPU, lanes that share no work are at most `static.lanes`.
     """
-    cap = sweep.lanes or (32 if jax.default_backend() == "cpu" else 4096)
+    cap = alone = sweep.lanes or (32 if jax.default_backend() == "cpu" else 4096)
+    if sweep.lanes is None and jax.default_backend() == "cpu":
+        whole = tuple(np.arange(len(axis)) for axis in sweep.grid)
+        alone = min(getattr(static, "lanes", cap) for static, _ in sweep.size_classes(whole))
     partial = tuple(getattr(sweep.static, "partial", ()))
 
     def rank(axis: Axis) -> int:
@@ -82,9 +85,11 @@ def tile_shape(sweep: Sweep, scattered: bool = False) -> tuple[int, ...]:
     lengths.append(len(sweep.seed_values))
     widths = [1] * len(lengths)
     for i in sorted(range(len(lengths)), key=lambda i: ranks[i]):
-        pieces = -(-lengths[i] // cap)
+        shares = 0 <= ranks[i] < len(partial)
+        pieces = -(-lengths[i] // (cap if shares else min(cap, alone)))
         widths[i] = -(-lengths[i] // pieces)
         cap = max(1, cap // widths[i])
+        alone = alone if shares else max(1, alone // widths[i])
     return tuple(widths)
 
 
@@ -135,18 +140,16 @@ class SizeClass:
     def arguments(self, group: list[tuple[int, ...]]) -> tuple[Any, ...]:
         """Return what the program takes: each device computes the first `count` of its slots."""
         count = self._count(group)
-        slots = [
-            group[min(k * count + min(i, count - 1), len(group) - 1)]
-            for k in range(len(self.devices))
-            for i in range(self.share)
-        ]
-        filled = [
-            [np.pad(i, (0, width - len(i)), "edge") for i, width in zip(self._positions(slot), self.tile, strict=True)]
-            for slot in slots
-        ]
-        indices = zip(*filled, strict=True)
-        *leaves, seeds = (v[c[np.stack(i)]] for v, c, i in zip(self.values, self.cells, indices, strict=True))
-        return self.sweep.point, self.sweep.data, tuple(leaves), seeds, count
+        device, slot = np.divmod(np.arange(len(self.devices) * self.share), self.share)
+        # Slots that are not computed, and tiles at the end of a dimension, are filled by repetition.
+        tiles = np.array(group)[np.minimum(device * count + np.minimum(slot, count - 1), len(group) - 1)]
+        leaves = []
+        for k, (values, cells, part, width) in enumerate(
+            zip(self.values, self.cells, self.part, self.tile, strict=True)
+        ):
+            at = np.minimum(tiles[:, k, None] * width + np.arange(width), len(part) - 1)
+            leaves.append(values[cells[part[at]]])
+        return self.sweep.point, self.sweep.data, tuple(leaves[:-1]), leaves[-1], count
 
     def _count(self, group: list[tuple[int, ...]]) -> int:
         return -(-len(group) // len(self.devices))

@@ -16,7 +16,8 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -178,13 +179,14 @@ def source_hash(function: Any) -> str | None:
             name, path = waiting.pop()
             if name not in found:
                 found[name] = path.read_bytes()
-                waiting += _imported(found[name], name, path, top)
+                home = Path(str(top.__file__)).parent
+                waiting += _imported(found[name], name, path, home, top.__name__ if hasattr(top, "__path__") else None)
     return hashlib.sha256(b"".join(found[name] for name in sorted(found))).hexdigest()[:16]
 
 
-def _imported(source: bytes, name: str, path: Path, top: Any) -> Iterator[tuple[str, Path]]:
-    """Yield the modules that a source imports from its package, or from its folder where it has no package."""
-    home = Path(str(top.__file__)).parent
+@cache
+def _imported(source: bytes, name: str, path: Path, home: Path, top: str | None) -> tuple[tuple[str, Path], ...]:
+    """Return the modules that a source imports from its top package, or from its folder where it has no package."""
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     names: list[str] = []
     for node in ast.walk(ast.parse(source)):
@@ -193,17 +195,18 @@ def _imported(source: bytes, name: str, path: Path, top: Any) -> Iterator[tuple[
         elif isinstance(node, ast.ImportFrom):
             base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    found = []
     for imported in names:
-        inside = imported.split(".")[0] == top.__name__
-        if hasattr(top, "__path__") and not inside:
+        if top is not None and imported.split(".")[0] != top:
             continue
         try:
             spec = importlib.util.find_spec(imported)
         except (ImportError, AttributeError, ValueError):
             continue  # a name in a module, or a package that is not there
         file = Path(spec.origin) if spec and spec.has_location and spec.origin else None
-        if file is not None and file.suffix == ".py" and (inside or file.parent == home):
-            yield imported, file
+        if file is not None and file.suffix == ".py" and (top is not None or file.parent == home):
+            found.append((imported, file))
+    return tuple(found)
 
 
 def _axes(sweep: Sweep) -> Any:
@@ -236,8 +239,9 @@ def _in_json(value: Any) -> Any:
     return f"<{name_of(value)}>" if callable(value) else repr(value)
 
 
+@cache
 def _git(*command: str) -> str | None:
-    """Return what git says about the folder of this package, None where it is not a checkout."""
+    """Return what git says about the folder of this package when first asked, None where it is not a checkout."""
     try:
         done = subprocess.run(
             ["git", "-C", str(Path(__file__).parents[1]), *command], capture_output=True, text=True, timeout=10

@@ -10,12 +10,9 @@ import fcntl
 import json
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
-from dataclasses import replace
+from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -23,15 +20,11 @@ import xarray as xr
 from pt_jax.sweep import store as files
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.journal import Journal, now, runs
-from pt_jax.sweep.lanes import compute
 from pt_jax.sweep.overlap import positions
 from pt_jax.sweep.provenance import describe, identity
-
-_WAITING = 256  # units given to an executor at a time: bounds what waits to be written
-_ATTEMPTS = 3  # for a unit, on an executor
+from pt_jax.sweep.units import Unit, accepted, blocks, here, on_executor
 
 Report = Callable[[int, int, int, int], None]
-Todo = list[tuple[tuple[slice, ...], np.ndarray]]  # units, and what is wanted of each
 
 
 def run(
@@ -94,7 +87,7 @@ def opened(
     if n > 1 and fresh:
         raise ValueError("fresh is not accepted with shards: each would delete what the others computed.")
     if executor is not None and not callable(executor):
-        _accepted(executor)
+        accepted(executor)
     with contextlib.ExitStack() as stack:
         if folder is None:
             kept, journal = files.in_memory(sweep, scattered, whole=executor is None), None
@@ -122,12 +115,16 @@ def opened(
                     report(done, total, units, len(todo))
 
             count(0)
-            engine = _here(kept, todo, count, stop) if executor is None else _on(executor, kept, todo, count, stop)
+            if executor is None:
+                engine = here(kept.sweep, kept.tile, todo, count, stop)
+            else:
+                engine = on_executor(executor, kept.sweep, kept.tile, todo, stop)
             try:
-                for mask in engine:
+                for unit, mask, found in engine:
+                    _write(kept, unit, mask, found)
                     units += 1
                     computed += int(mask.sum())
-                    count(0)
+                    count(0 if executor is None else int(mask.sum()))
                     if journal is not None:
                         journal.note(computed)
             except OSError as error:
@@ -140,95 +137,7 @@ def opened(
         yield fill
 
 
-def _here(kept: files.Store, todo: Todo, count: Callable[[int], None], stop: Callable[[], bool]) -> Iterator:
-    """Compute the units in this process, one after the other; yield what each held when it is written."""
-    for unit, mask in todo:
-        if stop():
-            return
-        _write(kept, unit, mask, work(kept.sweep, kept.tile, _cells(unit, mask), count))
-        yield mask
-
-
-def _on(
-    executor: Executor | Callable[[], Executor],
-    kept: files.Store,
-    todo: Todo,
-    count: Callable[[int], None],
-    stop: Callable[[], bool],
-) -> Iterator:
-    """Compute the units on the workers of an executor; yield what each held when it is written."""
-    sweep = replace(kept.sweep, derived={})  # its functions need not travel
-    waiting = deque((unit, mask, 1) for unit, mask in todo)
-    running: dict[Any, tuple] = {}
-    breaks = 0  # of the whole pool since a unit was finished
-    with contextlib.ExitStack() as ending:
-
-        def open_pool() -> Any:
-            pool = _accepted(executor() if callable(executor) else executor)
-            if callable(executor):
-                ending.callback(pool.shutdown)
-            return pool
-
-        def cancel() -> None:
-            waiting.clear()
-            for future in running:
-                future.cancel()
-
-        pool = open_pool()
-        ending.callback(cancel)  # before the shutdown, which waits
-        while waiting or running:
-            if stop():
-                cancel()
-            broken = False
-            while waiting and len(running) < _WAITING and not broken:
-                unit, mask, attempt = waiting.popleft()
-                try:
-                    running[pool.submit(work, sweep, kept.tile, _cells(unit, mask))] = (unit, mask, attempt)
-                except BrokenExecutor:
-                    waiting.appendleft((unit, mask, attempt))
-                    broken = True
-            finished = [future for future in running if future.done()]
-            for future in finished:
-                unit, mask, attempt = running.pop(future)
-                try:
-                    found = future.result()
-                except CancelledError:
-                    continue
-                except BrokenExecutor:
-                    waiting.append((unit, mask, attempt))
-                    broken = True
-                    continue
-                except Exception as error:
-                    if attempt == _ATTEMPTS:
-                        raise RuntimeError(f"A unit failed {attempt} times, the others are kept: {error!r}.") from error
-                    waiting.append((unit, mask, attempt + 1))
-                    continue
-                breaks = 0
-                _write(kept, unit, mask, found)
-                count(int(mask.sum()))
-                yield mask
-            if broken:
-                breaks += 1
-                if not callable(executor) or breaks == _ATTEMPTS:
-                    raise RuntimeError("The executor has lost a worker and takes no more; what is computed is kept.")
-                pool = open_pool()
-            elif not finished:
-                time.sleep(0.02)
-
-
-def work(
-    sweep: Sweep, tile: tuple[int, ...], cells: list[tuple[np.ndarray, ...]], count: Callable[[int], None] | None = None
-) -> list[dict[str, np.ndarray]]:
-    """Compute product blocks of a sweep, each given by its indices along each dimension."""
-    return [compute(sweep, block, tile, count or (lambda _: None)) for block in cells]
-
-
-def _cells(unit: tuple[slice, ...], mask: np.ndarray) -> list[tuple[np.ndarray, ...]]:
-    """Return the wanted trajectories of a unit as product blocks of the whole store."""
-    return [tuple(i + s.start for i, s in zip(block, unit, strict=True)) for block in blocks(mask)]
-
-
-def _write(kept: files.Store, unit: tuple[slice, ...], mask: np.ndarray, found: list[dict[str, np.ndarray]]) -> None:
+def _write(kept: files.Store, unit: Unit, mask: np.ndarray, found: list[dict[str, np.ndarray]]) -> None:
     """Put the results of the blocks into the unit, then mark them as done."""
     # Shards i/n and k/l may meet in a unit: then one must not write what it read before the other wrote.
     path = None if kept.folder is None else kept.folder / "lock-write"
@@ -239,28 +148,6 @@ def _write(kept: files.Store, unit: tuple[slice, ...], mask: np.ndarray, found: 
                 for name, values in results.items():
                     arrays[name][np.ix_(*block)] = values
         kept.write(unit, arrays, mask)
-
-
-def blocks(mask: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    """Split a mask into disjoint product blocks: yield the indices along each dimension."""
-    if mask.ndim == 1:
-        if mask.any():
-            yield (np.flatnonzero(mask),)
-        return
-    patterns, group = np.unique(mask.reshape(len(mask), -1), axis=0, return_inverse=True)
-    for k, pattern in enumerate(patterns):
-        for rest in blocks(pattern.reshape(mask.shape[1:])):
-            yield np.flatnonzero(group.ravel() == k), *rest
-
-
-def _accepted(pool: Any) -> Any:
-    """Return an executor, or raise ValueError where it cannot be used."""
-    if not hasattr(pool, "submit"):
-        raise ValueError(f"executor = {pool!r} is not accepted: use a concurrent.futures.Executor.")
-    context: Any = getattr(pool, "_mp_context", None)
-    if isinstance(pool, ProcessPoolExecutor) and context.get_start_method() == "fork":
-        raise ValueError("executor is not accepted: jax hangs in forked workers; use mp_context=get_context('spawn').")
-    return pool
 
 
 def locked(folder: Path) -> bool:

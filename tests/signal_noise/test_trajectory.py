@@ -13,7 +13,7 @@ from pt_jax.signal_noise.data import Stream, span_world
 from pt_jax.signal_noise.network import readout
 from pt_jax.signal_noise.point import FIELDS, Point, Static
 from pt_jax.signal_noise.training import Descent
-from pt_jax.signal_noise.trajectory import Outcome, simulate
+from pt_jax.signal_noise.trajectory import Outcome, scratch, simulate
 from tests.signal_noise.cases import BASE, POINT, assert_close, jit, lanes, limit, unit
 
 SCALARS = tuple(name for name in Outcome._fields if name != "curves")
@@ -21,7 +21,9 @@ SCALARS = tuple(name for name in Outcome._fields if name != "curves")
 
 def test_one_trace_for_50_points_of_any_dtype(monkeypatch):
     traces = []
-    monkeypatch.setattr(trajectory, "span_world", lambda *args: traces.append(args) or span_world(*args))
+    monkeypatch.setattr(
+        trajectory, "span_world", lambda *args, **more: traces.append(args) or span_world(*args, **more)
+    )
     before, kinds = trajectory._simulate._cache_size(), (float, np.float32, np.float64, np.asarray, jnp.asarray)
     outcomes = []
     for i in range(50):
@@ -233,3 +235,21 @@ def test_transfer_hurts_without_a_common_signal_and_helps_with_one():
     # of freedom, one side).
     z = gain.mean(axis=1) / (gain.std(axis=1, ddof=1) / 4)
     assert z[0] < -5 and z[1] > 5, z
+
+
+@pytest.mark.parametrize("options", [{}, {"bias": True, "noise": "isotropic"}, {"engine": "dense"}], ids=str)
+def test_scratch_alone_and_runs_apart_are_those_of_a_trajectory(options):
+    with jax.enable_x64(True):
+        point = Point(*(float(leaf) for leaf in POINT))
+        static = replace(BASE, record=(0, 20), **options)
+        together, apart = (
+            jit(simulate, static_argnums=2)(jax.random.key(3), point, replace(static, paired=paired))
+            for paired in (True, False)
+        )
+        alone = jit(scratch, static_argnums=2)(jax.random.key(3), point, static)
+    assert_close(apart, together, 1e-10)  # the same sums in another order
+    for name, value in alone._asdict().items():
+        if name not in ("diverged", "curves"):
+            np.testing.assert_allclose(value, getattr(together, name), rtol=1e-10, atol=1e-13, err_msg=name)
+    np.testing.assert_allclose(alone.curves.scratch.loss, together.curves.scratch.loss, rtol=1e-10)
+    assert not alone.diverged and alone.curves.transfer is None

@@ -35,7 +35,7 @@ class Sized(NamedTuple):
 
     size: int = 0
 
-    def size_class(self, point):
+    def size_class(self, point, moving):
         return Sized(int(np.max(point.shift)))
 
 

@@ -41,7 +41,7 @@ def test_every_size_class_is_counted_and_few_are_measured(monkeypatch):
     from pt_jax.sweep.grid import Sweep
 
     class Sized(tuple):
-        def size_class(self, point):
+        def size_class(self, point, moving):
             return Sized((int(np.max(point.shift)),))
 
     measured = []

@@ -19,7 +19,8 @@ import zarr
 import pt_jax
 from pt_jax.sweep import store
 from pt_jax.sweep.journal import runs
-from pt_jax.sweep.run import blocks, locked, run
+from pt_jax.sweep.run import locked, run
+from pt_jax.sweep.units import blocks
 from tests.sweep.cases import throw, throw_sweep
 
 SMALL = {"shift": [0.0, 1.0, 2.0], "scale": [1.0, 2.0, 4.0, 8.0]}

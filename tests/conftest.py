@@ -1,0 +1,14 @@
+"""Programs that take over a second to compile are compiled once for all processes of a test run."""
+
+import os
+import shutil
+import tempfile
+
+_MADE = None
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers inherit what the first process has made
+    _MADE = os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="pt_jax-")
+
+
+def pytest_unconfigure():
+    if _MADE is not None:
+        shutil.rmtree(_MADE, ignore_errors=True)
