@@ -23,13 +23,13 @@ def settings() -> dict[str, pt_jax.Sweep]:
     """The first setting, with all results and with the gain alone, and the cheaper one of the published heat map."""
     first = {"u": np.linspace(0, 4, 32)}
     d = np.arange(100, 1100, 20)
-    kou = pt_jax.Point(n1=1, n2=20, m=10, v2=0.0, lr2=10.0, steps1=0, steps2=100)
+    kou = pt_jax.Point(n2=20, m=10, v2=0.0, lr2=10.0, steps2=100)
     static = pt_jax.Static(noise="isotropic", bias=True, init="uniform")
     axes = {"d,init_scale": np.stack([d, 10 / np.sqrt(3 * d)], axis=1), "u": np.arange(100) * 0.1}
     return {
         "first setting, gain": pt_jax.Sweep(pt_jax.simulate, pt_jax.Point(), first, 256, ("gain",)),
         "first setting, all results": pt_jax.Sweep(pt_jax.simulate, pt_jax.Point(), first, 256),
-        "heat map, error": pt_jax.Sweep(pt_jax.simulate, kou, axes, 10, ("error_scratch",), static),
+        "heat map, error": pt_jax.Sweep(pt_jax.scratch, kou, axes, 10, ("error_scratch",), static),
     }
 
 

@@ -306,10 +306,10 @@ class Competitor(NamedTuple):
 def heat_map(quick: bool) -> pt_jax.Sweep:
     """Return the sweep of `sims/kou2023.py`."""
     norm, d = (x[:: 4 if quick else 1] for x in (np.round(np.arange(100) * 0.1, 1), np.arange(100, 1100, 10)))
-    p = pt_jax.Point(n1=1, n2=N, m=M, v2=0.0, flip2=FLIP, lr2=LR * M**2, steps1=0, steps2=STEPS)
+    p = pt_jax.Point(n2=N, m=M, v2=0.0, flip2=FLIP, lr2=LR * M**2, steps2=STEPS)
     axes = {"d,init_scale": np.stack([d, M / np.sqrt(3 * d)], axis=1), "u": norm}
     static = pt_jax.Static(noise="isotropic", bias=True, init="uniform")
-    return pt_jax.Sweep(pt_jax.simulate, p, axes, 10, ("error_scratch",), static)
+    return pt_jax.Sweep(pt_jax.scratch, p, axes, 10, ("error_scratch",), static)
 
 
 def competitors(name: str, device: str, quick: bool) -> dict[str, Competitor]:

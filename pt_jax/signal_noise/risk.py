@@ -14,6 +14,7 @@ half. `benchmarks/risk.py` compares the estimators that were tried: this one has
 Source: A. B. Owen, Monte Carlo theory, methods and examples, chapters 8 (conditioning) and 17 (digital shift).
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -48,6 +49,7 @@ def directions(key: Array, static: Static) -> Directions:
     return Directions(z=ndtri(uniform[:, 1:]), t=grid + _SPACING * uniform[:, :1])
 
 
+@partial(jax.jit, static_argnames=("activation", "static"))  # traced once for the networks of a trajectory
 def error(
     directions: Directions, net: Net, task: Task, readout: Array, activation: Activation, static: Static
 ) -> Array:

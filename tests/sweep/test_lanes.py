@@ -385,3 +385,18 @@ def test_a_grid_that_upstream_does_not_see_costs_a_third_of_its_points_run_apart
     apart = _seconds_between_reports({"u,alpha,v2": apart})
     # 32 trajectories each. Trials have a ratio of 1/16: the median against the best leaves room for a busy machine.
     assert np.median(grid) <= apart.min() / 3
+
+
+def test_lanes_that_share_no_work_fit_the_cache():
+    point = Point(n1=160, n2=160)
+    few = Static.covering(point).lanes
+    assert 1 < few < Static(n1=40, n2=40).lanes < 32
+    assert lanes.tile_shape(Sweep(simulate, point, {"u": [0.0, 1.0]}, 64)) == (1, few)
+    assert lanes.tile_shape(Sweep(simulate, point, {"alpha": np.arange(17) / 20, "u": [0.0, 1.0]}, 64)) == (17, 1, 1)
+    assert lanes.tile_shape(Sweep(simulate, point, {"u": [0.0, 1.0]}, 64, lanes=32)) == (1, 32)
+
+
+def test_transfer_and_scratch_train_together_unless_scratch_is_shared():
+    for axes, together in (({"u": [1.0]}, True), ({"alpha": [0.0, 1.0]}, False), ({"u,lr_ratio": [1.0]}, False)):
+        (static, _), *_ = Sweep(simulate, Point(), axes).size_classes(tuple(np.arange(len(v)) for v in axes.values()))
+        assert static.paired == together
