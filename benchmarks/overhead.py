@@ -16,7 +16,7 @@ import numpy as np
 
 import pt_jax
 from pt_jax import study
-from pt_jax.sweep.lanes import SizeClass, tile_shape
+from pt_jax.sweep.lanes import parts, tile_shape
 
 
 def settings() -> dict[str, pt_jax.Sweep]:
@@ -37,8 +37,7 @@ def bare(sweep: pt_jax.Sweep) -> float:
     """Seconds of the loop over the compiled calls, one call ahead."""
     cells, tile = tuple(np.arange(n) for n in sweep.shape), tile_shape(sweep)
     start, kept, running = time.perf_counter(), [], None
-    for static, part in sweep.size_classes(cells[:-1]):
-        size = SizeClass(sweep, static, cells, part, tile)
+    for size in parts(sweep, cells, tile):
         for group in size.groups():
             previous, running = running, size.program(*size.arguments(group))
             if previous is not None:

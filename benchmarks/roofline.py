@@ -26,7 +26,7 @@ import pt_jax
 from pt_jax.signal_noise.data import span_world
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.risk import directions
-from pt_jax.sweep.lanes import SizeClass, tile_shape
+from pt_jax.sweep.lanes import parts, tile_shape
 from pt_jax.sweep.provenance import machine
 
 POINT, SEEDS = Point(), 256
@@ -48,8 +48,7 @@ def program(function: Callable, outputs: tuple[str, ...] | None, point: Point) -
     """Return what runs one call of the compiled sweep and gives its seconds, and its trajectories."""
     sweep = pt_jax.Sweep(function, point, {"u": [1.0, 2.0]}, SEEDS, outputs, Static())
     cells, tile = tuple(np.arange(n) for n in sweep.shape), tile_shape(sweep)
-    ((static, part),) = sweep.size_classes(cells[:-1])
-    size = SizeClass(sweep, static, cells, part, tile)
+    (size,) = parts(sweep, cells, tile)
     group = next(size.groups())
     arguments = size.arguments(group)
     return lambda: seconds(lambda: size.program(*arguments)), len(group) * int(np.prod(tile))

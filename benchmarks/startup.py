@@ -23,7 +23,7 @@ import jax
 import numpy as np
 
 import pt_jax
-from pt_jax.sweep.lanes import SizeClass, tile_shape
+from pt_jax.sweep.lanes import parts, tile_shape
 from pt_jax.sweep.provenance import machine
 
 PT_JAX = str(Path(sys.executable).with_name("pt-jax"))
@@ -49,9 +49,8 @@ def compile_once() -> None:
     jax.devices()  # starting the backend is no part of a compilation
     sweep = pt_jax.Sweep(pt_jax.simulate, pt_jax.Point(), {"u": np.linspace(0, 4, 9)}, seeds=4)
     whole = tuple(np.arange(length) for length in sweep.shape)
-    ((static, part),) = sweep.size_classes(whole[:-1])
     start = time.perf_counter()
-    size = SizeClass(sweep, static, whole, part, tile_shape(sweep))  # traces the function for its results
+    (size,) = parts(sweep, whole, tile_shape(sweep))  # traces the function for its results
     lowered = size.program.lower(*size.arguments(next(size.groups())))
     middle = time.perf_counter()
     lowered.compile()

@@ -410,6 +410,11 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="of PyTorch; jax uses what it has")
     parser.add_argument("--out", type=Path, default=Path("results/vs_pytorch.json"))
     flags = parser.parse_args()
+    names = flags.settings.split(",")
+    if not set(names) <= {"i", "ii", "iii"} or flags.repeats < 1:
+        parser.error(
+            f"--settings {flags.settings} --repeats {flags.repeats}: use some of i,ii,iii, and at least 1 repeat"
+        )
     load = os.getloadavg()[0]  # of others, before anything runs here
     pt_jax.use_all_cores()  # of no effect on a GPU
     check()
@@ -422,7 +427,7 @@ def main() -> None:
     print("The span engine's test error has the variance of about 50 x 128 = 6,400 test samples, PyTorch's of 1,000:")
     print("the comparison favours PyTorch. Errors: with transfer, from scratch; (iii): on flipped labels.")
     print(f"{'':<18}{'trajectories/s':>14}{'span/competitor':>17}{'compile s':>11}   error +- standard error")
-    for name in flags.settings.split(","):
+    for name in names:
         rows = measure(competitors(name, flags.device, flags.quick), flags.repeats)
         record["settings"][name] = rows
         show(name, rows)

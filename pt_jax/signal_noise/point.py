@@ -57,7 +57,6 @@ FIELDS: Mapping[str, Field] = {
     "steps2": Field(200, "steps", "$T_2$", "downstream gradient steps", 0, _LARGEST, whole=True),
 }
 
-
 RESULTS: Mapping[str, tuple[str, str]] = {  # symbol and meaning; all dimensionless
     "error": (r"$\mathcal{E}_{\alpha}$", "test error with transfer"),
     "error_scratch": (r"$\mathcal{E}_0$", "test error from scratch"),
@@ -192,8 +191,9 @@ class Static:
             if self.engine == "span" and value != _DENSE_ONLY.get(name, value):
                 span = _DENSE_ONLY[name]
                 raise ValueError(f"{name} = {value!r} needs engine = 'dense': the span engine has {span!r}.")
-        if not isinstance(self.bias, bool):
-            raise ValueError(f"bias = {self.bias!r} is not accepted: use True or False.")
+        for name in ("bias", "paired"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} = {getattr(self, name)!r} is not accepted: use True or False.")
         if self.n_directions < 1 or self.n_directions & (self.n_directions - 1):
             raise ValueError(f"n_directions = {self.n_directions} is not accepted: use a power of 2.")
         if self.m > _MOST_FILTERS:

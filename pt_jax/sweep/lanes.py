@@ -54,14 +54,20 @@ def compute(
         Results by name, each with the shape of the block, then its own dimensions.
     """
     arrays: dict[str, np.ndarray] = {}
-    for static, part in sweep.size_classes(cells[:-1]):
-        for name, kind in sweep.results(static).items():
+    for size in parts(sweep, cells, tile):
+        for name, kind in size.kinds.items():
             arrays.setdefault(name, np.empty((*map(len, cells), *kind.shape), kind.dtype))
-        for position, values in SizeClass(sweep, static, cells, part, tile).run():
+        for position, values in size.run():
             for name, value in values.items():
                 arrays[name][np.ix_(*position)] = value
             count(int(np.prod([len(i) for i in position])))
     return arrays
+
+
+def parts(sweep: Sweep, cells: tuple[np.ndarray, ...], tile: tuple[int, ...]) -> Iterator["SizeClass"]:
+    """Yield the parts of a block, one for each size class; arguments as in `compute`."""
+    for static, part in sweep.size_classes(cells[:-1]):
+        yield SizeClass(sweep, static, cells, part, tile)
 
 
 def tile_shape(sweep: Sweep, scattered: bool = False) -> tuple[int, ...]:
@@ -108,7 +114,7 @@ class SizeClass:
         self, sweep: Sweep, static: Any, cells: tuple[np.ndarray, ...], part: tuple[np.ndarray, ...], tile: tuple
     ):
         """Take `cells` and `tile` as in `compute`, and the positions `part` within the cells along each axis."""
-        kinds = sweep.results(static)
+        self.kinds = kinds = sweep.results(static)
         self.sweep, self.cells, self.tile = sweep, cells, tile
         self.part = (*part, np.arange(len(cells[-1])))
         self.devices = tuple(jax.local_devices())

@@ -130,7 +130,8 @@ def identity(sweep: Sweep) -> dict[str, Any]:
     function and of the files of its package, jaxlib, the kind of device, the precision and the generator of keys.
     """
     name, source, static = name_of(sweep.function), source_hash(sweep.function), _static(sweep)
-    for role, text in {"function": name, **{key: str(x)[1:] for key, x in static.items()}}.items():
+    functions = {key: x[1:-1] for key, x in static.items() if isinstance(x, str) and x.startswith("<")}
+    for role, text in {"function": name, **functions}.items():
         if "<" in text:
             raise ValueError(
                 f"{role} = {text} is not accepted with a store: it could not be run again; name it in a module."

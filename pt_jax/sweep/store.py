@@ -162,10 +162,10 @@ def prepare(sweep: Sweep, folder: Path, fresh: bool, force: bool, scattered: boo
         new.rename(data)
         return
     check_same(sweep, folder, force)
+    if covers(sweep, folder):
+        return
     before = load(sweep, folder)
     union = union_of(before.sweep, sweep)
-    if union.shape == before.sweep.shape:
-        return
     _write(union, new, before.tile)
     after: Any = zarr.open_group(new, mode="r+")
     at = positions(union, before.sweep)

@@ -48,6 +48,7 @@ def on_executor(
             pool = accepted(executor() if callable(executor) else executor)
             if callable(executor):
                 ending.callback(pool.shutdown)
+            ending.callback(cancel)  # before the shutdown, which waits
             return pool
 
         def cancel() -> None:
@@ -56,7 +57,6 @@ def on_executor(
                 future.cancel()
 
         pool = open_pool()
-        ending.callback(cancel)  # before the shutdown, which waits
         while waiting or running:
             if stop():
                 cancel()
@@ -106,13 +106,13 @@ def accepted(pool: Any) -> Any:
 
 
 def work(
-    sweep: Sweep, tile: tuple[int, ...], cells: list[tuple[np.ndarray, ...]], count: Callable[[int], None] | None = None
+    sweep: Sweep, tile: Tile, cells: list[tuple[np.ndarray, ...]], count: Callable[[int], None] = lambda _: None
 ) -> list[dict[str, np.ndarray]]:
     """Compute product blocks of a sweep, each given by its indices along each dimension."""
-    return [compute(sweep, block, tile, count or (lambda _: None)) for block in cells]
+    return [compute(sweep, block, tile, count) for block in cells]
 
 
-def cells_of(unit: tuple[slice, ...], mask: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+def cells_of(unit: Unit, mask: np.ndarray) -> list[tuple[np.ndarray, ...]]:
     """Return the wanted trajectories of a unit as product blocks of the whole store."""
     return [tuple(i + s.start for i, s in zip(block, unit, strict=True)) for block in blocks(mask)]
 
