@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pt_jax import plot, study
+    from pt_jax.signal_noise import theory
     from pt_jax.signal_noise.derived import DERIVED
     from pt_jax.signal_noise.point import FIELDS, Point, Static
     from pt_jax.signal_noise.trajectory import Outcome, Scratch, scratch, simulate
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
     from pt_jax.sweep.provenance import provenance
     from pt_jax.sweep.run import run
 
-_MODULES = {"plot": "pt_jax.plot", "stats": "pt_jax.sweep.stats", "study": "pt_jax.study"}
+_MODULES = {
+    "plot": "pt_jax.plot",
+    "stats": "pt_jax.sweep.stats",
+    "study": "pt_jax.study",
+    "theory": "pt_jax.signal_noise.theory",
+}
 _HOMES = {
     "pt_jax.signal_noise.derived": ("DERIVED",),
     "pt_jax.signal_noise.point": ("FIELDS", "Point", "Static"),
@@ -34,7 +40,7 @@ _HOMES = {
 # fmt: off
 __all__ = [
     "DERIVED", "FIELDS", "Outcome", "Point", "Scratch", "Static", "Sweep", "boundary", "plan", "plot", "provenance",
-    "run", "run_until", "scratch", "simulate", "stats", "study", "use_all_cores",
+    "run", "run_until", "scratch", "simulate", "stats", "study", "theory", "use_all_cores",
 ]
 # fmt: on
 

@@ -109,9 +109,7 @@ class Option(NamedTuple):
 
 OPTIONS: Mapping[str, Option] = {
     "engine": Option("span: exact gradient descent on coefficients; dense: in R^d by autodiff", ("span", "dense")),
-    "noise": Option(
-        "projected: noise orthogonal to u and v_k; isotropic: in every direction", ("projected", "isotropic")
-    ),
+    "noise": Option("projected: noise orthogonal to u and v_k; isotropic: any direction", ("projected", "isotropic")),
     "bias": Option("whether filters have biases"),
     "init": Option(
         "law of the initial weights; span takes Gaussian weights of the same variance", ("normal", "uniform")
@@ -139,6 +137,7 @@ class Static:
         n1, n2, m, steps1, steps2: maxima of the fields of `Point` with these names; arrays are padded to them.
         d: maximum of d, dense engine only: the span engine's cost does not depend on d.
         paired: train transfer and scratch together: faster unless transfer runs share a scratch run. A sweep sets it.
+        fixed: a sweep keeps these maxima for all points, one compilation, in place of maxima that fit each point.
         others: see `OPTIONS`.
 
     Raises:
@@ -164,6 +163,7 @@ class Static:
     activation: str | Callable = "relu"
     loss: str | Callable = "logistic"
     paired: bool = True
+    fixed: bool = False
 
     maxima: ClassVar[tuple[str, ...]] = ("n1", "n2", "m", "steps1", "steps2", "d")
     dims: ClassVar[Mapping[str, tuple[str, ...]]] = {"curves": ("step",)}
@@ -191,7 +191,7 @@ class Static:
             if self.engine == "span" and value != _DENSE_ONLY.get(name, value):
                 span = _DENSE_ONLY[name]
                 raise ValueError(f"{name} = {value!r} needs engine = 'dense': the span engine has {span!r}.")
-        for name in ("bias", "paired"):
+        for name in ("bias", "paired", "fixed"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} = {getattr(self, name)!r} is not accepted: use True or False.")
         if self.n_directions < 1 or self.n_directions & (self.n_directions - 1):
@@ -225,21 +225,20 @@ class Static:
             raise ValueError("points = [] is not accepted: give at least one Point.")
         for point in points:
             validate(point)
-        largest = {name: max(int(np.max(getattr(p, name))) for p in points) for name in cls.maxima}
-        return cls(**{**largest, **options})
+        return cls(**{name: max(int(np.max(getattr(p, name))) for p in points) for name in cls.maxima} | options)
 
     def size_class(self, point: Point, moving: Collection[str] = ()) -> "Static":
         """Return this Static for a point of a sweep along some fields; its maxima depend on the point alone.
 
         They are its sizes rounded up to preferred numbers. Round numbers waste nothing, others at most a fifth.
         """
-        names = self.maxima if self.engine == "dense" else self.maxima[:-1]
+        names = () if self.fixed else self.maxima if self.engine == "dense" else self.maxima[:-1]
         maxima: dict[str, Any] = {name: _preferred(int(np.max(getattr(point, name)))) for name in names}
         return replace(self, paired=self.paired and not {"alpha", "lr_ratio"} & set(moving), **maxima)
 
     def validate(self, point: Point) -> None:
-        """Check a Point's values, which may be arrays, against `FIELDS`; see `validate`."""
-        validate(point)
+        """Check a Point's values, which may be arrays; see `validate`."""
+        validate(point, self if self.fixed else None)
 
     def attributes(self, name: str) -> dict[str, str]:
         """Return units, long name and symbol of a field of Point or of a result, as a dataset stores them."""
@@ -248,9 +247,9 @@ class Static:
             return {"units": field.unit, "long_name": field.meaning, "symbol": field.symbol}
         *_, last = name.split(".")  # curves.transfer.loss
         base = last if last in RESULTS else last.removesuffix("_scratch").removesuffix("_upstream")
-        symbol, meaning = RESULTS[base]
+        symbol, meaning = RESULTS.get(base, ("", ""))  # a result of the user's own
         run = {"_scratch": ", from scratch", "_upstream": ", upstream"}.get(last.removeprefix(base), "")
-        return {"units": "1", "long_name": meaning + run, "symbol": symbol}
+        return {"units": "1", "long_name": meaning + run, "symbol": symbol} if meaning else {}
 
 
 def validate(point: Point, static: Static | None = None, skip: Collection[str] = ()) -> None:

@@ -187,3 +187,10 @@ def test_size_class_covers_its_point_and_depends_on_it_alone():
         padded = Static(n1=3, m=777).size_class(Point(n1=size)).n1
         assert size <= padded and 0.8 * padded <= size and (padded == size or size > 10)
         assert padded == Static().size_class(Point(n1=padded, m=5)).n1
+
+
+def test_fixed_maxima_hold_for_every_point():
+    static = Static(n1=300, fixed=True)
+    assert static.size_class(Point(n1=7)) == static == static.size_class(Point(n1=300))
+    with pytest.raises(ValueError, match="n1 = 301 is above the maximum 300"):
+        static.validate(Point(n1=301))

@@ -1,0 +1,260 @@
+"""The expected course of training and its test errors, without simulation: `predict`.
+
+The cavity argument: where d is large against the sample size, noise vectors are nearly orthogonal, and a sample meets
+the others only through what the filters have memorised of them. Seen from that sample, this is Gaussian. So it is
+enough to follow a typical sample, drawn once from the law it shares with all others, and to average over it. Turn signs
+so that its seen label is +1. Its m own filters have the sign of that label, m other filters have not:
+
+    f = +-S + 1/m sum_r [relu(A_r) - relu(A'_r)],    g = sigmoid(-f)           (+ clean, - flipped)
+    A_r = F_r + |xi|^2 C_r,    C_r += lr/(n m) g 1[A_r > 0],    C'_r -= lr/(n m) g 1[A'_r > 0]
+    S = S(0) + |mu|^2 c,       c += lr/(2 m) E[+-g],            |xi|^2 = sigma^2 (d - 2)
+
+C and c are the expected rho and gamma of the theory, up to the norms. F_r = <w_r, xi> without the sample's own part is
+Gaussian: initial weights, inherited weights, and what is memorised of the other n - 1 samples in this run,
+
+    cov(F_r, F_s) = sigma^2 <w_r, w_s>,    <w_r, w_s> = start + n E[C_r F_s + F_r C_s] + n |xi|^2 E[C_r C_s]
+
+which depends only on the signs of r and s and on whether they are inherited (`Law`). A test point has the same law of
+F, so the Gram matrix at the end and S give the test error. Everything is deterministic: the expectation over the
+typical sample is a sum over fixed nodes.
+
+Left out: what other samples answer to one sample (of order n / d), changes of direction of the memorised part during a
+run, and fluctuations over seeds of the shares of labels and flips (they matter where n flip is small).
+
+Source: derived here; M. Mezard, G. Parisi, M. Virasoro, Spin glass theory and beyond (1987) for the cavity argument.
+"""
+
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.nn import relu
+from scipy import special
+from scipy.stats import qmc
+
+from pt_jax.signal_noise import risk
+from pt_jax.signal_noise.data import AXES, Task
+from pt_jax.signal_noise.inherit import filters
+from pt_jax.signal_noise.network import Net, readout
+from pt_jax.signal_noise.point import Point, Static, validate
+
+_NODES = 64  # typical samples, clean and flipped each
+_DIRECTIONS = 512  # of the test error
+_DEFAULT = Static()
+
+
+class Prediction(NamedTuple):
+    """What `predict` returns, scalars.
+
+    Attributes:
+        error, error_scratch: expected test errors with transfer and from scratch.
+        gain: error_scratch - error.
+        in_regime: whether the point is in the regime that the recursion was derived for, see `in_regime`.
+    """
+
+    error: Array
+    error_scratch: Array
+    gain: Array
+    in_regime: Array
+
+
+class Law(NamedTuple):
+    """The Gram matrix of the filters, axes apart, for signs j, j' and populations a, b (0 inherited, 1 fresh).
+
+        <w, w'> = j j' odd[a, b] + even[a, b],    and rest[a] more of a filter with itself
+
+    Shapes (2, 2), (2, 2), (2,).
+    """
+
+    odd: Array
+    even: Array
+    rest: Array
+
+
+class Nodes(NamedTuple):
+    """Standard normals of the typical samples: common to all filters (P, 1, 1), (P, 1, 1), and apart (P, 2, m)."""
+
+    odd: np.ndarray
+    even: np.ndarray
+    rest: np.ndarray
+
+
+class Run(NamedTuple):
+    """One training run: sample size, |mu|^2, |xi|^2, noise level, flips, learning rate, factors (2,) on it, steps."""
+
+    n: Array
+    signal: Array
+    noise: Array
+    sigma: Array
+    flip: Array
+    lr: Array
+    ratio: Array
+    steps: Array
+
+
+def in_regime(point: Point) -> Array:
+    """Return whether d >= 10 max(N1, N2): noise vectors are nearly orthogonal, their overlaps of order sqrt(n / d)."""
+    return jnp.asarray(point.d) >= 10.0 * jnp.maximum(point.n1, point.n2)
+
+
+def predict(point: Point, static: Static = _DEFAULT) -> Prediction:
+    """Predict the expected test errors of a trajectory by the recursion of this module.
+
+    Args:
+        point: hyper-parameters; leaves are scalars (arrays under `jax.vmap`).
+        static: maxima of the sizes; noise is projected, filters have no bias and the first ones are inherited.
+
+    Returns:
+        The prediction; outside the regime it is computed all the same and says so.
+
+    Raises:
+        ValueError: a concrete value is out of range or above its maximum, or an option is not covered.
+    """
+    for name in ("noise", "bias", "inherit", "choose", "optimizer", "batch", "activation", "loss"):
+        if getattr(static, name) != getattr(_DEFAULT, name):
+            raise ValueError(
+                f"{name} = {getattr(static, name)!r} is not covered by predict: use {getattr(_DEFAULT, name)!r}."
+            )
+    validate(point, static, skip=[name for name, x in point._asdict().items() if isinstance(x, jax.core.Tracer)])
+    return _predict(jax.tree.map(lambda leaf: jnp.asarray(leaf, float), point), static)
+
+
+def predicted(key: Array, point: Point, static: Static = _DEFAULT, data: None = None) -> Prediction:
+    """Return `predict` in the form that a sweep takes; key and data are unused."""
+    del key, data
+    return predict(point, static)
+
+
+@partial(jax.jit, static_argnames="static")
+def _predict(point: Point, static: Static) -> Prediction:
+    angle = jnp.deg2rad(point.angle)
+    mu1, mu2 = point.u**2 + point.v1**2, point.u**2 + point.v2**2
+    overlap = point.u**2 + point.v1 * point.v2 * jnp.cos(angle)
+    noise1, noise2 = point.sigma1**2 * (point.d - 2), point.sigma2**2 * (point.d - 2)
+    one, both = jnp.ones(2), jnp.stack([point.lr_ratio, jnp.ones(())])
+    run1 = Run(point.n1, mu1, noise1, point.sigma1, point.flip1, point.lr1, one, point.steps1)
+    run2 = Run(point.n2, mu2, noise2, point.sigma2, point.flip2, point.lr2, both, point.steps2)
+
+    index = jnp.arange(static.m)
+    inherited = filters(point.alpha, point.m, jnp.zeros(2 * static.m))[::2]
+    fresh = Law(jnp.zeros((2, 2)), jnp.zeros((2, 2)), point.init_scale**2 * (point.d - 2) * one)
+    none = jnp.stack([jnp.zeros(static.m), (index < point.m) * 1.0])
+    some = jnp.stack([inherited * 1.0, (index < point.m) & ~inherited])
+
+    learned, law1 = descend(run1, fresh, jnp.zeros(2), none, static.m, static.steps1)
+    along_v1 = (learned[1] * point.v1 * jnp.sin(angle)) ** 2  # task-2 noise sees the rest of v_1
+    carried = Law(
+        odd=jnp.zeros((2, 2)).at[0, 0].set(law1.odd[1, 1] + along_v1),
+        even=jnp.zeros((2, 2)).at[0, 0].set(law1.even[1, 1]),
+        rest=fresh.rest.at[0].set(law1.rest[1]),
+    )
+
+    def error(start: Law, signal: Array, members: Array) -> Array:
+        gained, law = descend(run2, start, signal, members, static.m, static.steps2)
+        return test_error(law, jnp.sum(members, 1) / point.m @ (signal + gained * mu2), members, point, static)
+
+    with_transfer = error(carried, learned[1] * overlap * jnp.array([1.0, 0.0]), some)
+    from_scratch = error(fresh, jnp.zeros(2), none)
+    return Prediction(with_transfer, from_scratch, from_scratch - with_transfer, in_regime(point))
+
+
+def nodes(m: int) -> tuple[Nodes, Nodes]:
+    """Return the typical samples, for the start and for what is memorised: fixed, a prefix at any m."""
+    common = special.ndtri(qmc.Sobol(4, scramble=True, rng=0).random(_NODES))
+    apart = np.random.default_rng(0).standard_normal((m, 2, 2, _NODES)).transpose(2, 3, 1, 0)  # (2, P, 2, m)
+    common, apart = (
+        (x - x.mean(axis, keepdims=True)) / x.std(axis, keepdims=True) for x, axis in ((common, 0), (apart, 1))
+    )
+    odd, even = common.T.reshape(2, 2, _NODES, 1, 1)
+    return Nodes(odd[0], even[0], apart[0]), Nodes(odd[1], even[1], apart[1])
+
+
+def descend(run: Run, start: Law, signal: Array, members: Array, m: int, length: int) -> tuple[Array, Law]:
+    """Follow the typical samples through one training run.
+
+    Args:
+        run: its numbers.
+        start: law of the initial weights.
+        signal: j <w, mu> at the start, for each population, (2,).
+        members: which of the m filters of a sign are in use, for each population, (2, m).
+        m: filters of each sign, padded.
+        length: maximum of the number of steps.
+
+    Returns:
+        The coefficient j C_mu of each population, (2,), and the law at the end.
+    """
+    own_other = jnp.array([[1.0], [-1.0]])
+    kind, sign = jnp.stack([1.0 - run.flip, run.flip]), jnp.array([1.0, -1.0])  # clean, flipped
+    used = jnp.sum(members)
+    share, ratio = jnp.sum(members, axis=1) / used, run.ratio @ members
+    at_start, grown = nodes(m)
+    initial = _field(start, at_start, members, run.sigma)
+    others = jnp.sqrt(1.0 - 1.0 / run.n)  # all samples but the typical one
+
+    def memory(c: Array) -> Law:
+        return jax.tree.map(lambda x: run.n * run.noise * x, _moments(c, c, kind, members))
+
+    def step(state: tuple[Array, Array], t: Array) -> tuple[tuple[Array, Array], None]:
+        c, learned = state
+        a = initial + others * _field(memory(c), grown, members, run.sigma) + run.noise * c
+        s = share @ (signal + run.signal * learned * run.ratio)
+        f = sign[:, None] * s + jnp.sum(own_other * relu(a), axis=(2, 3)) / used
+        g = jax.nn.sigmoid(-f)
+        rate = jnp.where(t < run.steps, run.lr / used, 0.0)
+        c = c + rate / run.n * ratio * own_other * jnp.where(a > 0, g[..., None, None], 0.0)
+        return (c, learned + rate / 2 * (kind * sign) @ jnp.mean(g, axis=1)), None
+
+    nothing = jnp.zeros((2, _NODES, 2, m))
+    (c, learned), _ = jax.lax.scan(step, (nothing, jnp.zeros(())), jnp.arange(length))
+    shared = _moments(c, jnp.broadcast_to(initial, c.shape), kind, members)
+    total = jax.tree.map(lambda x, y, z: x + run.n * (y + y.T) + z, start, shared, memory(c))
+    return learned * run.ratio, total._replace(rest=jnp.maximum(total.rest, 0.0))
+
+
+def test_error(law: Law, signal: Array, members: Array, point: Point, static: Static) -> Array:
+    """Return the test error of a network with this law on task 2, where f on clean noiseless points is +-signal."""
+    sign = jnp.array([1.0, -1.0])[:, None]
+    own = members.T[:, None]  # (m, 1, 2)
+    axes = jnp.zeros((static.m, 2, AXES)).at[..., 0].set(jnp.squeeze(sign) * signal)
+    common = jnp.concatenate(
+        [axes, sign * (own @ risk.root(law.odd)), jnp.tile(own @ risk.root(law.even), (1, 2, 1))], -1
+    )
+    apart = jnp.diag(jnp.repeat(jnp.sqrt(law.rest @ members), 2))
+    weights = jnp.concatenate([common.reshape(2 * static.m, -1), apart], axis=1)
+    e_u, e_1 = jnp.eye(weights.shape[1])[:2]
+    nothing = jnp.zeros(0)
+    task = Task(e_u, e_1[:AXES], point.sigma2, nothing, nothing, nothing, nothing)
+    fine = replace(static, n_directions=_DIRECTIONS)
+    directions = risk.directions(jax.random.key(0), fine)
+    return risk.error(directions, Net(weights, jnp.zeros(2 * static.m)), task, readout(point.m, static.m), relu, fine)
+
+
+def _field(law: Law, nodes: Nodes, members: Array, sigma: Array) -> Array:
+    """Return F of the typical samples, (P, 2, m): of their own filters, then of the others."""
+    odd, even, rest = (
+        jnp.sqrt(jnp.maximum(x, 0.0)) @ members for x in (jnp.diag(law.odd), jnp.diag(law.even), law.rest)
+    )
+    return sigma * (jnp.array([[1.0], [-1.0]]) * odd * nodes.odd + even * nodes.even + rest * nodes.rest)
+
+
+def _moments(a: Array, b: Array, kind: Array, members: Array) -> Law:
+    """Return E[a b] over typical samples of both kinds, (2, P, 2, m), in the parts of `Law`."""
+    mean = members / jnp.maximum(jnp.sum(members, axis=1, keepdims=True), 1.0)
+    weight = kind / a.shape[1]
+
+    def parts(x: Array) -> tuple[Array, Array, Array]:
+        own, other = jnp.moveaxis(x @ mean.T, 2, 0)
+        rest = x - jnp.stack([own, other], axis=2) @ members
+        return (own - other) / 2, (own + other) / 2, rest
+
+    (odd, even, rest), (odd_b, even_b, rest_b) = parts(a), parts(b)
+    gram = "t,tpa,tpb->ab"
+    return Law(
+        odd=jnp.einsum(gram, weight, odd, odd_b),
+        even=jnp.einsum(gram, weight, even, even_b),
+        rest=jnp.einsum("t,tpsf,tpsf,af->a", weight / 2, rest, rest_b, mean),
+    )

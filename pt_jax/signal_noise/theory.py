@@ -1,0 +1,104 @@
+"""What theory says about a point without training it: phase, criterion, boundary and best fraction, in closed form.
+
+Each takes a `Point` whose leaves are numbers or arrays that broadcast, and returns an array: dimensionless, jit- and
+vmap-able. These are leading-order statements with unknown constants; `predict`, the mean-field recursion, gives test
+errors. `sims/theory_agreement.py` measures how far each agrees with simulation.
+
+With S the signal in f on a test point and V the variance of f by memorised noise, both to leading order where filters
+learn slowly and every sample is used alike,
+
+    S = A + B,    A = alpha N1 <mu_1, mu_2> / sigma1^2,    B = N2 |mu_2|^2 / sigma2^2
+    V = d (alpha^2 N1 sigma2^2 / sigma1^2 + N2)
+
+up to one common factor each: N samples push a filter along N mu, and along noise whose norm is sigma sqrt(d N); beside
+its own noise of level sigma2 it holds that of level sigma1, seen through noise of level sigma2. The time that training
+takes to saturate goes with 1 / (sigma^2 d), which divides both.
+"""
+
+import jax.numpy as jnp
+from jax import Array
+
+from pt_jax.signal_noise.mean_field import Prediction, in_regime, predict, predicted
+from pt_jax.signal_noise.point import Point
+
+__all__ = [
+    "Prediction",
+    "best_alpha",
+    "criterion",
+    "helpful_alpha",
+    "in_regime",
+    "kou_norm",
+    "phase",
+    "predict",
+    "predicted",
+]
+
+
+def phase(point: Point) -> Array:
+    """Return the phase quantity of the downstream task alone.
+
+        N2 |mu_2|^4 / (sigma2^4 d) = S^2 / V at alpha = 0
+
+    Kou et al. prove, for small initial weights and rates and d above about N2^2, that the error of one task is near the
+    floor above a constant and stays a constant away from it below another.
+
+    Source: Kou, Chen, Chen, Gu, 2023 (arXiv 2303.04145).
+    """
+    return point.n2 * (point.u**2 + point.v2**2) ** 2 / (point.sigma2**4 * point.d)
+
+
+def kou_norm(point: Point, constant: float = 1.0) -> Array:
+    """Return the norm |mu_2| at which `phase` is a constant: (constant sigma2^4 d / N2)^(1/4).
+
+    Kou's condition is |mu_2| above this norm; the constant is not known and is fitted or read off a map.
+    """
+    return point.sigma2 * (constant * point.d / point.n2) ** 0.25
+
+
+def criterion(point: Point) -> Array:
+    """Return G(alpha) = S^2 / V: transfer should help where it is above G(0) = `phase`.
+
+        G = (A + B)^2 / (d (alpha^2 N1 sigma2^2 / sigma1^2 + N2))
+
+    with A and B of the module. A heuristic derived here, not a formula of a paper. It knows nothing of label flips,
+    learning rates, steps, filters and initial scale, and supposes that upstream training has not saturated sooner or
+    later than downstream training.
+    """
+    a, b, noise = _parts(point)
+    return (point.alpha * a + b) ** 2 / (point.d * (point.alpha**2 * noise + point.n2))
+
+
+def best_alpha(point: Point) -> Array:
+    """Return the fraction that maximises `criterion`, in [0, 1].
+
+        dG/dalpha = 0   <=>   alpha = <mu_1, mu_2> / |mu_2|^2 = (|u|^2 + |v1| |v2| cos(angle)) / (|u|^2 + |v2|^2)
+
+    N1 and the noise levels cancel: upstream noise weighs as much against inheriting as upstream signal for it.
+    """
+    norm = point.u**2 + point.v2**2
+    return jnp.clip(_overlap(point) / jnp.where(norm > 0, norm, 1.0), 0.0, 1.0)
+
+
+def helpful_alpha(point: Point) -> Array:
+    """Return the boundary of `criterion`: transfer should help for 0 < alpha < this, and hurt above it.
+
+        G(alpha) = G(0), alpha > 0   <=>   alpha = 2 a B / (B^2 k / N2 - a^2)
+
+    with a = A / alpha and k = N1 sigma2^2 / sigma1^2: 0 where the tasks do not overlap (a <= 0), infinite where the
+    denominator is not positive.
+    """
+    a, b, noise = _parts(point)
+    room = b**2 * noise / point.n2 - a**2
+    crossing = jnp.where(room > 0, 2 * a * b / jnp.where(room > 0, room, 1.0), jnp.inf)
+    return jnp.where(a > 0, crossing, 0.0)
+
+
+def _overlap(point: Point) -> Array:
+    return point.u**2 + point.v1 * point.v2 * jnp.cos(jnp.deg2rad(point.angle))
+
+
+def _parts(point: Point) -> tuple[Array, Array, Array]:
+    """Return A / alpha, B and the share of upstream noise."""
+    a = point.n1 * _overlap(point) / point.sigma1**2
+    b = point.n2 * (point.u**2 + point.v2**2) / point.sigma2**2
+    return a, b, point.n1 * point.sigma2**2 / point.sigma1**2
