@@ -224,7 +224,7 @@ def _draw(ds: "xr.Dataset", value: str, places: dict[str, str], folder: Path) ->
         paired = {"gain", "error", "error_scratch"} <= set(ds.data_vars) and value == "gain"
         (x,) = places.values()  # whatever place was asked for
         figure = pt_jax.plot.comparison(ds, x) if paired else pt_jax.plot.curve(ds, (value,), x)
-    return pt_jax.plot.save(figure, cells, pt_jax.provenance(ds), folder / "figure")
+    return pt_jax.plot.save(figure, folder / "figure", cells, pt_jax.provenance(ds))
 
 
 def _report(ds: "xr.Dataset", value: str) -> None:

@@ -5,13 +5,12 @@ interval over seeds includes 0 are hatched with lines, cells with a diverged see
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
@@ -22,6 +21,11 @@ from pt_jax.sweep.stats import summary
 
 _MOST_PANELS = 36
 _COLOURS = ("tab:orange", "tab:blue", "tab:purple", "0.4")
+_ZERO: dict[str, Any] = {"color": "k", "lw": 1.4, "ls": "-"}
+_LINES: tuple[dict[str, Any], ...] = (
+    {"color": "tab:green", "lw": 1.8, "ls": "--"},
+    {"color": "tab:blue", "lw": 1.8, "ls": ":"},
+)
 
 
 def phase_diagram(
@@ -32,6 +36,7 @@ def phase_diagram(
     col: str | None = None,
     row: str | None = None,
     ax: Axes | None = None,
+    lines: Mapping[str, xr.DataArray] | None = None,
 ) -> Figure:
     """Draw the mean of a result over two axes, with its zero line and the cells that are not clear.
 
@@ -43,6 +48,7 @@ def phase_diagram(
         col: dimension along which panels stand side by side.
         row: dimension along which panels stand below each other.
         ax: axes to draw into, for a single panel.
+        lines: by name what else to draw the zero line of, on the same dimensions; at most two.
 
     Returns:
         The figure.
@@ -77,6 +83,8 @@ def phase_diagram(
     for (i, j), panel in np.ndenumerate(panels):
         chosen = {name: k for name, k in ((row, i), (col, j)) if name is not None}
         mesh = _panel(panel, cells.isel(chosen).transpose(y, x), x, y, look)
+        for style, values in zip(_LINES, (lines or {}).values(), strict=False):
+            _zero_line(panel, values.isel(chosen).transpose(y, x), x, y, **style)
         panel.set_title(
             ", ".join(f"{_symbol(cells[n])} = {cells[n].values[k]:g}" for n, k in chosen.items()), fontsize=10
         )
@@ -84,6 +92,10 @@ def phase_diagram(
         panel.set_ylabel(label(cells[y]) if j == 0 else "")
     bar = figure.colorbar(mesh, ax=panels, shrink=0.9)  # type: ignore[arg-type]
     bar.set_label(_title(cells.attrs))
+    if lines:
+        styles = {"simulated: gain 0": _ZERO} | dict(zip(lines, _LINES, strict=False))
+        handles = [plt.Line2D([], [], label=name, **style) for name, style in styles.items()]
+        panels.flat[0].legend(handles=handles, fontsize=7, loc="best", framealpha=0.85)
     return figure
 
 
@@ -103,7 +115,7 @@ def curve(
     """Draw results along one axis: mean over seeds, with the 95% t interval as error bars.
 
     Args:
-        ds: result of a sweep with one axis.
+        ds: result of a sweep with one axis, or the `summary` of a single result.
         values: names of results, at most four.
         x: its dimension, or a quantity that lies on it; the first by default.
         ax: axes to draw into.
@@ -118,7 +130,7 @@ def curve(
     if ax is None:
         _, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
     for value, colour, marker in zip(values, colours, "osD^", strict=False):
-        cells = _along(summary(ds, value), x)
+        cells = _along(ds if "clear" in ds else summary(ds, value), x)
         along = x or str(cells["mean"].dims[0])
         if cells["mean"].dims != (along,):
             raise ValueError(f"A curve has one axis: this dataset has {', '.join(map(str, cells['mean'].dims))}.")
@@ -154,25 +166,30 @@ def comparison(ds: xr.Dataset, x: str | None = None, axes: Sequence[Axes] | None
     return curve(ds, ("gain",), x, axes[1])
 
 
-def save(figure: Figure, numbers: xr.Dataset | pd.DataFrame, provenance: dict[str, Any], path: str | Path) -> Path:
-    """Write the picture `path`.png, the plotted numbers `path`.csv and where they come from, `path`.json.
+def save(
+    figure: Figure,
+    path: str | Path,
+    numbers: xr.Dataset | None = None,
+    provenance: dict[str, Any] | None = None,
+) -> Path:
+    """Write the picture `path`.png and, where given, the plotted numbers `path`.csv and `path`.json, where from.
 
     Args:
         figure: what was drawn.
-        numbers: what is plotted, a `summary` or a table.
-        provenance: of the sweep.
         path: without suffix; its folder must exist.
+        numbers: what is plotted, a `summary`.
+        provenance: of the sweep.
 
     Returns:
         The path of the picture.
     """
     picture = Path(f"{path}.png")  # not with_suffix: a name may hold a point
     figure.savefig(picture, dpi=120)
-    if isinstance(numbers, xr.Dataset):
-        numbers = numbers.to_dataframe(dim_order=[str(name) for name in numbers["mean"].dims])
-    table = numbers.reset_index()
-    table.to_csv(f"{path}.csv", index=False, float_format="%.6g")
-    Path(f"{path}.json").write_text(json.dumps(provenance, indent=1) + "\n")
+    if numbers is not None:
+        table = numbers.to_dataframe(dim_order=[str(name) for name in numbers["mean"].dims]).reset_index()
+        table.to_csv(f"{path}.csv", index=False, float_format="%.6g")
+    if provenance is not None:
+        Path(f"{path}.json").write_text(json.dumps(provenance, indent=1) + "\n")
     plt.close(figure)
     return picture
 
@@ -219,9 +236,14 @@ def _panel(ax: Axes, cells: xr.Dataset, x: str, y: str, look: dict[str, Any]) ->
     _hatch(ax, along, up, failed, "xxxx")
     if signed:
         _hatch(ax, along, up, ~cells["clear"].values & ~failed, "////")
-        if min(mean.shape) > 1 and (mean < 0).any() and (mean > 0).any():
-            ax.contour(along, up, mean, levels=[0], colors="k", linewidths=1.2)
+        _zero_line(ax, cells["mean"], x, y, **_ZERO)
     return mesh
+
+
+def _zero_line(ax: Axes, values: xr.DataArray, x: str, y: str, color: str, lw: float, ls: str) -> None:
+    """Draw where the values (y, x) cross 0, if they do."""
+    if min(values.shape) > 1 and float(values.min()) < 0 < float(values.max()):
+        ax.contour(values[x], values[y], values, levels=[0], colors=color, linewidths=lw, linestyles=ls)
 
 
 def _hatch(ax: Axes, along: np.ndarray, up: np.ndarray, mask: np.ndarray, pattern: str) -> None:

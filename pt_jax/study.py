@@ -1,11 +1,13 @@
 """Named sweeps carried out as every command does it: plan, question, store, progress, Ctrl-C; then a figure.
 
     def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]: ...
-    def draw(found: dict[str, xarray.Dataset], out: Path) -> None: ...
+    def numbers(found: dict[str, xarray.Dataset]) -> pandas.DataFrame: ...
+    def draw(table: pandas.DataFrame) -> matplotlib.figure.Figure: ...
 
-    study.main(__doc__, sweeps, draw, seeds=64)
+    study.main(__doc__, sweeps, numbers, draw, seeds=64)
 
-makes a script with the flags of `Script`. Each sweep is kept in a store, so that the same command continues.
+makes a script with the flags of `Script`. Each sweep is kept in a store, so that the same command continues. A figure
+is always drawn from its CSV, so that anybody can draw it again without computing anything.
 """
 
 import hashlib
@@ -25,13 +27,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
+    from matplotlib.figure import Figure
 
     from pt_jax.sweep.grid import Sweep
 
 _LONG = 3600.0  # seconds; what takes longer is asked for
 _SMALL = 10_000  # trajectories; fewer are not timed before they are run
 _QUICK_SEEDS = 16
+_MOST_POINTS = 20  # of a plain list, written beside a figure
 
 
 @dataclass
@@ -62,12 +67,14 @@ class Script(Flags):
     Attributes:
         seeds: Trajectories in each cell; by default the script's own number.
         quick: A coarser map, by default with 16 seeds.
+        redraw: Draw again from the CSV in --out, and compute nothing.
         out: Folder of the figures, their numbers and provenance; by default figures, with --quick the store's.
         store: Folder of the stores, one for each script.
     """
 
     seeds: int | None = None
     quick: bool = False
+    redraw: bool = False
     out: Path | None = None
     store: Path = Path("results")
 
@@ -84,27 +91,51 @@ class Stopped(Exception):
 def main(
     doc: str | None,
     sweeps: Callable[[bool, int], Mapping[str, "Sweep"]],
-    draw: Callable[[dict[str, "xr.Dataset"], Path], None],
+    numbers: Callable[[dict[str, "xr.Dataset"]], "pd.DataFrame"],
+    draw: Callable[["pd.DataFrame"], "Figure"],
     seeds: int,
 ) -> None:
-    """Run a script: read its flags, carry out its sweeps and draw them.
+    """Run a script: read its flags, carry out its sweeps, keep the numbers that are plotted, and draw them.
 
     Args:
         doc: of the script, the text of --help.
         sweeps: of (quick, seeds), by name.
-        draw: writes the figures of the datasets by name into a folder.
+        numbers: what is plotted, from the datasets by name; see `stats.table`.
+        draw: the figure of these numbers as they are read back from the CSV; its title is its finding.
         seeds: in each cell by default.
     """
     flags: Any = tyro.cli(Script, description=inspect.cleandoc(doc or ""))
-    name = Path(sys.argv[0]).stem + ("-quick" if flags.quick else "")
-    folder = flags.store / name
-    out = flags.out or (folder if flags.quick else Path("figures"))
+    name = Path(sys.argv[0]).stem
+    folder = flags.store / (name + "-quick" if flags.quick else name)
+    path = (flags.out or (folder if flags.quick else Path("figures"))) / name
     with exits(name):
-        set_up()
+        import pandas as pd
+
+        import pt_jax
+
         made = sweeps(flags.quick, (_QUICK_SEEDS if flags.quick else seeds) if flags.seeds is None else flags.seeds)
-        found = carry_out(made, {key: folder / key for key in made}, flags)
-        out.mkdir(parents=True, exist_ok=True)
-        draw(found, out)
+        if not flags.redraw:
+            set_up()
+            found = carry_out(made, {key: folder / key for key in made}, flags)
+            origin = {key: pt_jax.provenance(ds) for key, ds in found.items()}
+            path.parent.mkdir(parents=True, exist_ok=True)
+            numbers(found).to_csv(f"{path}.csv", index=False, float_format="%.6g")
+        table = pd.read_csv(f"{path}.csv")
+        about = next(iter(made.values())).about
+        table.attrs = {key: about(key) for key in {*table.columns, *table.get("result", ())}}
+        figure = draw(table)
+        if flags.redraw:
+            print(pt_jax.plot.save(figure, path))
+            return
+        finding = " ".join(figure.get_suptitle().split())
+        whole = {key: _in_short(one) | {"finding": finding} for key, one in origin.items()}
+        print(pt_jax.plot.save(figure, path, provenance=whole.popitem()[1] if len(whole) == 1 else whole))
+
+
+def _in_short(origin: dict[str, Any]) -> dict[str, Any]:
+    """Leave long lists of points to the script that draws them."""
+    many = isinstance(origin["axes"], list) and len(origin["axes"]) > _MOST_POINTS
+    return origin | ({"axes": f"{len(origin['axes'])} points, made by the script"} if many else {})
 
 
 def set_up() -> None:

@@ -6,9 +6,8 @@ Parameters carry universal knowledge (arXiv 2509.22056): the inherited filters s
 training gave them. Without a universal signal they carry memorised noise alone, and the network memorises more.
 """
 
-from pathlib import Path
-
 import matplotlib.pyplot as plt
+import pandas as pd
 import xarray as xr
 
 import pt_jax
@@ -35,7 +34,15 @@ def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
     }
 
 
-def draw_growth(ds: xr.Dataset) -> plt.Figure:
+def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
+    """The curves, the gain and what the inherited filters hold; `point` is 0 for the helped run."""
+    ds = found["runs"]
+    curves = [str(name) for name in ds.data_vars if str(name).startswith("curves")]
+    ends = pt_jax.stats.table(ds, ["gain", "rho_inherited"]).assign(step=0)
+    return pd.concat([pt_jax.stats.table(ds, curves), ends])[["result", "point", "step", "mean", "error", "seeds"]]
+
+
+def draw(table: pd.DataFrame) -> plt.Figure:
     """Signal held and learned, and noise memorised; upstream steps, then downstream steps; bands are 95% intervals."""
     figure, axes = plt.subplots(3, 2, figsize=(8.4, 7.6), sharex=True, sharey="row", layout="constrained")
     figure.suptitle(
@@ -46,31 +53,24 @@ def draw_growth(ds: xr.Dataset) -> plt.Figure:
     for column, case_name in enumerate(
         (r"helped: $\|u\| = 2$, $\|v_2\| = 1$", r"harmed: $\|u\| = 0$, $\|v_2\| = 2.5$")
     ):
-        case = ds.isel(point=column)
-        gain = pt_jax.stats.summary(case, "gain")
+        case = table[table.point == column]
+        gain, inherited = (pt_jax.stats.cells(case, name, ["step"]).squeeze() for name in ("gain", "rho_inherited"))
         interval = f"gain {float(gain['mean']):+.3f} [{float(gain.low):.3f}, {float(gain.high):.3f}]"
         axes[0, column].set_title(f"{case_name}\n{interval}")
         for ax, (part, label) in zip(axes[:, column], PARTS.items(), strict=True):
             for run, colour in colours.items():
-                cells = pt_jax.stats.summary(case, f"curves.{run}.{part}")
+                cells = pt_jax.stats.cells(case, f"curves.{run}.{part}", ["step"])
                 step = cells.step + (0 if run == "upstream" else last)
                 ax.plot(step, cells["mean"], color=colour, label=run)
                 ax.fill_between(step, cells["low"], cells["high"], color=colour, alpha=0.25, lw=0)
             ax.axvline(last, color="0.7", lw=0.8, ls=":")
             ax.set_ylabel(label if column == 0 else "")
-        inherited = float(pt_jax.stats.summary(case, "rho_inherited")["mean"])
-        axes[2, column].plot([last, 2 * last], [inherited] * 2, "--", color="tab:orange", label="inherited, of task 1")
+        held = [float(inherited["mean"])] * 2
+        axes[2, column].plot([last, 2 * last], held, "--", color="tab:orange", label="inherited, of task 1")
         axes[2, column].set_xlabel("training step: upstream, then downstream")
     axes[2, 0].legend(frameon=False, fontsize=8)
     return figure
 
 
-def draw(found: dict[str, xr.Dataset], out: Path) -> None:
-    """Draw both cases."""
-    ds = found["runs"]
-    numbers = pt_jax.stats.table(ds, [str(name) for name in ds.data_vars if str(name).startswith("curves")])
-    print(pt_jax.plot.save(draw_growth(ds), numbers, pt_jax.provenance(ds), out / "feature_growth"))
-
-
 if __name__ == "__main__":
-    pt_jax.study.main(__doc__, sweeps, draw, seeds=64)
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=64)

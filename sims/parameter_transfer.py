@@ -6,8 +6,6 @@ Test error with transfer and from scratch against alpha, N1, |u|, sigma1 and d, 
 universal signal (|u| = 2) and without one. Printed: the 95% interval of the gain at both ends of each curve.
 """
 
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -35,39 +33,48 @@ def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
     return found
 
 
-def draw_curves(found: dict[str, xr.Dataset]) -> plt.Figure:
+def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
+    """Errors and gain along each curve; print the gain at its ends."""
+    results = ["gain", "error", "error_scratch"]
+    rows = pd.concat([pt_jax.stats.table(ds, results).assign(curve=name) for name, ds in found.items()])
+    for name in found:
+        ends = rows[(rows.curve == name) & (rows.result == "gain")]
+        ends = pt_jax.stats.cells(ends, "gain", list(dict.fromkeys([name, "u"]))).isel({name: [0, -1]})
+        for _, end in ends.to_dataframe().reset_index().iterrows():
+            print(f"{name} = {end[name]:<8g} |u| = {end.u:g}: gain in [{end.low:+.4f}, {end.high:+.4f}]")
+    return rows
+
+
+def draw(table: pd.DataFrame) -> plt.Figure:
     """Errors above, gain below, one column an axis."""
-    figure, axes = plt.subplots(2, len(found), figsize=(3.1 * len(found), 5.6), sharex="col", layout="constrained")
+    figure, axes = plt.subplots(2, len(CURVES), figsize=(3.1 * len(CURVES), 5.6), sharex="col", layout="constrained")
     figure.suptitle(
         r"A strong universal signal ($\|u\| = 2$): inheriting helps, more so after more and cleaner upstream data. "
         r"None ($\|u\| = 0$): it hurts."
     )
-    for column, (name, ds) in enumerate(found.items()):
+    for column, name in enumerate(CURVES):
         upper, lower = axes[:, column]
-        pt_jax.plot.comparison(ds if name == "u" else ds.sel(u=2.0), name, (upper, lower))
-        if name != "u":
-            pt_jax.plot.curve(ds.sel(u=0.0), ("gain",), name, lower, colours=("tab:purple",))
-        upper.get_legend().set_visible(name == "u")
-        upper.set(ylabel="test error" if column == 0 else "", title="" if name == "u" else r"$\|u\| = 2$")
+        rows = table[table.curve == name]
+        strong, weak = (rows, rows[:0]) if name == "u" else (rows[rows.u == 2], rows[rows.u == 0])
+        for part, result, ax, colour in (
+            *((strong, "error", upper, "tab:orange"), (strong, "error_scratch", upper, "tab:blue")),
+            *((strong, "gain", lower, "tab:orange"), (weak, "gain", lower, "tab:purple")),
+        ):
+            if len(part):
+                cells = pt_jax.stats.cells(part, result, [name])
+                pt_jax.plot.curve(cells, (result,), ax=ax, colours=(colour,))
+        upper.set(xlabel="", ylabel="test error" if column == 0 else "", title="" if name == "u" else r"$\|u\| = 2$")
         lower.set_ylabel("gain: scratch - transfer" if column == 0 else "")
-        lower.set_xlabel(pt_jax.plot.label(ds[name]).replace("of the upstream parameters ", ""))
+        lower.set_xlabel(lower.get_xlabel().replace("of the upstream parameters ", ""))
         lower.axhline(0, color="0.5", lw=0.8)
-    marks = [plt.Line2D([], [], color=f"tab:{colour}", marker="o", ms=4) for colour in ("orange", "purple")]
-    axes[1, 3].legend(marks, [r"$\|u\| = 2$", r"$\|u\| = 0$"], frameon=False, fontsize=8, loc="upper right")
+    for ax, texts in (
+        (axes[0, 2], {"orange": "with transfer", "blue": "from scratch"}),
+        (axes[1, 3], {"orange": r"$\|u\| = 2$", "purple": r"$\|u\| = 0$"}),
+    ):
+        marks = [plt.Line2D([], [], color=f"tab:{colour}", marker="o", ms=4) for colour in texts]
+        ax.legend(marks, list(texts.values()), frameon=False, fontsize=8)
     return figure
 
 
-def draw(found: dict[str, xr.Dataset], out: Path) -> None:
-    """Print the gain at the ends of each curve and draw them."""
-    results = ["gain", "error", "error_scratch"]
-    numbers = pd.concat([pt_jax.stats.table(ds, results).assign(curve=name) for name, ds in found.items()])
-    for name in found:
-        rows = numbers.loc["gain"].query("curve == @name")
-        for _, end in rows[rows[name].isin([rows[name].min(), rows[name].max()])].iterrows():
-            print(f"{name} = {end[name]:<8g} |u| = {end.u:g}: gain in [{end.low:+.4f}, {end.high:+.4f}]")
-    origin = {name: pt_jax.provenance(ds) for name, ds in found.items()}
-    print(pt_jax.plot.save(draw_curves(found), numbers, origin, out / "parameter_transfer"))
-
-
 if __name__ == "__main__":
-    pt_jax.study.main(__doc__, sweeps, draw, seeds=64)
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=64)

@@ -8,13 +8,12 @@ rank correlation, and the distance of predicted from simulated test errors.
 """
 
 from collections import defaultdict
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.stats import binomtest, qmc, spearmanr
+from scipy.stats import binomtest, qmc, spearmanr, t
 
 import pt_jax
 from pt_jax import theory
@@ -23,6 +22,7 @@ RANGES = {"d": (1e2, 1e5), "n1": (10, 300), "n2": (10, 100), "u": (0, 5), "v1": 
 RANGES |= {"sigma1": (0.3, 3), "sigma2": (0.3, 3), "flip1": (0, 0.3), "flip2": (0, 0.3), "alpha": (0, 1)}
 RANGES |= {"lr1": (0.05, 1), "lr2": (0.05, 1), "init_scale": (1e-3, 1e-1), "steps1": (50, 400), "steps2": (50, 400)}
 LOGARITHMIC = ("d", "init_scale")
+TITLE = "The mean-field prediction is exact where d is large against n; G fails where the signal is strong"
 COLOURS = {"mean-field prediction": "tab:orange", "criterion G": "tab:purple"}
 
 
@@ -41,7 +41,11 @@ def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
     """The prediction, then the simulations in groups of similar cost: a group is compiled once."""
     groups, drawn = defaultdict(list), points(200 if quick else 2000)
     for p in drawn:
-        groups[f"n1-{-(-p.n1 // 50) * 50:.0f}-n2-{p.n2 > 50:d}-steps-{p.steps1 > 225:d}{p.steps2 > 225:d}"].append(p)
+        groups[
+            "all"
+            if quick
+            else f"n1-{-(-p.n1 // 50) * 50:.0f}-n2-{p.n2 > 50:d}-steps-{p.steps1 > 225:d}{p.steps2 > 225:d}"
+        ].append(p)
 
     def sweep(function, chosen, seeds, outputs):
         return pt_jax.Sweep(function, chosen[0], chosen, seeds, outputs, pt_jax.Static.covering(chosen, fixed=True))
@@ -53,29 +57,34 @@ def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
     return {"prediction": sweep(theory.predicted, drawn, 1, None), **simulated}
 
 
-def table(found: dict[str, xr.Dataset]) -> pd.DataFrame:
-    """Return one row a point: its fields, simulated means and standard errors, and what theory says."""
-    rows = []
-    for name, ds in found.items():
-        if name == "prediction":
-            continue
-        gain = pt_jax.stats.summary(ds, "gain", level=0.997)
-        parts = {"gain": gain["mean"], "gain_error": gain["error"], "clear": gain["clear"], "seeds": gain["seeds"]}
-        for value in ("error", "error_scratch"):
-            cells = pt_jax.stats.summary(ds, value)
-            parts |= {value: cells["mean"], f"{value}_error": cells["error"]}
-        rows.append(
-            pd.DataFrame({field: ds[field].values for field in RANGES} | {k: x.values for k, x in parts.items()})
-        )
+def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
+    """One row a point, by its place in the hypercube: simulated means, standard errors, and the predicted errors."""
     prediction = found["prediction"].isel(seed=0)
-    said = pd.DataFrame(
-        {field: prediction[field].values for field in RANGES}
-        | {f"predicted_{name}": prediction[name].values for name in ("error", "error_scratch", "gain")}
+    place = {row: i for i, row in enumerate(zip(*(prediction[name].values for name in RANGES), strict=True))}
+    rows = pd.DataFrame({name: prediction[name].values for name in ("error", "error_scratch", "gain")})
+    rows = rows.add_prefix("predicted_").rename_axis("number")
+    for ds in (ds for name, ds in found.items() if name != "prediction"):
+        at = [place[row] for row in zip(*(ds[name].values for name in RANGES), strict=True)]
+        for value in ("error", "error_scratch", "gain"):
+            cells = pt_jax.stats.summary(ds, value)
+            rows.loc[at, [value, f"{value}_error", "seeds"]] = np.stack(
+                [cells["mean"], cells["error"], cells["seeds"]], axis=1
+            )
+    report(scored(rows.reset_index()))
+    return rows.reset_index()
+
+
+def scored(table: pd.DataFrame) -> pd.DataFrame:
+    """Add the fields of the points, what the criterion says, and which gains are clear at 99.7%."""
+    drawn = points(len(table))
+    at = pt_jax.Point(*(np.array(column) for column in zip(*drawn, strict=True)))
+    half = table.gain_error * t.ppf(1 - 0.003 / 2, table.seeds - 1)
+    return table.assign(
+        **{name: getattr(at, name) for name in RANGES},
+        log_criterion=np.log(np.asarray(theory.criterion(at) / theory.phase(at))),
+        in_regime=np.asarray(theory.in_regime(at)) == 1,
+        clear=table.gain.abs() > half,
     )
-    whole = pd.concat(rows).merge(said, on=list(RANGES), validate="1:1")
-    at = pt_jax.Point(**{field: whole[field].to_numpy() for field in RANGES})
-    excess = np.log(np.asarray(theory.criterion(at) / theory.phase(at)))
-    return whole.assign(log_criterion=excess, in_regime=np.asarray(theory.in_regime(at)) == 1)
 
 
 def agreement(rows: pd.DataFrame) -> dict[str, tuple[int, int, float, float]]:
@@ -102,8 +111,9 @@ def report(rows: pd.DataFrame) -> None:
             print(f"  {value}: predicted - simulated {within}, mean {off.mean():+.4f}")
 
 
-def draw_agreement(rows: pd.DataFrame) -> plt.Figure:
+def draw(table: pd.DataFrame) -> plt.Figure:
     """Calibration of errors and gains, distance against d / n, and right signs against the strength of the signal."""
+    rows = scored(table)
     figure, axes = plt.subplots(2, 2, figsize=(9.6, 8), layout="constrained")
     calibration, gains, distance, signs = axes.flat
     for part, colour, text in (
@@ -149,19 +159,9 @@ def draw_agreement(rows: pd.DataFrame) -> plt.Figure:
     signs.set(xscale="log", ylim=(None, 1.005), ylabel="share of right signs (95% interval)")
     signs.set_xlabel(r"upstream signal against noise, $N_1\|\mu_1\|^2 / (\sigma_1^2 d)$")
     signs.legend(frameon=False)
+    figure.suptitle(TITLE)
     return figure
 
 
-def draw(found: dict[str, xr.Dataset], out: Path) -> None:
-    """Score and draw."""
-    rows = table(found)
-    report(rows)
-    figure = draw_agreement(rows)
-    figure.suptitle("The mean-field prediction is exact where d is large against n; G fails where the signal is strong")
-    numbers = rows.drop(columns=["clear"]).set_index(list(RANGES))
-    origin = {name: pt_jax.provenance(ds) for name, ds in found.items()}
-    print(pt_jax.plot.save(figure, numbers, origin, out / "theory_agreement"))
-
-
 if __name__ == "__main__":
-    pt_jax.study.main(__doc__, sweeps, draw, seeds=64)
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=64)

@@ -239,7 +239,7 @@ def test_a_comparison_draws_errors_and_the_gain():
 def test_save_writes_the_picture_the_numbers_and_where_they_come_from(tmp_path):
     ds = dataset("u", "v2", diverged=[(0, 0)])
     cells = summary(ds)
-    picture = plot.save(plot.phase_diagram(cells), cells, {"seeds": [0, 1]}, tmp_path / "map")
+    picture = plot.save(plot.phase_diagram(cells), tmp_path / "map", cells, {"seeds": [0, 1]})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map.csv", "map.json", "map.png"]
     assert picture == tmp_path / "map.png" and picture.read_bytes().startswith(b"\x89PNG")
     header, *rows = (tmp_path / "map.csv").read_text().splitlines()
@@ -253,7 +253,7 @@ def test_save_writes_the_picture_the_numbers_and_where_they_come_from(tmp_path):
 
 def test_save_keeps_a_point_in_a_name(tmp_path):
     cells = summary(dataset("u", "v2"))
-    plot.save(plot.phase_diagram(cells), cells, {}, tmp_path / "alpha0.5")
+    plot.save(plot.phase_diagram(cells), tmp_path / "alpha0.5", cells, {})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alpha0.5.csv", "alpha0.5.json", "alpha0.5.png"]
 
 
@@ -264,7 +264,7 @@ from pt_jax import plot
 from pt_jax.sweep.stats import summary
 ds = xr.Dataset({"gain": (("u", "v2", "seed"), np.random.default_rng(0).normal(size=(3, 3, 4)))},
                 {"u": [0.0, 1.0, 2.0], "v2": [0.0, 1.0, 2.0]})
-plot.save(plot.phase_diagram(ds), summary(ds), {}, sys.argv[1])
+plot.save(plot.phase_diagram(ds), sys.argv[1], summary(ds), {})
 """
     hidden = ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")
     env = {name: value for name, value in os.environ.items() if name not in hidden}

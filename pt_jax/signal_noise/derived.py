@@ -1,9 +1,10 @@
-"""Quantities for display: what a map is drawn over beside the fields of `Point`. This file imports no jax."""
+"""Quantities for display: what a map is drawn over beside the fields of `Point`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
+from pt_jax.signal_noise import theory
+from pt_jax.signal_noise.point import Point
 
 
 class Derived(NamedTuple):
@@ -15,11 +16,11 @@ class Derived(NamedTuple):
 
 
 def _snr(u: Any, v2: Any, sigma2: Any, d: Any) -> Any:
-    return np.hypot(u, v2) / (sigma2 * np.sqrt(d))
+    return (u**2 + v2**2) ** 0.5 / (sigma2 * d**0.5)
 
 
 def _phase(n2: Any, u: Any, v2: Any, sigma2: Any, d: Any) -> Any:
-    return n2 * np.hypot(u, v2) ** 4 / (sigma2**4 * d)
+    return theory.phase(Point(n2=n2, u=u, v2=v2, sigma2=sigma2, d=d))
 
 
 def _about(symbol: str, meaning: str) -> dict[str, str]:

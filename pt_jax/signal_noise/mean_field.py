@@ -19,7 +19,8 @@ F, so the Gram matrix at the end and S give the test error. Everything is determ
 typical sample is a sum over fixed nodes.
 
 Left out: what other samples answer to one sample (of order n / d), changes of direction of the memorised part during a
-run, and fluctuations over seeds of the shares of labels and flips (they matter where n flip is small).
+run, and what differs between seeds: the shares of labels and flips (where n is small) and of active filters (where m
+is small).
 
 Source: derived here; M. Mezard, G. Parisi, M. Virasoro, Spin glass theory and beyond (1987) for the cavity argument.
 """
@@ -97,8 +98,8 @@ class Run(NamedTuple):
 
 
 def in_regime(point: Point) -> Array:
-    """Return whether d >= 10 max(N1, N2): noise vectors are nearly orthogonal, their overlaps of order sqrt(n / d)."""
-    return jnp.asarray(point.d) >= 10.0 * jnp.maximum(point.n1, point.n2)
+    """Return whether d >= 10 max(N1, N2), so that noise vectors are nearly orthogonal, and m >= 10, filters are many."""
+    return (point.d >= 10.0 * jnp.maximum(point.n1, point.n2)) & (jnp.asarray(point.m) >= 10)
 
 
 def predict(point: Point, static: Static = _DEFAULT) -> Prediction:

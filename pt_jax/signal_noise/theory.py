@@ -56,16 +56,17 @@ def kou_norm(point: Point, constant: float = 1.0) -> Array:
 
 
 def criterion(point: Point) -> Array:
-    """Return G(alpha) = S^2 / V: transfer should help where it is above G(0) = `phase`.
+    """Return G(alpha) = S |S| / V: transfer should help where it is above G(0) = `phase`.
 
-        G = (A + B)^2 / (d (alpha^2 N1 sigma2^2 / sigma1^2 + N2))
+        G = (A + B) |A + B| / (d (alpha^2 N1 sigma2^2 / sigma1^2 + N2))
 
-    with A and B of the module. A heuristic derived here, not a formula of a paper. It knows nothing of label flips,
-    learning rates, steps, filters and initial scale, and supposes that upstream training has not saturated sooner or
-    later than downstream training.
+    with A and B of the module; below 0 the inherited signal points the wrong way. A heuristic derived here, not a formula
+    of a paper. It knows nothing of label flips, learning rates, steps, filters and initial scale, and supposes that both
+    trainings saturate by memorising noise: it fails where N |mu|^2 is not small against sigma^2 d.
     """
     a, b, noise = _parts(point)
-    return (point.alpha * a + b) ** 2 / (point.d * (point.alpha**2 * noise + point.n2))
+    signal = point.alpha * a + b
+    return signal * abs(signal) / (point.d * (point.alpha**2 * noise + point.n2))
 
 
 def best_alpha(point: Point) -> Array:

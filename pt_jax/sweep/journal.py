@@ -34,6 +34,14 @@ def runs(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in sorted((folder / "runs").glob("*.json"))]
 
 
+def spent(known: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return start, end and seconds of some runs, nothing where there are none."""
+    if not known:
+        return {}
+    seconds = round(sum(one["seconds"] for one in known), 1)
+    return {"start": known[0]["start"], "end": max(one["end"] for one in known), "seconds": seconds}
+
+
 def now() -> str:
     """Return the time, UTC."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")

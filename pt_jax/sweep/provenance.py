@@ -92,7 +92,7 @@ def restore(record: Mapping[str, Any]) -> Sweep:
     Raises:
         ValueError: a name is unknown, or the sweep cannot be had from its description.
     """
-    known = {*_READ, "derived", "source", "data", "trajectories", "start", "end", "computed", *machine()}
+    known = {*_READ, "derived", "source", "data", "trajectories", "start", "end", "seconds", "finding", *machine()}
     for name in record:
         if name not in known:
             raise ValueError(f"{name} = {record[name]!r} is not accepted: use {', '.join(_READ)}.")

@@ -19,7 +19,7 @@ import xarray as xr
 
 from pt_jax.sweep import store as files
 from pt_jax.sweep.grid import Sweep
-from pt_jax.sweep.journal import Journal, now, runs
+from pt_jax.sweep.journal import Journal, now, runs, spent
 from pt_jax.sweep.overlap import positions
 from pt_jax.sweep.provenance import describe, identity
 from pt_jax.sweep.units import Unit, accepted, blocks, here, on_executor
@@ -98,7 +98,7 @@ def opened(
         wanted = positions(kept.sweep, sweep)
         for places, at in zip(asked, wanted, strict=True):
             places[at] = np.arange(len(at))
-        computed, start = 0, now()
+        computed, start, begun = 0, now(), time.monotonic()
 
         def fill(where: np.ndarray | None) -> xr.Dataset:
             nonlocal computed
@@ -130,8 +130,8 @@ def opened(
             except OSError as error:
                 raise OSError(f"{store} cannot be written ({error}): what is done is kept, run again.") from error
             ds = kept.dataset().isel(dict(zip([*(axis.name for axis in sweep.grid), "seed"], wanted, strict=True)))
-            known = runs(folder) if folder else [{"start": start, "end": now()}]
-            times = {"start": known[0]["start"], "end": max(one["end"] for one in known)} if known else {}
+            here_alone = {"start": start, "end": now(), "seconds": time.monotonic() - begun}
+            times = spent(runs(folder) if folder else [here_alone])
             return ds.assign_attrs(provenance=json.dumps(kept.machine | describe(sweep) | times))
 
         yield fill

@@ -34,7 +34,14 @@ def summary(ds: xr.Dataset, value: str = "gain", level: float = 0.95) -> xr.Data
     values = values.where(done, 0.0)  # a NaN of a seed that was run stays one
     mean = (values.sum("seed", skipna=False) / count.where(count > 0)).where(~failed)
     squares = ((values - mean) ** 2).where(done, 0.0).sum("seed", skipna=False)
-    error = np.sqrt(squares / (count - 1).where(count > 1) / count)
+    error = (squares / (count - 1).where(count > 1) / count) ** 0.5
+    return _judged(mean, error, count, failed, level).assign_attrs(ds[value].attrs, value=value)
+
+
+def _judged(
+    mean: xr.DataArray, error: xr.DataArray, count: xr.DataArray, failed: xr.DataArray, level: float
+) -> xr.Dataset:
+    """Return the summary of means with these standard errors over so many seeds."""
     freedom = np.maximum(count - 1, 1)
     half = error * xr.apply_ufunc(stats.t.ppf, (1 + level) / 2, freedom)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -43,8 +50,7 @@ def summary(ds: xr.Dataset, value: str = "gain", level: float = 0.95) -> xr.Data
     low, high = mean - half, mean + half
     parts = dict(mean=mean, error=error, low=low, high=high, clear=(low > 0) | (high < 0), p=p)
     parts |= dict(diverged=failed & (count > 0), seeds=count)
-    result = xr.Dataset({name: part.broadcast_like(mean).drop_attrs(deep=False) for name, part in parts.items()})
-    return result.assign_attrs(ds[value].attrs, value=value)
+    return xr.Dataset({name: part.broadcast_like(mean).drop_attrs(deep=False) for name, part in parts.items()})
 
 
 def shares(summarised: xr.Dataset, false_discovery: float = 0.05) -> dict[str, float]:
@@ -65,12 +71,29 @@ def shares(summarised: xr.Dataset, false_discovery: float = 0.05) -> dict[str, f
 
 
 def table(ds: xr.Dataset, values: Sequence[str]) -> pd.DataFrame:
-    """Return the plotted numbers of several results, one row a cell: mean, standard error, interval, seeds."""
-    parts = [
-        summary(ds, value)[["mean", "error", "low", "high", "seeds"]].to_dataframe().reset_index() for value in values
-    ]
-    rows = pd.concat([part.assign(result=value) for value, part in zip(values, parts, strict=True)])
-    return rows.set_index("result")
+    """Return the numbers of several results, one row a cell: `result`, coordinates, `mean`, `error`, `seeds`.
+
+    `error` is the standard error; nothing else is needed: `cells` restores the summary, also from a CSV of the table.
+    """
+    parts = [summary(ds, value)[["mean", "error", "seeds"]].to_dataframe().reset_index() for value in values]
+    rows = pd.concat([part.assign(result=value) for value, part in zip(values, parts, strict=True)], ignore_index=True)
+    rows.attrs = {str(name): dict(ds[name].attrs) for name in (*ds.coords, *values)}
+    return rows[["result", *rows.columns.drop("result")]]
+
+
+def cells(table: pd.DataFrame, value: str, dims: Sequence[str], level: float = 0.95) -> xr.Dataset:
+    """Return the `summary` of one result from a `table`; its other columns become variables.
+
+    Args:
+        table: rows of a product grid; `attrs` may hold unit, long name and symbol of columns and results by name.
+        value: name of a result.
+        dims: columns that are the dimensions of the grid.
+        level: of the interval, in (0, 1).
+    """
+    grid = table[table["result"] == value].drop(columns="result").set_index(list(dims)).to_xarray()
+    judged = _judged(grid["mean"], grid["error"], grid["seeds"], grid["mean"].isnull(), level)
+    found = grid.assign(judged).assign_attrs(table.attrs.get(value, {}), value=value)
+    return found.assign_coords({name: found[name].assign_attrs(table.attrs.get(name, {})) for name in found.coords})
 
 
 def bootstrap(

@@ -1,0 +1,18 @@
+"""Gain over the angle between the task signals v1 and v2 and the norm of the universal signal |u|.
+
+python sims/map_angle_u.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+"""
+
+import numpy as np
+
+import pt_jax
+from pt_jax import atlas
+
+MAP = atlas.Map(
+    "TITLE",
+    pt_jax.Point(n1=100, alpha=1.0),
+    {"angle": np.linspace(0, 180, 41), "u": np.linspace(0, 4, 41)},
+)
+
+if __name__ == "__main__":
+    atlas.main(__doc__, MAP)

@@ -1,0 +1,19 @@
+"""Gain over the dimension d, up to 100,000, and the upstream sample size N1.
+
+python sims/map_d_n1.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+"""
+
+import numpy as np
+
+import pt_jax
+from pt_jax import atlas
+
+MAP = atlas.Map(
+    "TITLE",
+    pt_jax.Point(u=1.0, v2=3.0, alpha=1.0),
+    {"d": np.geomspace(200, 100_000, 41).round(), "n1": np.unique(np.geomspace(10, 250, 42).round())},
+    bands={"n1": 4},
+)
+
+if __name__ == "__main__":
+    atlas.main(__doc__, MAP)

@@ -1,0 +1,18 @@
+"""Gain over the share of flipped upstream labels and the inherited fraction alpha.
+
+python sims/map_flip1_alpha.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+"""
+
+import numpy as np
+
+import pt_jax
+from pt_jax import atlas
+
+MAP = atlas.Map(
+    "TITLE",
+    pt_jax.Point(n1=100),
+    {"flip1": np.linspace(0, 1, 81), "alpha": np.linspace(0, 1, 21)},
+)
+
+if __name__ == "__main__":
+    atlas.main(__doc__, MAP)

@@ -1,0 +1,19 @@
+"""Gain over both sample sizes, with a weak universal signal.
+
+python sims/map_n1_n2.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+"""
+
+import numpy as np
+
+import pt_jax
+from pt_jax import atlas
+
+MAP = atlas.Map(
+    "TITLE",
+    pt_jax.Point(u=1.0, v2=3.0, alpha=1.0),
+    {"n1": np.arange(10, 210, 5), "n2": np.arange(10, 90, 2)},
+    bands={"n1": 3, "n2": 2},
+)
+
+if __name__ == "__main__":
+    atlas.main(__doc__, MAP)

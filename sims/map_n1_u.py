@@ -1,0 +1,19 @@
+"""Gain over the upstream sample size N1 and the norm of the universal signal |u|, all filters inherited.
+
+python sims/map_n1_u.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+"""
+
+import numpy as np
+
+import pt_jax
+from pt_jax import atlas
+
+MAP = atlas.Map(
+    "TITLE",
+    pt_jax.Point(v2=3.0, alpha=1.0),
+    {"n1": np.unique(np.geomspace(10, 250, 42).round()), "u": np.linspace(0, 4, 41)},
+    bands={"n1": 4},
+)
+
+if __name__ == "__main__":
+    atlas.main(__doc__, MAP)

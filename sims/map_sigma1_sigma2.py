@@ -1,0 +1,18 @@
+"""Gain over both noise levels.
+
+python sims/map_sigma1_sigma2.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+"""
+
+import numpy as np
+
+import pt_jax
+from pt_jax import atlas
+
+MAP = atlas.Map(
+    "TITLE",
+    pt_jax.Point(n1=100, u=1.0),
+    {"sigma1": np.linspace(0.1, 2.1, 41), "sigma2": np.linspace(0.3, 1.9, 41)},
+)
+
+if __name__ == "__main__":
+    atlas.main(__doc__, MAP)

@@ -1,0 +1,19 @@
+"""Gain over the number of upstream steps (early stopping) and the norm of the universal signal |u|.
+
+python sims/map_steps1_u.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+"""
+
+import numpy as np
+
+import pt_jax
+from pt_jax import atlas
+
+MAP = atlas.Map(
+    "TITLE",
+    pt_jax.Point(n1=100, v2=3.0, alpha=1.0),
+    {"steps1": np.unique(np.geomspace(1, 400, 50).round())[:41], "u": np.linspace(0, 4, 41)},
+    bands={"steps1": 2},
+)
+
+if __name__ == "__main__":
+    atlas.main(__doc__, MAP)

@@ -1,0 +1,18 @@
+"""Gain over the norms of the universal signal |u| and of the downstream signal |v2|.
+
+python sims/map_u_v2.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+"""
+
+import numpy as np
+
+import pt_jax
+from pt_jax import atlas
+
+MAP = atlas.Map(
+    "Universal against task-specific signal: inheriting half of the filters helps where |u| is a good part of |v2|.",
+    pt_jax.Point(n1=100),
+    {"u": np.linspace(0, 4, 41), "v2": np.linspace(0, 4, 41)},
+)
+
+if __name__ == "__main__":
+    atlas.main(__doc__, MAP)
