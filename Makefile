@@ -4,7 +4,7 @@ VENV ?= .venv
 STAMP := $(VENV)/.stamp
 DEMO ?= map --x u=0:4:25 --y v2=0:4:25 --n1 200 --alpha 1 --seeds 16 --out results/demo
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint figures clean
 
 demo: $(STAMP)
 	$(VENV)/bin/pt-jax $(DEMO)
@@ -16,6 +16,11 @@ lint: $(STAMP)
 	$(VENV)/bin/python -m ruff format --check .
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m mypy
+
+# From the CSVs; RERUN=1 computes them anew, QUICK=1 a coarse version in results.
+figures: $(STAMP)
+	for script in sims/*.py; do $(VENV)/bin/python $$script $(if $(QUICK),--quick,$(if $(RERUN),,--redraw)) || exit 1; done
+	$(VENV)/bin/python -m pt_jax.gallery figures
 
 # The stamp is touched last: an install that stops halfway is done again on the next call.
 $(STAMP): pyproject.toml constraints.txt

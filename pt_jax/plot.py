@@ -233,9 +233,9 @@ def _panel(ax: Axes, cells: xr.Dataset, x: str, y: str, look: dict[str, Any]) ->
     ax.set_facecolor("0.85")
     mesh = ax.pcolormesh(_edges(along), _edges(up), mean, rasterized=True, **look)
     signed, failed = isinstance(look["norm"], CenteredNorm), cells["diverged"].values
-    _hatch(ax, along, up, failed, "xxxx")
+    hatch(ax, along, up, failed, "xxxx")
     if signed:
-        _hatch(ax, along, up, ~cells["clear"].values & ~failed, "////")
+        hatch(ax, along, up, ~cells["clear"].values & ~failed, "////")
         _zero_line(ax, cells["mean"], x, y, **_ZERO)
     return mesh
 
@@ -246,8 +246,8 @@ def _zero_line(ax: Axes, values: xr.DataArray, x: str, y: str, color: str, lw: f
         ax.contour(values[x], values[y], values, levels=[0], colors=color, linewidths=lw, linestyles=ls)
 
 
-def _hatch(ax: Axes, along: np.ndarray, up: np.ndarray, mask: np.ndarray, pattern: str) -> None:
-    """Hatch the cells of a mask (y, x)."""
+def hatch(ax: Axes, along: np.ndarray, up: np.ndarray, mask: np.ndarray, pattern: str = "////") -> None:
+    """Hatch the cells of a mask (y, x), whose centres lie at `along` and `up`."""
     right, top = _edges(along), _edges(up)
     corners = [
         [(right[j], top[i]), (right[j + 1], top[i]), (right[j + 1], top[i + 1]), (right[j], top[i + 1])]

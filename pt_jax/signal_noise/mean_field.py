@@ -98,7 +98,7 @@ class Run(NamedTuple):
 
 
 def in_regime(point: Point) -> Array:
-    """Return whether d >= 10 max(N1, N2), so that noise vectors are nearly orthogonal, and m >= 10, filters are many."""
+    """Return whether d >= 10 max(N1, N2), noise vectors are nearly orthogonal, and m >= 10, filters are many."""
     return (point.d >= 10.0 * jnp.maximum(point.n1, point.n2)) & (jnp.asarray(point.m) >= 10)
 
 

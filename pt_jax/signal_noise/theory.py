@@ -60,9 +60,9 @@ def criterion(point: Point) -> Array:
 
         G = (A + B) |A + B| / (d (alpha^2 N1 sigma2^2 / sigma1^2 + N2))
 
-    with A and B of the module; below 0 the inherited signal points the wrong way. A heuristic derived here, not a formula
-    of a paper. It knows nothing of label flips, learning rates, steps, filters and initial scale, and supposes that both
-    trainings saturate by memorising noise: it fails where N |mu|^2 is not small against sigma^2 d.
+    with A and B of the module; below 0 the inherited signal points the wrong way. A heuristic derived here, not a
+    formula of a paper. It knows nothing of label flips, learning rates, steps, filters and initial scale, and supposes
+    that both trainings saturate by memorising noise: it fails where N |mu|^2 is not small against sigma^2 d.
     """
     a, b, noise = _parts(point)
     signal = point.alpha * a + b

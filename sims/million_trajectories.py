@@ -1,0 +1,18 @@
+"""A map of a million trajectories: 64 x 64 cells of 256 seeds, gain over both task-specific and universal signals.
+
+python sims/million_trajectories.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+"""
+
+import numpy as np
+
+import pt_jax
+from pt_jax import atlas
+
+MAP = atlas.Map(
+    "TITLE",
+    pt_jax.Point(n1=40, n2=20),
+    {"u": np.linspace(0, 4, 64), "v2": np.linspace(0, 4, 64)},
+)
+
+if __name__ == "__main__":
+    atlas.main(__doc__, MAP, seeds=256)
