@@ -109,8 +109,6 @@ def main(
     folder = flags.store / (name + "-quick" if flags.quick else name)
     path = (flags.out or (folder if flags.quick else Path("figures"))) / name
     with exits(name):
-        import pandas as pd
-
         import pt_jax
 
         made = sweeps(flags.quick, (_QUICK_SEEDS if flags.quick else seeds) if flags.seeds is None else flags.seeds)
@@ -120,16 +118,23 @@ def main(
             origin = {key: pt_jax.provenance(ds) for key, ds in found.items()}
             path.parent.mkdir(parents=True, exist_ok=True)
             numbers(found).to_csv(f"{path}.csv", index=False, float_format="%.6g")
-        table = pd.read_csv(f"{path}.csv")
-        about = next(iter(made.values())).about
-        table.attrs = {key: about(key) for key in {*table.columns, *table.get("result", ())}}
-        figure = draw(table)
+        figure = draw(read(path, made))
         if flags.redraw:
             print(pt_jax.plot.save(figure, path))
             return
         finding = " ".join(figure.get_suptitle().split())
         whole = {key: _in_short(one) | {"finding": finding} for key, one in origin.items()}
         print(pt_jax.plot.save(figure, path, provenance=whole.popitem()[1] if len(whole) == 1 else whole))
+
+
+def read(path: Path, sweeps: Mapping[str, "Sweep"]) -> "pd.DataFrame":
+    """Read the numbers of a figure back; units, names and symbols of its columns and results come from a sweep."""
+    import pandas as pd
+
+    table = pd.read_csv(f"{path}.csv")
+    about = next(iter(sweeps.values())).about
+    table.attrs = {key: about(key) for key in {*table.columns, *table.get("result", ())}}
+    return table
 
 
 def _in_short(origin: dict[str, Any]) -> dict[str, Any]:

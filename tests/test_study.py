@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.sweep.test_adaptive import noisy
 
 ROOT = Path(__file__).parents[1]
 SIMS = sorted((ROOT / "sims").glob("*.py"))
+FIGURES = ROOT / "figures"
 SWEEP = throw_sweep({"shift": [0.0, 1.0], "scale": [1.0, 2.0, 3.0]})
 
 
@@ -126,12 +128,47 @@ def test_a_wrong_file_is_refused(tmp_path, capsys, name, text, words):
     assert words in err and err.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("path", SIMS, ids=lambda path: path.name)
-def test_every_script_takes_the_flags_of_all(path):
+@pytest.fixture
+def given(monkeypatch):
+    """What a script hands to `study.main`, without running it."""
+
+    def of(path):
+        found = []
+        with monkeypatch.context() as patched:
+            patched.setattr(study, "main", lambda *what: found.append(what))
+            patched.setattr(sys, "path", [str(path.parent), *sys.path])
+            runpy.run_path(str(path), run_name="__main__")
+        return found[0]
+
+    return of
+
+
+def test_every_script_takes_the_flags_of_all():
+    path = ROOT / "sims" / "map_u_v2.py"
     done = subprocess.run([sys.executable, str(path), "--help"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    for flag in ("--seeds", "--quick", "--plan", "--shard", "--until-se", "--out", "--store", "--yes"):
+    for flag in ("--seeds", "--quick", "--redraw", "--plan", "--shard", "--until-se", "--out", "--store", "--yes"):
         assert flag in done.stdout
+
+
+@pytest.mark.parametrize("path", SIMS, ids=lambda path: path.name)
+def test_every_script_has_a_smaller_quick_version(path, given):
+    doc, sweeps, *_, seeds = given(path)
+    whole, quick = (sum(one.trajectories for one in sweeps(short, 2).values()) for short in (False, True))
+    assert quick <= whole and seeds >= 10 and f"python sims/{path.name}" in doc
+
+
+@pytest.mark.parametrize("path", [p for p in SIMS if (FIGURES / f"{p.stem}.csv").exists()], ids=lambda path: path.name)
+def test_every_figure_is_drawn_again_from_its_numbers(path, given, tmp_path):
+    _, sweeps, _, draw, _ = given(path)
+    table = study.read(FIGURES / path.stem, sweeps(False, 2))
+    figure = draw(table)
+    assert figure.get_suptitle() and pt_jax.plot.save(figure, tmp_path / "again").stat().st_size > 10_000
+    record = json.loads((FIGURES / f"{path.stem}.json").read_text())
+    parts = [record] if "function" in record else record.values()
+    assert {part["finding"] for part in parts} == {" ".join(figure.get_suptitle().split())}
+    assert (FIGURES / f"{path.stem}.csv").stat().st_size < 300_000
+    assert (FIGURES / f"{path.stem}.png").stat().st_size < 400_000
 
 
 def test_a_script_draws_from_its_store(tmp_path):
