@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _COMMANDS = """map    run a sweep over one, two or three axes and draw it; the same command again continues
 show   tell what a folder holds, also while it is written
 plot   draw a folder again, computing nothing
-rerun  run again what the JSON beside a figure says, or a TOML of the same fields"""
+rerun  run again what the JSON beside a figure says, or a TOML of the same fields
+advise say whether to inherit, how much, and how sure that is, from two small samples or from measured norms"""
 _PLACES = ("x", "y", "col", "row")
 
 
@@ -32,13 +33,15 @@ def main(args: list[str] | None = None) -> int:
     """Run the command line and return its exit code: 0; 2 where the input is not accepted; 130 where interrupted."""
     args = sys.argv[1:] if args is None else args
     command = args[0] if args else ""
-    if command not in ("map", "show", "plot", "rerun"):
+    if command not in ("map", "show", "plot", "rerun", "advise"):
         print(f"usage: pt-jax COMMAND [OPTIONS]\n\n{_COMMANDS}\n\npt-jax COMMAND --help lists the options.")
         return 0 if command in ("--help", "-h") else 2
     try:
         with study.exits("pt-jax"):
             if command == "map":
                 _map(tyro.cli(flags.options(), prog="pt-jax map", description=_map.__doc__, args=args[1:]))
+            elif command == "advise":
+                _advise(tyro.cli(flags.advice(), prog="pt-jax advise", description=_advise.__doc__, args=args[1:]))
             elif command == "rerun":
                 _rerun(tyro.cli(_Rerun, prog="pt-jax rerun", args=args[1:]))
             else:
@@ -53,7 +56,7 @@ def _map(options: Any) -> None:
 
     The same command again continues; more seeds or other values of the axes extend what is there.
     """
-    given = {name: getattr(options, name) for name in FIELDS if getattr(options, name) is not None}
+    given = _given(options)
     point = Point(**given)
     static = Static(**{name: getattr(options, name) for name in OPTIONS})
     static.validate(point)
@@ -140,6 +143,34 @@ def _carry_out(sweep: Any, folder: Path, how: study.Flags, value: str, places: d
     _report(ds, value)
     picture = _draw(ds, value, places or {}, folder)
     print(f"figure: {picture}" if picture else "no figure: too many axes")
+
+
+def _given(options: Any) -> dict[str, float]:
+    """Return the fields of a point that were given."""
+    return {name: getattr(options, name) for name in FIELDS if getattr(options, name) is not None}
+
+
+def _advise(options: Any) -> None:
+    """Say whether to inherit, how much, and how sure that is.
+
+    Two samples give d, the sizes, norms, noise levels and, where the signal is free of noise, the flips; the other
+    fields say how training is done. Without samples all fields are taken as given.
+    """
+    study.set_up()
+    from pt_jax.signal_noise.advise import SURE, advise, load
+
+    given = _given(options)
+    samples = [None if path is None else load(path) for path in (options.source, options.target)]
+    said = advise(Point(**given), *samples)
+    at = said.point
+    sizes = f"|u| = {at.u:.3g}, |v1| = {at.v1:.3g}, |v2| = {at.v2:.3g}, angle {at.angle:.0f}, sigma1 = {at.sigma1:.3g}"
+    print(f"{'given' if samples[0] is None else 'estimated'}: {sizes}, sigma2 = {at.sigma2:.3g}, d = {at.d:g}")
+    print(f"{said.verdict}: at alpha = {at.alpha:g} transfer helps with probability {said.certainty:.2f}")
+    print(f"expected gain {said.gain:+.4f}; the best alpha is {said.best_alpha:g}, expected gain {said.best_gain:+.4f}")
+    if said.verdict == "undecided":
+        print(f"neither answer reaches a probability of {SURE:g}: more samples would help, or the gain is close to 0")
+    if not said.in_regime:
+        print("outside the regime of the theory (d at least 10 times the samples, 10 filters): take it as a guess")
 
 
 def _show(folder: tyro.conf.Positional[Path], /) -> None:

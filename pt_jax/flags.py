@@ -12,18 +12,38 @@ from pt_jax.study import Flags
 _MOST_VALUES = 10_000  # on one axis
 
 
+def flag(name: str, kind: Any, default: Any, text: str, shown: str) -> tuple:
+    """Return one field of a record of flags, with its help."""
+    hint = f"(default: {shown})"
+    shape = {float | None: "NUMBER", int: "INT", int | None: "INT", bool: None}.get(kind, "TEXT")
+    return (
+        name,
+        Annotated[kind, tyro.conf.arg(help=text, help_behavior_hint=hint, metavar=shape)],
+        field(default=default),
+    )
+
+
+def of_fields() -> list[tuple]:
+    """Return the flags of all fields of a point."""
+    rows = []
+    for name, about in FIELDS.items():
+        text = f"{about.meaning[0].upper()}{about.meaning[1:]}, {about.accepted}. Unit: {about.unit}."
+        rows.append(flag(name, float | None, None, text, f"{about.default:g}"))
+    return rows
+
+
+def advice() -> type:
+    """Return the record of the flags of `pt-jax advise`."""
+    npz = "npz with x, vectors (n, d) or patches (n, p, d), and y, labels of two classes (n,)"
+    rows = [
+        flag("source", str | None, None, f"Sample of the upstream task: {npz}.", "none"),
+        flag("target", str | None, None, "Sample of the downstream task, alike.", "none"),
+    ]
+    return make_dataclass("Advice", [*rows, *of_fields()])
+
+
 def options() -> type:
-    """Return the record of all flags, made from the tables."""
-
-    def flag(name: str, kind: Any, default: Any, text: str, shown: str) -> tuple:
-        hint = f"(default: {shown})"
-        shape = {float | None: "NUMBER", int: "INT", int | None: "INT", bool: None}.get(kind, "TEXT")
-        return (
-            name,
-            Annotated[kind, tyro.conf.arg(help=text, help_behavior_hint=hint, metavar=shape)],
-            field(default=default),
-        )
-
+    """Return the record of the flags of `pt-jax map`, made from the tables."""
     how = (
         "NAME=a,b,c or NAME=start:stop:count, both ends included, "
         ":log for even steps in the logarithm; NAME,NAME=... moves both"
@@ -39,9 +59,7 @@ def options() -> type:
             "out", str, "results/map", "Folder for the figure and the dataset; a run in it is continued.", "results/map"
         ),
     ]
-    for name, about in FIELDS.items():
-        text = f"{about.meaning[0].upper()}{about.meaning[1:]}, {about.accepted}. Unit: {about.unit}."
-        rows.append(flag(name, float | None, None, text, f"{about.default:g}"))
+    rows += of_fields()
     for option in fields(Static):
         if option.name in OPTIONS:
             choice = OPTIONS[option.name]
