@@ -61,12 +61,10 @@ class Map:
         made = {}
         for number, chosen in enumerate(product(*cut.values())):
             band = axes | dict(zip(cut, chosen, strict=True))
-            static = _covering(self.point, band, self.static) if cut else self.static
-            made[f"simulated-{number}"] = Sweep(simulate, self.point, band, seeds, ("gain",), static)
-        made["predicted"] = Sweep(
-            theory.predicted, self.point, axes, 1, ("gain",), _covering(self.point, axes, Static())
-        )
-        return made
+            point, static = _covering(self.point, band, self.static) if cut else (self.point, self.static)
+            made[f"simulated-{number}"] = Sweep(simulate, point, band, seeds, ("gain",), static)
+        point, static = _covering(self.point, axes, Static())
+        return made | {"predicted": Sweep(theory.predicted, point, axes, 1, ("gain",), static)}
 
     def numbers(self, found: dict[str, xr.Dataset]) -> pd.DataFrame:
         """Return the gain of each cell, simulated and predicted; print the shares of cells."""
@@ -100,12 +98,10 @@ def main(doc: str | None, drawn: Map, seeds: int = 32) -> None:
     study.main(doc, drawn.sweeps, drawn.numbers, drawn.draw, seeds)
 
 
-def _covering(point: Point, axes: Mapping[str, np.ndarray], static: Static) -> Static:
-    """Return the static with the largest sizes of a grid, for all of it."""
-    values: dict[str, Any] = {}
-    for names, column in axes.items():
-        fields = [name.strip() for name in names.split(",")]
-        values |= dict(zip(fields, np.broadcast_to(np.atleast_2d(column.T), (len(fields), len(column))), strict=True))
-    largest = point._replace(**{name: float(np.max(x)) for name, x in values.items()})
-    sizes = {name: getattr(Static.covering(largest), name) for name in Static.maxima}
-    return replace(static, fixed=True, **sizes)
+def _covering(point: Point, axes: Mapping[str, np.ndarray], static: Static) -> tuple[Point, Static]:
+    """Return the point of a grid with the largest values, and the static that holds for all of it."""
+    for names, values in axes.items():
+        largest = np.broadcast_to(np.max(values, axis=0), len(names.split(",")))
+        point = point._replace(**dict(zip((name.strip() for name in names.split(",")), largest.tolist(), strict=True)))
+    sizes = {name: getattr(Static.covering(point), name) for name in Static.maxima}
+    return point, replace(static, fixed=True, **sizes)

@@ -1,0 +1,17 @@
+"""The gallery says what the JSON beside each picture says."""
+
+import json
+
+from pt_jax import gallery
+
+
+def test_every_figure_has_an_entry_under_its_heading(tmp_path):
+    part = {"function": "pt_jax.x.simulate", "trajectories": 1000, "seeds": [0, 1], "device": "2 x cpu", "seconds": 90}
+    guess = part | {"function": "pt_jax.x.predicted", "trajectories": 7, "seeds": [0], "seconds": 30}
+    (tmp_path / "kou2023.json").write_text(json.dumps(part | {"finding": "One task."}))
+    (tmp_path / "mine.json").write_text(json.dumps({"a": part | {"finding": "Two."}, "b": part, "predicted": guess}))
+    text = gallery.write(tmp_path).read_text()
+    assert "### One task.\n\n![kou2023](kou2023.png)" in text and text.index("## Extremes") < text.index("## More")
+    assert "`python sims/kou2023.py`: 1,000 trajectories, 2 seeds a cell, 1.5 minutes on 2 x cpu." in text
+    assert "`python sims/mine.py`: 2,000 trajectories, 2 seeds a cell, 3.5 minutes on 2 x cpu." in text
+    assert "theory" not in text.split("## More")[0]
