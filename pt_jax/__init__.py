@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pt_jax.signal_noise.trajectory import Outcome, Scratch, scratch, simulate
     from pt_jax.sweep import stats
     from pt_jax.sweep.adaptive import boundary, run_until
+    from pt_jax.sweep.devices import use_all_cores
     from pt_jax.sweep.grid import Sweep
-    from pt_jax.sweep.lanes import use_all_cores
     from pt_jax.sweep.plan import plan
     from pt_jax.sweep.provenance import provenance
     from pt_jax.sweep.run import run
@@ -31,8 +31,8 @@ _HOMES = {
     "pt_jax.signal_noise.point": ("FIELDS", "Point", "Static"),
     "pt_jax.signal_noise.trajectory": ("Outcome", "Scratch", "scratch", "simulate"),
     "pt_jax.sweep.adaptive": ("boundary", "run_until"),
+    "pt_jax.sweep.devices": ("use_all_cores",),
     "pt_jax.sweep.grid": ("Sweep",),
-    "pt_jax.sweep.lanes": ("use_all_cores",),
     "pt_jax.sweep.plan": ("plan",),
     "pt_jax.sweep.provenance": ("provenance",),
     "pt_jax.sweep.run": ("run",),

@@ -150,12 +150,16 @@ def _row_keys(key: Array, padded: tuple[int, ...]) -> Array:
 def _entries(rows: Array, padded: tuple[int, ...]) -> Array:
     """Draw standard normals (n, n), 0 above the blocks of the diagonal: in a row, each block from a key of its own."""
     starts, columns = [0, *accumulate(padded[:-1])], {}
+    below = [np.arange(start, len(rows)) for start in starts]  # the rows that have a block
+    codes = [np.full(len(own), _Of.COLUMNS + block) for block, own in enumerate(below)]
+    folded = jax.vmap(jax.random.fold_in)(rows[np.concatenate(below)], np.concatenate(codes))
+    keys = jnp.split(folded, np.cumsum([len(own) for own in below])[:-1])
     for size in dict.fromkeys(padded):  # blocks of one size in one draw: there is less to compile
         blocks = [block for block, own in enumerate(padded) if own == size]
-        keys = jnp.concatenate([_fold(rows[starts[block] :], _Of.COLUMNS + block) for block in blocks])
-        drawn = jnp.split(_normals(keys, size), np.cumsum([len(rows) - starts[block] for block in blocks])[:-1])
-        for block, below in zip(blocks, drawn, strict=True):
-            columns[block] = jnp.pad(below, ((starts[block], 0), (0, 0)))
+        drawn = _normals(jnp.concatenate([keys[block] for block in blocks]), size)
+        cuts = np.cumsum([len(keys[block]) for block in blocks])[:-1]
+        for block, part in zip(blocks, jnp.split(drawn, cuts), strict=True):
+            columns[block] = jnp.pad(part, ((starts[block], 0), (0, 0)))
     return jnp.concatenate([columns[block] for block in sorted(columns)], axis=1)
 
 

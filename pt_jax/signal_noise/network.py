@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 Activation = Callable[[Array], Array]
@@ -29,8 +30,8 @@ class Net(NamedTuple):
 
 def readout(m: Array, padded: int) -> Array:
     """Return the fixed second layer j/m: +1/m, -1/m, +1/m, ... and 0 on the padding, (2 padded,)."""
-    row = jnp.arange(2 * padded)
-    return jnp.where(row < 2 * m, jnp.where(row % 2 == 0, 1.0, -1.0) / m, 0.0)
+    row = np.arange(2 * padded)
+    return jnp.where(row < 2 * m, (1.0 - 2.0 * (row % 2)) / m, 0.0)
 
 
 def noise_output(noise: Array, bias: Array, readout: Array, activation: Activation) -> Array:

@@ -21,6 +21,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from pt_jax.sweep.devices import WHOLE, spread
+
 
 @dataclass(frozen=True, eq=False)
 class Axis:
@@ -152,7 +154,9 @@ class Sweep:
             return self._traced[static]
         point = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((), float), self.point)
         key = jax.eval_shape(lambda: jax.random.key(0))
-        returned = jax.eval_shape(lambda k, p, d: self.function(k, p, static, d), key, point, self.data)
+        # Under the devices of the program: what of the function is jitted is then not traced again for it.
+        call = spread(lambda k, p, d: self.function(k, p, static, d), WHOLE, WHOLE, tuple(jax.local_devices()))
+        returned = jax.eval_shape(call, key, point, self.data)
         if not hasattr(returned, "_asdict"):
             raise ValueError(f"The function returns a {type(returned).__name__}: use a NamedTuple of arrays.")
         found = flatten(returned)

@@ -9,7 +9,6 @@ Every device works through its share of tiles one after the other: on a CPU a gr
 caches is fastest, and one virtual device per core is twice as fast as XLA's own threads.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
@@ -17,26 +16,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, PartitionSpec
 
+from pt_jax.sweep.devices import SPLIT, WHOLE, free_memory, spread
 from pt_jax.sweep.grid import Axis, Sweep, flatten
 
 _CALL = 512  # lanes a device computes in one call: about a second of the signal-noise world on a CPU core
 _SHARE_OF_MEMORY = 8  # the results of one call take at most this part of the free memory
-
-
-def use_all_cores() -> None:
-    """Make one virtual CPU device per core; before jax is first used.
-
-    Raises:
-        RuntimeError: jax has already started.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        jax.config.update("jax_num_cpu_devices", cores)
-    except RuntimeError:
-        if len(jax.devices("cpu")) != cores:
-            raise RuntimeError("use_all_cores comes too late: call it before anything runs in jax.") from None
 
 
 def compute(
@@ -97,14 +82,6 @@ def tile_shape(sweep: Sweep, scattered: bool = False) -> tuple[int, ...]:
         cap = max(1, cap // widths[i])
         alone = alone if shares else max(1, alone // widths[i])
     return tuple(widths)
-
-
-def free_memory() -> int:
-    """Return the bytes that are free on the first device, or in the machine where that is not known."""
-    known = jax.local_devices()[0].memory_stats()
-    if known and "bytes_limit" in known:
-        return known["bytes_limit"] - known["bytes_in_use"]
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 class SizeClass:
@@ -204,10 +181,7 @@ def _compiled(
         empty = jax.tree.map(lambda x: jnp.zeros((len(seeds), *x.shape), x.dtype), jax.eval_shape(one, 0))
         return jax.lax.fori_loop(0, count, store, empty)
 
-    mesh = jax.make_mesh((len(devices),), ("lane",), (AxisType.Auto,), devices=devices)
-    whole, split = PartitionSpec(), PartitionSpec("lane")
-    in_specs = (whole, whole, split, split, whole)
-    spread = jax.shard_map(stack, mesh=mesh, in_specs=in_specs, out_specs=split, check_vma=False)
+    program = spread(stack, (WHOLE, WHOLE, SPLIT, SPLIT, WHOLE), SPLIT, devices)
     # LLVM at level 1: a second less to compile, and as fast: the work is in library products and plain loops.
     options = {"xla_backend_optimization_level": 1} if devices[0].platform == "cpu" else None
-    return jax.jit(spread, compiler_options=options)
+    return jax.jit(program, compiler_options=options)

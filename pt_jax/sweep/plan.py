@@ -8,8 +8,9 @@ import jax
 import numpy as np
 
 from pt_jax.sweep import store as files
+from pt_jax.sweep.devices import free_memory
 from pt_jax.sweep.grid import Sweep
-from pt_jax.sweep.lanes import SizeClass, free_memory, tile_shape
+from pt_jax.sweep.lanes import SizeClass, tile_shape
 
 _MEASURED = 3  # size classes that are compiled and timed; others lie between
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from pt_jax.signal_noise import trajectory
+from pt_jax.signal_noise.data import span_world
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.trajectory import simulate
 from pt_jax.sweep import lanes
@@ -258,6 +261,16 @@ def test_another_lane_width_gives_equal_numbers_and_more_calls_the_same_bits(tin
     for name in ("gain", "error", "loss", "rho"):
         np.testing.assert_allclose(narrow[name], tiny[name], **CLOSE, err_msg=name)
     assert len({call[0] for call in calls}) == 5 and calls[-1][:2] == (12, 12)
+
+
+def test_a_trajectory_is_traced_once(monkeypatch, quick_compile):
+    # for its results and for the program alike: tracing is half of what is left of a start from the disk
+    traces = []
+    monkeypatch.setattr(
+        trajectory, "span_world", lambda *args, **more: traces.append(args) or span_world(*args, **more)
+    )
+    run(Sweep(simulate, TINY, {"u": [0.5, 1.0]}, 2, ("gain",), replace(STATIC, n_directions=2)))
+    assert len(traces) == 1
 
 
 def test_sizes_that_span_several_classes_are_a_loop(quick_compile):

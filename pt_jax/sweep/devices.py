@@ -1,0 +1,38 @@
+"""The devices of this process: a virtual one per core on a CPU, their memory, and a function run on all of them."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax.sharding import AxisType, PartitionSpec
+
+WHOLE, SPLIT = PartitionSpec(), PartitionSpec("lane")  # an argument or result that all devices share, or divide
+
+
+def use_all_cores() -> None:
+    """Make one virtual CPU device per core; before jax is first used.
+
+    Raises:
+        RuntimeError: jax has already started.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        jax.config.update("jax_num_cpu_devices", cores)
+    except RuntimeError:
+        if len(jax.devices("cpu")) != cores:
+            raise RuntimeError("use_all_cores comes too late: call it before anything runs in jax.") from None
+
+
+def free_memory() -> int:
+    """Return the bytes that are free on the first device, or in the machine where that is not known."""
+    known = jax.local_devices()[0].memory_stats()
+    if known and "bytes_limit" in known:
+        return known["bytes_limit"] - known["bytes_in_use"]
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def spread(function: Callable, in_specs: Any, out_specs: Any, devices: tuple) -> Callable:
+    """Return a function that runs on all devices; `in_specs` and `out_specs` are trees of `WHOLE` and `SPLIT`."""
+    mesh = jax.make_mesh((len(devices),), ("lane",), (AxisType.Auto,), devices=devices)
+    return jax.shard_map(function, mesh=mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False)
