@@ -21,7 +21,7 @@ from scipy.stats import binomtest, t
 import pt_jax
 from pt_jax.signal_noise.advise import Advice, Sample, advise
 from pt_jax.signal_noise.data import Task, dense_world
-from pt_jax.signal_noise.design import RANGES, points
+from pt_jax.signal_noise.design import points
 
 MOST = 5000
 TRAINING = ("alpha", "lr1", "lr2", "steps1", "steps2", "init_scale")
@@ -46,11 +46,8 @@ def problems(count: int) -> list[tuple[pt_jax.Point, bool]]:
     table = pd.read_csv(Path(__file__).parents[1] / "figures" / "theory_agreement.csv")
     drawn = points(len(table))
     clear = table.gain_mean.abs() > table.gain_error * t.ppf(1 - 0.003 / 2, table.seeds - 1)
-    chosen = np.flatnonzero(clear & (drawn.d <= MOST))[:count]
-    return [
-        (drawn._replace(**{name: float(getattr(drawn, name)[i]) for name in RANGES}), bool(table.gain_mean[i] > 0))
-        for i in chosen
-    ]
+    asked = zip(drawn, clear, table.gain_mean > 0, strict=True)
+    return [(point, helps) for point, sure, helps in asked if sure and point.d <= MOST][:count]
 
 
 def answers(form: str, asked: list[tuple[pt_jax.Point, bool]]) -> list[Advice]:

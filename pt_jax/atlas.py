@@ -89,7 +89,7 @@ class Map:
             lines["criterion G"] = xr.zeros_like(cells["mean"]) + np.log(theory.criterion(point) / theory.phase(point))
         x, y, col = (*self.dims, None)[:3]
         figure = plot.phase_diagram(cells, "gain", x, y, col, lines=lines)
-        figure.suptitle(self.title, wrap=True)
+        figure.suptitle(self.title, wrap=True, fontsize="medium")
         return figure
 
 

@@ -24,57 +24,52 @@ PREDICTORS = {"predicted_gain": ("mean-field prediction", "tab:orange"), "log_g"
 
 def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
     """The prediction, then the simulations in groups of similar cost: a group is compiled once."""
-    drawn = points(200 if quick else 2000)
-    rows = pd.DataFrame({name: getattr(drawn, name) for name in FIELDS}).to_dict("records")
-    every, groups = [drawn._replace(**row) for row in rows], defaultdict(list)
+    every, groups = points(200 if quick else 2000), defaultdict(list)
     for p in every:
         name = f"n1-{-(-p.n1 // 50) * 50:.0f}-n2-{p.n2 > 50:d}-steps-{p.steps1 > 225:d}{p.steps2 > 225:d}"
         groups["all" if quick else name].append(p)
-
-    def sweep(function, chosen, seeds, outputs):
-        return pt_jax.Sweep(function, chosen[0], chosen, seeds, outputs, pt_jax.Static.covering(chosen, fixed=True))
-
-    made = {name: sweep(pt_jax.simulate, group, seeds, RESULTS) for name, group in sorted(groups.items())}
-    return {"prediction": sweep(theory.predicted, every, 1, None), **made}
+    parts = {name: (pt_jax.simulate, group, seeds, RESULTS) for name, group in sorted(groups.items())}
+    return {
+        name: pt_jax.Sweep(function, group[0], group, count, kept, pt_jax.Static.covering(group, fixed=True))
+        for name, (function, group, count, kept) in ({"prediction": (theory.predicted, every, 1, None)} | parts).items()
+    }
 
 
 def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
     """One row a point, in the order of the hypercube: what is predicted, simulated means and their standard errors."""
-    said = found["prediction"].isel(seed=0)[FIELDS + RESULTS].to_dataframe()[FIELDS + RESULTS]
+    said = found["prediction"].isel(seed=0).to_dataframe().set_index(FIELDS)[RESULTS]
     long = pd.concat(pt_jax.stats.table(ds, RESULTS) for name, ds in found.items() if name != "prediction")
     wide = long.pivot(index=[*FIELDS, "seeds"], columns="result", values=["mean", "error"])
     wide.columns = [f"{result}_{part}" for part, result in wide.columns]
-    said = said.rename(columns={name: f"predicted_{name}" for name in RESULTS})
-    table = said.merge(wide.reset_index("seeds"), on=FIELDS, validate="1:1").drop(columns=FIELDS)
-    report(scored(table))
+    table = said.add_prefix("predicted_").join(wide.reset_index("seeds"), validate="1:1").reset_index(drop=True)
+    _report(_scored(table))
     return table
 
 
-def scored(table: pd.DataFrame) -> pd.DataFrame:
-    """Add what the criterion says, the regime, which gains are clear at 99.7%, and two ratios to draw over."""
-    at = points(len(table))
+def _scored(table: pd.DataFrame) -> pd.DataFrame:
+    at = pt_jax.Point(*np.array(points(len(table))).T)
     return table.assign(
         log_g=np.log(np.asarray(theory.criterion(at) / theory.phase(at))),
         in_regime=np.asarray(theory.in_regime(at)) == 1,
+        few=(at.n2 < 20) & (at.flip2 > 0.2),
         clear=table.gain_mean.abs() > table.gain_error * t.ppf(1 - 0.003 / 2, table.seeds - 1),
         room=at.d / np.maximum(at.n1, at.n2),
         strength=at.n1 * (at.u**2 + at.v1**2) / (at.sigma1**2 * at.d),
     )
 
 
-def agreement(rows: pd.DataFrame, column: str) -> tuple[int, int, float, float]:
-    """Return the right signs, the clear points, and the 95% interval of their share."""
+def _agreement(rows: pd.DataFrame, column: str) -> tuple[int, int, float, float]:
     clear = rows[rows.clear]
     right = int((np.sign(clear[column]) == np.sign(clear.gain_mean)).sum())
     return right, len(clear), *binomtest(right, len(clear)).proportion_ci()
 
 
-def report(rows: pd.DataFrame) -> None:
-    """Print the scores."""
-    for place, part in {"in the regime": rows[rows.in_regime], "all points": rows}.items():
+def _report(rows: pd.DataFrame) -> None:
+    places = {"in the regime": rows[rows.in_regime], "N2 < 20 and p2 > 0.2": rows[rows.few], "all points": rows}
+    for place, part in places.items():
         print(f"{place}: {len(part)} points ({len(part) / len(rows):.1%}), {part.clear.mean():.1%} of them clear")
         for column, (name, _) in PREDICTORS.items():
-            (right, of, low, high), rank = agreement(part, column), spearmanr(part[column], part.gain_mean).statistic
+            (right, of, low, high), rank = _agreement(part, column), spearmanr(part[column], part.gain_mean).statistic
             print(f"  {name}: sign {right / of:.4f} [{low:.4f}, {high:.4f}] of {of}, rank correlation {rank:.3f}")
         for value in RESULTS:
             off = part[f"predicted_{value}"] - part[f"{value}_mean"]
@@ -84,9 +79,12 @@ def report(rows: pd.DataFrame) -> None:
 
 def draw(table: pd.DataFrame) -> plt.Figure:
     """Calibration of errors and gains, distance against d / n, right signs against the strength of the signal."""
-    rows = scored(table)
+    rows = _scored(table)
     figure, ((errors, gains), (distance, signs)) = plt.subplots(2, 2, figsize=(9.6, 8), layout="constrained")
-    figure.suptitle("The mean-field prediction holds where d is large against n; G fails where the signal is strong")
+    share, share_g = (right / of for right, of, *_ in (_agreement(rows, column) for column in PREDICTORS))
+    figure.suptitle(
+        f"Without training, the mean-field prediction has {share:.1%} of the clear signs right, G {share_g:.0%}"
+    )
     for ax, value, symbol in ((errors, "error", "test error with transfer"), (gains, "gain", "gain")):
         for inside, text, colour in ((False, "outside", "0.6"), (True, "in the regime", "tab:orange")):
             part = rows[rows.in_regime == inside]
@@ -95,19 +93,19 @@ def draw(table: pd.DataFrame) -> plt.Figure:
         ax.axline((0, 0), slope=1, color="k", lw=0.8)
         ax.set(xlabel=f"predicted {symbol}", ylabel=f"simulated {symbol} (bars: 2 s.e.)")
     off, bins = (rows.predicted_error - rows.error_mean).abs(), pd.qcut(rows.room, 12)
-    distance.plot(rows.room, off, ".", ms=2, color="0.7", rasterized=True)
+    distance.loglog(rows.room, off, ".", ms=2, color="0.7", rasterized=True)
     for share, line in ((0.5, "-"), (0.9, "--")):
         at, below = (x.groupby(bins, observed=True) for x in (rows.room, off))
         distance.plot(
             at.median(), below.quantile(share), color="tab:orange", ls=line, label=f"{share:.0%} of points below"
         )
     distance.axhline(0.674 * rows.error_error.median(), color="k", ls=":", label="seeds alone, half of the points")
-    distance.axvline(10, color="k", lw=0.8)
-    distance.set(xscale="log", yscale="log", ylim=(1e-5, 0.3), ylabel="|predicted - simulated error|")
-    distance.set(xlabel=r"$d\,/\max(N_1, N_2)$; the regime is right of the line")
+    distance.set(
+        ylim=(1e-5, 0.3), xlabel=r"$d\,/\max(N_1, N_2)$; regime: right of 10", ylabel="|predicted - simulated error|"
+    )
     for column, (name, colour) in PREDICTORS.items():
         groups = rows.groupby(pd.qcut(rows.strength, 8), observed=True)
-        found, at = [agreement(part, column) for _, part in groups], groups.strength.median()
+        found, at = [_agreement(part, column) for _, part in groups], groups.strength.median()
         share, low, high = np.array([(right / of, low, high) for right, of, low, high in found]).T
         signs.errorbar(at, share, [share - low, high - share], fmt="o-", ms=4, capsize=2, color=colour, label=name)
     signs.set(

@@ -28,13 +28,10 @@ RANGES: Mapping[str, tuple[float, float]] = {
 _LOGARITHMIC = ("d", "init_scale")
 
 
-def points(count: int, seed: int = 2026) -> Point:
-    """Return a Latin hypercube over `RANGES`, one Point of arrays (count,); sizes and steps are whole numbers.
-
-    Fields without a range are at their defaults.
-    """
+def points(count: int, seed: int = 2026) -> list[Point]:
+    """Return a Latin hypercube over `RANGES`; sizes and steps are whole numbers, other fields at their defaults."""
     unit, values = qmc.LatinHypercube(len(RANGES), rng=seed).random(count).T, {}
     for (name, (low, high)), x in zip(RANGES.items(), unit, strict=True):
         spread = low * (high / low) ** x if name in _LOGARITHMIC else low + (high - low) * x
-        values[name] = np.round(spread) if FIELDS[name].whole else spread
-    return Point(**values)
+        values[name] = (np.round(spread) if FIELDS[name].whole else spread).tolist()
+    return [Point(**dict(zip(values, row, strict=True))) for row in zip(*values.values(), strict=True)]
