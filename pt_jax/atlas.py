@@ -85,8 +85,12 @@ class Map:
         lines: dict[str, xr.DataArray] = {"mean-field prediction": cells["predicted"]}
         fields = {name.strip() for axis in self.axes for name in axis.split(",")}
         if fields & _CRITERION:
-            point = self.point._replace(**{name: cells[name] for name in fields})
-            lines["criterion G"] = xr.zeros_like(cells["mean"]) + np.log(theory.criterion(point) / theory.phase(point))
+            mean = cells["mean"]
+            point = self.point._replace(
+                **{n: cells[n].broadcast_like(mean).transpose(*mean.dims).values for n in fields}
+            )
+            excess = np.log(np.asarray(theory.criterion(point) / theory.phase(point)))
+            lines["criterion G"] = mean.copy(data=excess)
         x, y, col = (*self.dims, None)[:3]
         figure = plot.phase_diagram(cells, "gain", x, y, col, lines=lines)
         figure.suptitle(self.title, wrap=True, fontsize="medium")

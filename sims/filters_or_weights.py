@@ -1,6 +1,8 @@
 """Inheriting whole filters against inheriting the same share of single weights (dense engine, a small grid).
 
-python sims/filters_or_weights.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+    python sims/filters_or_weights.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+
+Each filter or weight is inherited with the same probability alpha; seeds are paired, and draws are those of R^d.
 """
 
 import matplotlib.pyplot as plt

@@ -1,6 +1,8 @@
 """Gain with inherited filters frozen, with all filters trained, and the paired difference of the two.
 
-python sims/frozen.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+    python sims/frozen.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+
+Orange: training the inherited filters is better than freezing them. Seeds are paired.
 """
 
 import matplotlib.pyplot as plt

@@ -1,4 +1,4 @@
-"""Gain over the inherited fraction alpha (all 21 values that 20 filters have) and the norm of the universal signal |u|,
+"""Gain over the inherited fraction alpha (all 20 that 20 filters have) and the norm of the universal signal |u|,
 after pretraining on N1 = 200 samples.
 
     python sims/map_alpha_u.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
@@ -12,7 +12,7 @@ from pt_jax import atlas
 MAP = atlas.Map(
     "TITLE",
     pt_jax.Point(n1=200, v2=3.0),
-    {"alpha": np.linspace(0, 1, 21), "u": np.linspace(0, 4, 81)},
+    {"alpha": np.linspace(0.05, 1, 20), "u": np.linspace(0, 4, 81)},
 )
 
 if __name__ == "__main__":

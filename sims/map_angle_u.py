@@ -1,6 +1,8 @@
 """Gain over the angle between the task signals v1 and v2 and the norm of the universal signal |u|.
 
-python sims/map_angle_u.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+    python sims/map_angle_u.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+
+The lines are the simulated boundary and where theory puts it, see `pt_jax.theory`.
 """
 
 import numpy as np

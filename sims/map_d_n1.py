@@ -1,6 +1,8 @@
 """Gain over the dimension d, up to 100,000, and the upstream sample size N1.
 
-python sims/map_d_n1.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+    python sims/map_d_n1.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+
+The lines are the simulated boundary and where theory puts it, see `pt_jax.theory`.
 """
 
 import numpy as np

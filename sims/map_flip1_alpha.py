@@ -1,6 +1,8 @@
 """Gain over the share of flipped upstream labels and the inherited fraction alpha.
 
-python sims/map_flip1_alpha.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+    python sims/map_flip1_alpha.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+
+The lines are the simulated boundary and where theory puts it, see `pt_jax.theory`.
 """
 
 import numpy as np
@@ -11,7 +13,7 @@ from pt_jax import atlas
 MAP = atlas.Map(
     "TITLE",
     pt_jax.Point(n1=100),
-    {"flip1": np.linspace(0, 1, 81), "alpha": np.linspace(0, 1, 21)},
+    {"flip1": np.linspace(0, 1, 81), "alpha": np.linspace(0.05, 1, 20)},
 )
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Gain over the upstream sample size N1 and the norm of the universal signal |u|, all filters inherited.
 
-python sims/map_n1_u.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+    python sims/map_n1_u.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+
+The lines are the simulated boundary and where theory puts it, see `pt_jax.theory`.
 """
 
 import numpy as np

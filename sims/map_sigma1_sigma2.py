@@ -1,6 +1,8 @@
 """Gain over both noise levels.
 
-python sims/map_sigma1_sigma2.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+    python sims/map_sigma1_sigma2.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+
+The lines are the simulated boundary and where theory puts it, see `pt_jax.theory`.
 """
 
 import numpy as np

@@ -1,6 +1,8 @@
 """Gain over the number of upstream steps (early stopping) and the norm of the universal signal |u|.
 
-python sims/map_steps1_u.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+    python sims/map_steps1_u.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+
+The lines are the simulated boundary and where theory puts it, see `pt_jax.theory`.
 """
 
 import numpy as np

@@ -1,6 +1,8 @@
 """Gain over the norms of the universal signal |u| and of the downstream signal |v2|.
 
-python sims/map_u_v2.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+    python sims/map_u_v2.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+
+The lines are the simulated boundary and where theory puts it, see `pt_jax.theory`.
 """
 
 import numpy as np

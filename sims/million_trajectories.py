@@ -1,6 +1,8 @@
 """A map of a million trajectories: 64 x 64 cells of 256 seeds, gain over both task-specific and universal signals.
 
-python sims/million_trajectories.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+    python sims/million_trajectories.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+
+The lines are the simulated boundary and where theory puts it, see `pt_jax.theory`.
 """
 
 import numpy as np
