@@ -10,7 +10,7 @@ import pt_jax
 from pt_jax import atlas
 
 MAP = atlas.Map(
-    "TITLE",
+    "The more filters are inherited, the stronger the universal signal must be",
     pt_jax.Point(n1=200, v2=3.0),
     {"alpha": np.linspace(0.05, 1, 20), "u": np.linspace(0, 4, 81)},
 )

@@ -11,7 +11,7 @@ import pt_jax
 from pt_jax import atlas
 
 MAP = atlas.Map(
-    "TITLE",
+    "All filters inherited: without a strong universal signal, more upstream samples do more harm",
     pt_jax.Point(v2=3.0, alpha=1.0),
     {"n1": np.unique(np.geomspace(10, 250, 42).round()), "u": np.linspace(0, 4, 41)},
     bands={"n1": 4},

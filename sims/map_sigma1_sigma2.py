@@ -11,7 +11,7 @@ import pt_jax
 from pt_jax import atlas
 
 MAP = atlas.Map(
-    "TITLE",
+    "Clean upstream data help a noisy target; noisy upstream data hurt a clean one",
     pt_jax.Point(n1=100, u=1.0),
     {"sigma1": np.linspace(0.1, 2.1, 41), "sigma2": np.linspace(0.3, 1.9, 41)},
 )

@@ -11,7 +11,7 @@ import pt_jax
 from pt_jax import atlas
 
 MAP = atlas.Map(
-    "Universal against task-specific signal: inheriting half of the filters helps where |u| is a good part of |v2|.",
+    "Inheriting half of the filters helps where |u| is more than about half of |v2|",
     pt_jax.Point(n1=100),
     {"u": np.linspace(0, 4, 41), "v2": np.linspace(0, 4, 41)},
 )
