@@ -11,7 +11,7 @@ import pt_jax
 from pt_jax import atlas
 
 MAP = atlas.Map(
-    "TITLE",
+    "The same inheritance hurts in low and helps in high dimension, which the criterion G does not see",
     pt_jax.Point(u=1.0, v2=3.0, alpha=1.0),
     {"d": np.geomspace(200, 100_000, 41).round(), "n1": np.unique(np.geomspace(10, 250, 42).round())},
     bands={"n1": 4},
