@@ -11,7 +11,7 @@ import pt_jax
 from pt_jax import atlas
 
 MAP = atlas.Map(
-    "TITLE",
+    "Stopping upstream training early turns harm into benefit; G, blind to steps, misses it",
     pt_jax.Point(n1=100, v2=3.0, alpha=1.0),
     {"steps1": np.unique(np.geomspace(1, 400, 50).round())[:41], "u": np.linspace(0, 4, 41)},
     bands={"steps1": 2},
