@@ -25,6 +25,7 @@ from pt_jax.vision.fields import HEAD, PROJECTION, layer_names
 from pt_jax.vision.point import Static
 
 _HE = nn.initializers.he_normal()
+_SCALE = 2.0  # images in [0, 1] then have a mean square near 1, as He's initial weights suppose
 _ZERO = nn.initializers.zeros_init()
 
 
@@ -66,7 +67,7 @@ class Network(nn.Module):
 
         For that they are averaged over positions, and cut or padded to the width of the features.
         """
-        x, outputs = images, []
+        x, outputs = _SCALE * images, []
         for i, name in enumerate(name for name in self.names if name != PROJECTION):
             x = self.layer(i, name, x)
             outputs.append(x)

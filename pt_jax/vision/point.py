@@ -44,6 +44,9 @@ class Point(NamedTuple):
     layer: Any = 0
 
 
+_PADDED = (128, 1024, 8192)
+
+
 @dataclass(frozen=True)
 class Static:
     """What fixes shapes or code: hashable, one compilation for each value. `Static.covering(data)` reads the first 3.
@@ -117,7 +120,7 @@ class Static:
     def covering(cls, data: Any, point: Point | None = None, **options: Any) -> "Static":
         """Return a Static for a `datasets.Pair` whose maxima are the sizes of a point; `options` are other fields."""
         counts = [tuple(np.bincount(np.asarray(d.train.labels)).tolist()) for d in (data.source, data.target)]
-        made = cls(*counts, tuple(data.target.train.images.shape[1:]), **options)
+        made = cls(counts[0], counts[1], tuple(data.target.train.images.shape[1:]), **options)
         return replace(made, **_maxima(made, point or Point(classes1=len(counts[0]), classes2=len(counts[1]))))
 
     def size_class(self, point: Point, moving: Collection[str] = ()) -> "Static":
@@ -176,11 +179,11 @@ def _check_samples(known: Mapping[str, Any], k: str, counts: tuple[int, ...]) ->
 
 
 def _maxima(static: Static, point: Point) -> dict[str, Any]:
-    """Return the least powers of 2 that hold the sizes, but no more than the samples there are."""
+    """Return few different sizes: what is padded is only one evaluation, and each size is compiled apart."""
     found: dict[str, Any] = {}
     for name, counts in (("n1", static.counts1), ("n2", static.counts2)):
         size = int(np.max(np.asarray(getattr(point, name))))
-        found[name] = min(1 << max(0, size - 1).bit_length(), max(size, sum(counts)))
+        found[name] = min([s for s in _PADDED if s >= size] + [max(size, sum(counts))])
     return found
 
 
