@@ -47,15 +47,21 @@ _TASK: Mapping[str, Field] = {  # of source (1) and target (2)
 }
 
 
-def _of_task(name: str, k: str, **other: Any) -> Field:
+_DEFAULTS = {"n1": 1000, "steps1": 600, "lr2": 0.01}  # where they differ from those of the other task
+
+
+def _of_task(name: str, k: str) -> Field:
     field = _TASK[name]
-    side = {"1": "source", "2": "target"}[k]
-    return replace(field, symbol=field.symbol.replace("{k}", k), meaning=f"{side}: {field.meaning}", **other)
+    return replace(
+        field,
+        default=_DEFAULTS.get(name + k, field.default),
+        symbol=field.symbol.replace("{k}", k),
+        meaning=f"{'source' if k == '1' else 'target'}: {field.meaning}",
+    )
 
 
 FIELDS: Mapping[str, Field] = {
-    **{f"{name}1": _of_task(name, "1", **({"default": 1000} if name == "n" else {})) for name in _TASK},
-    **{f"{name}2": _of_task(name, "2", **({"default": 100} if name == "steps" else {})) for name in _TASK},
+    **{name + k: _of_task(name, k) for k in "12" for name in _TASK},
     "smoothing1": Field(0, "1", r"$\epsilon_1$", "source: label smoothing", 0, 1),
     "shift1": Field(0, "pixels", "shift$_1$", "source: largest random shift of an image", 0, _LARGEST, whole=True),
     "flip1": Field(0, "1", "flip$_1$", "source: probability that an image is mirrored left to right", 0, 1),

@@ -104,7 +104,7 @@ def train(
         x = change(alter, tasks.images(task, index))
         slope = jax.grad(mean_loss)(params, x, task.seen[index], weight)
         updates, memory = optimizer.update(slope, memory, params)
-        return jax.tree.map(lambda w, f, u: w + f * u, params, factor, updates), memory
+        return jax.tree.map(lambda w, f, u: (w + f * u).astype(w.dtype), params, factor, updates), memory
 
     start = dict(start)
     return jax.lax.fori_loop(0, run.steps.astype(int), step, (start, optimizer.init(start)))[0]

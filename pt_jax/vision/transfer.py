@@ -207,7 +207,7 @@ def _losses(point: Point, static: Static) -> tuple[training.Loss, training.Loss]
 
 
 def _runs(point: Point, static: Static) -> tuple[Run, Run]:
-    skip = jax.nn.one_hot(point.layer, len(static.layer_names)) if static.method == "skip" else None
+    skip = jax.nn.one_hot(point.layer.astype(int), len(static.layer_names)) if static.method == "skip" else None
     return Run(point.lr1, point.steps1, None), Run(point.lr2, point.steps2, skip)
 
 
@@ -216,7 +216,7 @@ def _train_all(key: Array, point: Point, static: Static, source: Task, target: T
     network1, network2 = source_network(static), target_network(static)
     image = jnp.zeros((1, *static.shape))
     random, fresh = (
-        network.init(jax.random.fold_in(key, stream), image)["params"]
+        jax.tree.map(lambda x: x.astype(float), network.init(jax.random.fold_in(key, stream), image)["params"])
         for network, stream in ((network1, _Draw.RANDOM), (network2, _Draw.FRESH))
     )
 

@@ -28,11 +28,22 @@ def jit(function):
     return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
 
 
+class Lane:
+    """function(seed, point) for one static, compiled once."""
+
+    def __init__(self, static, function):
+        self.run = jit(partial(_one, function, static))
+
+    def __call__(self, seed, point):
+        return jax.device_get(self.run(seed, jax.tree.map(float, point), PAIR))
+
+    def compiled(self):
+        return self.run._cache_size()
+
+
 @cache
 def lane(static, function=transfer):
-    """Return function(seed, point), compiled once for a static."""
-    run = jit(partial(_one, function, static))
-    return lambda seed, point: jax.device_get(run(seed, jax.tree.map(float, point), PAIR))
+    return Lane(static, function)
 
 
 def _one(function, static, seed, point, data):
