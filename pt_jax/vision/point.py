@@ -1,0 +1,210 @@
+"""What a transfer on images is a function of: `Point` (what varies) and `Static` (what changes shapes or code).
+
+`fields.py` has their tables. This file imports no jax, unless a network of the user's own does.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from pt_jax.vision.fields import DIALS, FIELDS, OPTIONS, RESULTS, check, layer_names
+
+
+class Point(NamedTuple):
+    """The hyper-parameters of one trajectory; `FIELDS` has each one's default, range, unit and meaning.
+
+    Every field is a number, or an array under `jax.vmap`. Names end in 1 on the source and in 2 on the target.
+    """
+
+    n1: Any = FIELDS["n1"].default
+    n2: Any = FIELDS["n2"].default
+    classes1: Any = FIELDS["classes1"].default
+    classes2: Any = FIELDS["classes2"].default
+    labels1: Any = 0
+    labels2: Any = 0
+    invert1: Any = 0
+    invert2: Any = 0
+    pixels1: Any = 0
+    pixels2: Any = 0
+    block1: Any = 0
+    block2: Any = 0
+    noise1: Any = 0
+    noise2: Any = 0
+    lr1: Any = FIELDS["lr1"].default
+    lr2: Any = FIELDS["lr2"].default
+    steps1: Any = FIELDS["steps1"].default
+    steps2: Any = FIELDS["steps2"].default
+    smoothing1: Any = 0
+    shift1: Any = 0
+    flip1: Any = 0
+    alpha: Any = FIELDS["alpha"].default
+    lr_ratio: Any = FIELDS["lr_ratio"].default
+    layer: Any = 0
+
+
+_PADDED = (128, 1024, 8192)
+
+
+@dataclass(frozen=True)
+class Static:
+    """What fixes shapes or code: hashable, one compilation for each value. `Static.covering(data)` reads the first 3.
+
+    Attributes:
+        counts1, counts2: training samples of each class in the data of source and target; a head has one output each.
+        shape: of an image, (height, width, channels).
+        width, stages, depth: channels of the first stage (twice as many in each further one); stages, with a pooling
+            after each but the last of a resnet; layers or blocks a stage. A vit has no stages of its own: stages times
+            depth blocks, 2 width channels.
+        n1, n2: maxima of the fields of `Point` with these names: training losses are taken over padded arrays.
+        others: see `OPTIONS`.
+
+    Raises:
+        ValueError: an option is not accepted.
+    """
+
+    counts1: tuple[int, ...]
+    counts2: tuple[int, ...]
+    shape: tuple[int, int, int]
+    model: str | Callable = "vgg"
+    width: int = 16
+    stages: int = 2
+    depth: int = 2
+    conv: str = "im2col"
+    n1: int = FIELDS["n1"].default  # type: ignore[assignment]
+    n2: int = FIELDS["n2"].default  # type: ignore[assignment]
+    inherit: str = "filters"
+    layers: tuple[str, ...] = ()
+    method: str = "full"
+    loss1: str = "cross_entropy"
+    projection: str = "no"
+    optimizer: str | Callable = "adam"
+    schedule: str = "constant"
+    batch: int | None = 16
+    dials: tuple[str, ...] = DIALS
+
+    # Fields that only a part of the work depends on, cheapest first: a sweep shares the rest along them.
+    partial: ClassVar[tuple[str, ...]] = (
+        *("alpha", "lr_ratio"),  # neither the upstream nor the scratch run
+        *(name for name in FIELDS if name.endswith("2") or name == "layer"),  # not the upstream run
+        *(name for name in FIELDS if name.endswith("1")),  # not the scratch run
+    )
+    dims: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        name: ("layer_name",) for name in ("cka", "cka_scratch", "cka_runs", "distance", "transferability")
+    }
+
+    def __post_init__(self):
+        _check_options(self)
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Names of the target network's layers below the head, from the images upwards."""
+        if callable(self.model):
+            return tuple(self.model(self, len(self.counts2), self.projection == "keep").names)
+        return layer_names(self.model, self.stages, self.depth, self.projection == "keep")
+
+    @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """Coordinates of the results that have a value a layer."""
+        return {"layer_name": self.layer_names}
+
+    @property
+    def lanes(self) -> int:
+        """How many trajectories train within 1 MB, about the fast cache of a CPU core."""
+        height, width, _ = self.shape
+        columns = 9 * self.width * height * width * (self.batch or self.n2)
+        return max(1, 2**20 // (4 * columns))
+
+    @classmethod
+    def covering(cls, data: Any, point: Point | None = None, **options: Any) -> "Static":
+        """Return a Static for a `datasets.Pair` whose maxima are the sizes of a point; `options` are other fields."""
+        counts = [tuple(np.bincount(np.asarray(d.train.labels)).tolist()) for d in (data.source, data.target)]
+        made = cls(counts[0], counts[1], tuple(data.target.train.images.shape[1:]), **options)
+        return replace(made, **_maxima(made, point or Point(classes1=len(counts[0]), classes2=len(counts[1]))))
+
+    def size_class(self, point: Point, moving: Collection[str] = ()) -> "Static":
+        """Return this Static for a point of a sweep along some fields: no larger than needed, from the point alone."""
+        dials = tuple(name for name in DIALS if name in moving or np.any(np.asarray(getattr(point, name)) != 0))
+        return replace(self, dials=dials, **_maxima(self, point))
+
+    def validate(self, point: Point) -> None:
+        """Check a Point's values, which may be arrays; see `validate`."""
+        validate(point, self)
+
+    def attributes(self, name: str) -> dict[str, str]:
+        """Return units, long name and symbol of a field of Point or of a result, as a dataset stores them."""
+        if name in FIELDS:
+            field = FIELDS[name]
+            return {"units": field.unit, "long_name": field.meaning, "symbol": field.symbol}
+        base = name if name in RESULTS else name.removesuffix("_scratch").removesuffix("_upstream")
+        symbol, meaning = RESULTS[base]
+        run = {"_scratch": ", from scratch", "_upstream": ", upstream"}.get(name.removeprefix(base), "")
+        return {"units": "1", "long_name": meaning + run, "symbol": symbol}
+
+
+def validate(point: Point, static: Static, skip: Collection[str] = ()) -> None:
+    """Check every value of a Point, but for the fields in `skip`, before anything is traced.
+
+    Raises:
+        ValueError: a value is not a finite number in its range, or does not fit the data or the network. The sentence
+            names field, value and what is accepted.
+    """
+    known = {name: value for name, value in point._asdict().items() if name not in skip}
+    for name, value in known.items():
+        check(name, value, FIELDS[name])
+    for k, counts in (("1", static.counts1), ("2", static.counts2)):
+        _check_samples(known, k, counts)
+    height, width, _ = static.shape
+    for name in {"block1", "block2"} & set(known):
+        for size in np.ravel(known[name]):
+            if size and (height % size or width % size):
+                raise ValueError(f"{name} = {size:g} is not accepted: use 0, or pixels that divide {height} x {width}.")
+    layers = static.layer_names
+    if "layer" in known and np.max(known["layer"]) >= len(layers):
+        listed = ", ".join(f"{i} = {name}" for i, name in enumerate(layers))
+        raise ValueError(f"layer = {np.max(known['layer']):g} does not exist in this network: use {listed}.")
+
+
+def _check_samples(known: Mapping[str, Any], k: str, counts: tuple[int, ...]) -> None:
+    classes, n = known.get(f"classes{k}"), known.get(f"n{k}")
+    if classes is not None and np.max(classes) > len(counts):
+        found = f"classes{k} = {np.max(classes):g} is above the {len(counts)} classes of the data, and of the head"
+        raise ValueError(f"{found}: use at most {len(counts)}.")
+    if classes is not None and n is not None:
+        # On an axis each is checked with all else at the base point.
+        most = min(sum(counts[: int(c)]) for c in np.ravel(classes))
+        if np.max(n) > most:
+            raise ValueError(f"n{k} = {np.max(n):g} is above the {most} training samples there are: use fewer.")
+
+
+def _maxima(static: Static, point: Point) -> dict[str, Any]:
+    """Return few different sizes: what is padded is only one evaluation, and each size is compiled apart."""
+    found: dict[str, Any] = {}
+    for name, counts in (("n1", static.counts1), ("n2", static.counts2)):
+        size = int(np.max(np.asarray(getattr(point, name))))
+        found[name] = min([s for s in _PADDED if s >= size] + [max(size, sum(counts))])
+    return found
+
+
+def _check_options(static: Static) -> None:
+    for name in ("width", "stages", "depth", "n1", "n2", *(["batch"] if static.batch is not None else [])):
+        value = getattr(static, name)
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{name} = {value!r} is not accepted in Static: use a whole number of at least 1.")
+    for name, option in OPTIONS.items():
+        value = getattr(static, name)
+        if option.choices and value not in option.choices and not (name == "model" and callable(value)):
+            raise ValueError(f"{name} = {value!r} is not accepted: use {', '.join(option.choices)}.")
+    for name, accepted in (("layers", static.layer_names), ("dials", DIALS)):
+        for part in getattr(static, name):
+            if part not in accepted:
+                listed = ", ".join(accepted)
+                raise ValueError(f"{name} has {part!r}, which does not exist in this network: use some of {listed}.")
+    for k, counts in (("1", static.counts1), ("2", static.counts2)):
+        if len(counts) < 2 or min(counts) < 1:
+            raise ValueError(f"counts{k} = {counts} is not accepted: every class 0..K-1 needs a sample, K at least 2.")
+    height, width, _ = static.shape
+    parts = 4 if static.model == "vit" else 2 ** (static.stages - (static.model == "resnet"))
+    if not callable(static.model) and (height % parts or width % parts):
+        raise ValueError(f"images of {height} x {width} do not fit {static.model}: use sides that {parts} divides.")

@@ -1,0 +1,145 @@
+"""Training a network on a task by an optax optimizer, and evaluating it.
+
+    theta <- theta + factor * update(grad of the mean loss over a minibatch),    theta of `steps` such steps
+
+`factor`, a pytree over the parameters, is 0 where a parameter is frozen. Outputs of classes that are not in use are
+left out of every loss and every answer. Evaluation goes by chunks of samples, so that its memory does not grow.
+"""
+
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from pt_jax.vision import task as tasks
+from pt_jax.vision.inherit import Params
+from pt_jax.vision.models import Network
+from pt_jax.vision.point import Static
+from pt_jax.vision.task import Task
+
+_CHUNK = 250  # samples that are evaluated at once
+_SCHEDULES: dict[str, optax.Schedule] = {  # over the share of the training that is done
+    "constant": optax.constant_schedule(1.0),
+    "linear": optax.linear_schedule(1.0, 0.0, 1),
+    "cosine": optax.cosine_decay_schedule(1.0, 1),
+    "warmup": optax.warmup_cosine_decay_schedule(0.0, 1.0, 0.1, 1.0),
+}
+
+
+class Run(NamedTuple):
+    """How a network is trained: learning rate, steps, and factors of the layers' outputs in the features, or None."""
+
+    lr: Array
+    steps: Array
+    skip: Array | None
+
+
+class Evaluated(NamedTuple):
+    """A network on samples: logits (n, K), features (n, D)."""
+
+    logits: Array
+    features: Array
+
+
+Loss = Callable[[Array, Array, Array], Array]
+
+
+def loss_function(kind: str, smoothing: Array | float) -> Loss:
+    """Return the loss of each sample, from logits (n, K), labels (n,) and the number of classes in use, to (n,).
+
+    cross_entropy: against (1 - smoothing) one-hot + smoothing / classes. squared: half the sum of squares against it.
+    """
+
+    def loss(logits: Array, labels: Array, classes: Array) -> Array:
+        in_use = jnp.arange(logits.shape[1]) < classes
+        truth = jax.nn.one_hot(labels, logits.shape[1], dtype=logits.dtype)
+        wanted = (1 - smoothing) * truth + jnp.where(in_use, smoothing / classes, 0.0)
+        if kind == "squared":
+            return jnp.sum(jnp.where(in_use, optax.l2_loss(logits, wanted), 0.0), 1)
+        return optax.safe_softmax_cross_entropy(jnp.where(in_use, logits, -jnp.inf), wanted)
+
+    return loss
+
+
+def train(
+    key: Array,
+    network: Network,
+    start: Params,
+    factor: Params,
+    task: Task,
+    run: Run,
+    loss: Loss,
+    static: Static,
+    frozen: Collection[str] = (),
+    change: Callable[[Array, Array], Array] = lambda key, x: x,
+) -> Params:
+    """Return the parameters after training.
+
+    Args:
+        key: a typed key, of the minibatches and of `change`.
+        network: what is trained.
+        start: its parameters at first.
+        factor: each parameter's factor on its updates, broadcasting to `start`.
+        task: what it is trained on.
+        run: learning rate and steps, which may be traced.
+        loss: see `loss_function`.
+        static: optimizer, schedule, minibatch size and method.
+        frozen: layers whose factor is known to be 0: their gradient is not computed.
+        change: augmentation of a minibatch, from (key, images) to images.
+    """
+    optimizer = _optimizer(static, run)
+
+    def mean_loss(params: Params, x: Array, labels: Array, weight: Array) -> Array:
+        params = {name: jax.lax.stop_gradient(w) if name in frozen else w for name, w in params.items()}
+        logits = network.outputs(params, x, run.skip).logits
+        return jnp.sum(weight * loss(logits, labels, task.classes))
+
+    def step(t: Array, state: tuple[Params, Any]) -> tuple[Params, Any]:
+        params, memory = state
+        draw, alter = jax.random.split(jax.random.fold_in(key, t))
+        index, weight = _minibatch(draw, task, static)
+        x = change(alter, tasks.images(task, index))
+        slope = jax.grad(mean_loss)(params, x, task.seen[index], weight)
+        updates, memory = optimizer.update(slope, memory, params)
+        return jax.tree.map(lambda w, f, u: (w + f * u).astype(w.dtype), params, factor, updates), memory
+
+    start = dict(start)
+    return jax.lax.fori_loop(0, run.steps.astype(int), step, (start, optimizer.init(start)))[0]
+
+
+def evaluate(network: Network, params: Params, task: Task, index: Array, run: Run, test: bool = False) -> Evaluated:
+    """Return what a network computes for the training or test samples at some positions."""
+    count, size = len(index), min(_CHUNK, len(index))
+    index = jnp.pad(index, (0, -count % size)).reshape(-1, size)
+
+    def chunk(part: Array) -> Evaluated:
+        output = network.outputs(params, tasks.images(task, part, test), run.skip)
+        return Evaluated(output.logits, output.features)
+
+    return jax.tree.map(lambda x: x.reshape(-1, x.shape[2])[:count], jax.lax.map(chunk, index))
+
+
+def error(logits: Array, labels: Array, classes: Array) -> Array:
+    """Return the share of wrong answers among the samples of the classes in use; NaN where a logit is not finite."""
+    in_use = jnp.arange(logits.shape[1]) < classes
+    wrong = jnp.argmax(jnp.where(in_use, logits, -jnp.inf), 1) != labels
+    share = jnp.sum(wrong & (labels < classes)) / jnp.sum(labels < classes)
+    return jnp.where(jnp.all(jnp.isfinite(logits)), share, jnp.nan)
+
+
+def _minibatch(key: Array, task: Task, static: Static) -> tuple[Array, Array]:
+    """Return positions in the training split and their weights in the mean."""
+    if static.batch is None:
+        rank = jnp.arange(len(task.order))[: max(static.n1, static.n2)]
+        return task.order[rank], jnp.where(rank < task.n, 1 / task.n, 0.0)
+    rank = jax.random.randint(key, (static.batch,), 0, task.n.astype(int))
+    return task.order[rank], jnp.full(static.batch, 1 / static.batch)
+
+
+def _optimizer(static: Static, run: Run) -> optax.GradientTransformation:
+    shape = _SCHEDULES[static.schedule]
+    made = static.optimizer if callable(static.optimizer) else getattr(optax, static.optimizer)
+    return made(lambda count: run.lr * shape(count / jnp.maximum(run.steps, 1)))

@@ -1,0 +1,67 @@
+"""Convolutions by im2col against XLA's own, with their derivatives."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pt_jax.vision.conv import convolve, pool, samples_last
+from tests.vision.pairs import jit
+
+
+def draw(side, channels=3, out=4, dtype=jnp.float32):
+    rng = np.random.default_rng(side)
+    shapes = ((channels, 6, 4, 5), (side, side, channels, out), (out, 6, 4, 5))
+    return [jnp.asarray(rng.normal(size=shape), dtype) for shape in shapes]
+
+
+def both_derivatives(form, x, kernel, slope):
+    y, back = jax.vjp(lambda x, k: convolve(x, k, form), x, kernel)
+    return y, *back(slope)
+
+
+@pytest.mark.parametrize("side", [1, 3, 5])
+def test_im2col_equals_lax_with_both_derivatives(side):
+    x, kernel, slope = draw(side)
+    results = []
+    for form in ("im2col", "lax"):
+        results.append(jit(partial(both_derivatives, form))(x, kernel, slope))
+    for a, b in zip(*results, strict=True):
+        # Sums of up to 120 float32 products of order 1, in another order.
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=2e-5)
+
+
+def test_float64_agrees_to_its_rounding():
+    with jax.enable_x64(True):
+        x, kernel, _ = draw(3, dtype=jnp.float64)
+        a, b = (jit(partial(convolve, form=form))(x, kernel) for form in ("im2col", "lax"))
+        assert a.dtype == np.float64
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+
+
+def test_each_lane_has_its_own_kernel():
+    x, kernel, _ = draw(3)
+    kernels = jnp.stack([kernel, 2 * kernel, kernel[::-1]])
+    together = jax.vmap(convolve, (None, 0))(x, kernels)
+    for one, k in zip(together, kernels, strict=True):
+        np.testing.assert_allclose(one, convolve(x, k), rtol=1e-5, atol=1e-5)
+
+
+def test_pooling_is_the_mean_of_four():
+    x = jnp.arange(2 * 4 * 4.0).reshape(2, 4, 4, 1)
+    np.testing.assert_array_equal(pool(x)[0, :, :, 0], [[2.5, 4.5], [10.5, 12.5]])
+    images = jnp.arange(2 * 3 * 4 * 5.0).reshape(2, 3, 4, 5)
+    np.testing.assert_array_equal(samples_last(samples_last(images)), images)
+    assert samples_last(images).shape == (5, 3, 4, 2)
+
+
+def test_bad_input_is_one_clear_sentence():
+    x, kernel, _ = draw(3)
+    with pytest.raises(ValueError, match="2 x 2 pixels; expected the same odd number twice"):
+        convolve(x, kernel[:2, :2])
+    with pytest.raises(ValueError, match="takes 2 channels, but images have 3"):
+        convolve(x, kernel[:, :, :2])
+    with pytest.raises(ValueError, match="form = 'fft' is not accepted: use im2col or lax"):
+        convolve(x, kernel, "fft")

