@@ -12,6 +12,7 @@ is always drawn from its CSV, so that anybody can draw it again without computin
 
 import hashlib
 import inspect
+import json
 import os
 import platform
 import signal
@@ -112,18 +113,18 @@ def main(
         import pt_jax
 
         made = sweeps(flags.quick, (_QUICK_SEEDS if flags.quick else seeds) if flags.seeds is None else flags.seeds)
-        if not flags.redraw:
+        if flags.redraw:
+            known = json.loads(Path(f"{path}.json").read_text())
+            origin = {"": known} if "function" in known else known
+        else:
             set_up()
             found = carry_out(made, {key: folder / key for key in made}, flags)
-            origin = {key: pt_jax.provenance(ds) for key, ds in found.items()}
+            origin = {key: _in_short(pt_jax.provenance(ds)) for key, ds in found.items()}
             path.parent.mkdir(parents=True, exist_ok=True)
             numbers(found).to_csv(f"{path}.csv", index=False, float_format="%.6g")
         figure = draw(read(path, made))
-        if flags.redraw:
-            print(pt_jax.plot.save(figure, path))
-            return
         finding = " ".join(figure.get_suptitle().split())
-        whole = {key: _in_short(one) | {"finding": finding} for key, one in origin.items()}
+        whole = {key: one | {"finding": finding} for key, one in origin.items()}
         print(pt_jax.plot.save(figure, path, provenance=whole.popitem()[1] if len(whole) == 1 else whole))
 
 

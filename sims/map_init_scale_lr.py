@@ -11,7 +11,7 @@ import pt_jax
 from pt_jax import atlas
 
 MAP = atlas.Map(
-    "From feature learning to lazy training (left to right) transfer helps, hurts and helps again; both rates are equal",
+    "From feature learning (left) to lazy training (right) transfer helps, hurts and helps again",
     pt_jax.Point(n1=100, u=1.0, v2=3.0),
     {"init_scale": np.geomspace(1e-4, 1, 41), "lr1,lr2": np.geomspace(0.01, 10, 41)},
 )
