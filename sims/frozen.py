@@ -38,7 +38,9 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     )
     for ax, title in zip(figure.axes, PANELS, strict=False):
         ax.set_title(title, fontsize=10)
-    figure.suptitle("TITLE")
+    figure.suptitle(
+        "Training the inherited filters undoes part of the harm; where transfer helps most, freezing costs nothing"
+    )
     return figure
 
 
