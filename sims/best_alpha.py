@@ -64,8 +64,8 @@ def draw(table: pd.DataFrame) -> plt.Figure:
             ylabel=pt_jax.plot.label(cells["v2"]) if ax is axes[0] else "",
         )
     pt_jax.plot.hatch(axes[0], cells["u"].values, cells["v2"].values, (cells["helps"] == 0).transpose("v2", "u").values)
-    figure.colorbar(mesh, ax=axes, label=r"best fraction to inherit $\alpha$ (hatched: no fraction helps clearly)")
-    figure.suptitle("TITLE")
+    figure.colorbar(mesh, ax=axes, label=r"best $\alpha$ (hatched: none helps clearly)")
+    figure.suptitle("Inherit all filters of a closely related task, some of a distant one, none of an unrelated one")
     return figure
 
 

@@ -135,7 +135,11 @@ def given(monkeypatch):
     def of(path):
         found = []
         with monkeypatch.context() as patched:
-            patched.setattr(study, "main", lambda *what: found.append(what))
+            patched.setattr(
+                study,
+                "main",
+                lambda doc, sweeps, numbers, draw, seeds: found.append((doc, sweeps, numbers, draw, seeds)),
+            )
             patched.setattr(sys, "path", [str(path.parent), *sys.path])
             runpy.run_path(str(path), run_name="__main__")
         return found[0]

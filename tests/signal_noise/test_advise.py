@@ -51,9 +51,11 @@ def test_clear_problems_are_decided_rightly(form):
     assert harms.verdict == "do not inherit" and harms.certainty < 0.1 and harms.gain < 0 and harms.in_regime is False
 
 
-def test_little_data_is_undecided():
-    point = HELPS._replace(n1=8, n2=8, u=1.0, v1=1.5, v2=1.5)
-    assert advise(TRAINING, *samples(point, "vectors")).verdict == "undecided"
+def test_a_gain_close_to_zero_is_undecided():
+    norms = np.linspace(0.5, 2.5, 9)
+    gains = [advise(HARMS._replace(d=1000, u=u)).gain for u in norms]
+    assert gains[0] < 0 < gains[-1]
+    assert advise(HARMS._replace(d=1000, u=float(np.interp(0.0, gains, norms)))).verdict == "undecided"
 
 
 def test_measured_norms_are_enough():
