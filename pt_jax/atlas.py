@@ -89,8 +89,7 @@ class Map:
             point = self.point._replace(
                 **{n: cells[n].broadcast_like(mean).transpose(*mean.dims).values for n in fields}
             )
-            excess = np.log(np.asarray(theory.criterion(point) / theory.phase(point)))
-            lines["criterion G"] = mean.copy(data=excess)
+            lines["criterion G"] = mean.copy(data=np.asarray(theory.criterion(point) - theory.phase(point)))
         x, y, col = (*self.dims, None)[:3]
         figure = plot.phase_diagram(cells, "gain", x, y, col, lines=lines)
         figure.suptitle(self.title, wrap=True, fontsize="medium")

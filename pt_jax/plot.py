@@ -97,7 +97,8 @@ def phase_diagram(
         all_lines = {"simulated: gain 0": cells["mean"], **lines}
         shown = {name: style for name, style in styles.items() if all_lines[name].min() < 0 < all_lines[name].max()}
         handles = [plt.Line2D([], [], label=name, **style) for name, style in shown.items()]
-        panels.flat[0].legend(handles=handles, fontsize=7, loc="best", framealpha=0.85)
+        if handles:
+            panels.flat[0].legend(handles=handles, fontsize=7, loc="best", framealpha=0.85)
     return figure
 
 

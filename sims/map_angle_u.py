@@ -11,7 +11,7 @@ import pt_jax
 from pt_jax import atlas
 
 MAP = atlas.Map(
-    "TITLE",
+    "Task signals that point apart hurt; a universal signal makes up for it, even for opposite ones",
     pt_jax.Point(n1=100, alpha=1.0),
     {"angle": np.linspace(0, 180, 41), "u": np.linspace(0, 4, 41)},
 )

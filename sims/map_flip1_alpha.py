@@ -11,7 +11,7 @@ import pt_jax
 from pt_jax import atlas
 
 MAP = atlas.Map(
-    "TITLE",
+    "Flipped upstream labels turn benefit into harm, sooner the more is inherited",
     pt_jax.Point(n1=100),
     {"flip1": np.linspace(0, 1, 81), "alpha": np.linspace(0.05, 1, 20)},
 )

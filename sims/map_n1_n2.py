@@ -1,4 +1,4 @@
-"""Gain over both sample sizes, with a weak universal signal.
+"""Gain over both sample sizes, all filters inherited.
 
     python sims/map_n1_n2.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
 
@@ -12,7 +12,7 @@ from pt_jax import atlas
 
 MAP = atlas.Map(
     "TITLE",
-    pt_jax.Point(u=1.0, v2=3.0, alpha=1.0),
+    pt_jax.Point(u=2.0, v2=3.0, alpha=1.0),
     {"n1": np.arange(10, 210, 5), "n2": np.arange(10, 90, 2)},
     bands={"n1": 3, "n2": 2},
 )
