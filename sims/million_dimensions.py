@@ -12,7 +12,7 @@ from pt_jax import atlas
 
 D = np.geomspace(1000, 1_000_000, 41).round()
 MAP = atlas.Map(
-    "TITLE",
+    "The stronger the universal signal, the higher the dimension at which transfer helps, up to a million",
     pt_jax.Point(n1=100, alpha=1.0),
     {"d,v1,v2": np.stack([D, (D / 10) ** 0.25, (D / 10) ** 0.25], axis=1), "u": np.linspace(0, 16, 41)},
 )
