@@ -11,7 +11,7 @@ import pt_jax
 from pt_jax import atlas
 
 MAP = atlas.Map(
-    "TITLE",
+    "Gain against the number of filters and the universal signal",
     pt_jax.Point(n1=100, v2=3.0),
     {"m": np.arange(2, 82, 2), "u": np.linspace(0, 4, 41)},
     bands={"m": 3},

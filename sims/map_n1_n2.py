@@ -11,7 +11,7 @@ import pt_jax
 from pt_jax import atlas
 
 MAP = atlas.Map(
-    "TITLE",
+    "Gain against both sample sizes, all filters inherited",
     pt_jax.Point(u=2.0, v2=3.0, alpha=1.0),
     {"n1": np.arange(10, 210, 5), "n2": np.arange(10, 90, 2)},
     bands={"n1": 3, "n2": 2},
