@@ -12,11 +12,11 @@ from typing import Any
 
 _SECTIONS = {
     "When does inheriting help, and when does it hurt?": (
-        *("phase_diagram", "parameter_transfer", "map_u_v2", "map_alpha_u", "map_n1_u", "map_n1_n2"),
+        *("phase_diagram", "parameter_transfer", "map_u_v2", "map_alpha_u", "map_n1_u"),
         *("map_sigma1_sigma2", "map_d_n1", "map_angle_u", "map_flip1_alpha"),
     ),
     "How should one train, and how much should one inherit?": (
-        *("best_alpha", "map_steps1_u", "map_init_scale_lr", "map_m_u", "frozen", "which_half", "filters_or_weights"),
+        *("best_alpha", "map_steps1_u", "map_init_scale_lr", "frozen", "which_half", "filters_or_weights"),
     ),
     "What happens inside, and does theory know?": ("feature_growth", "theory_agreement"),
     "Extremes": ("million_trajectories", "million_dimensions", "smallest_error", "kou2023"),

