@@ -79,9 +79,10 @@ def torch_model(depth: int, width: int = 16, classes: int = 10) -> nn.Module:
     channels = 1
     for out in (width, 2 * width):
         for _ in range(depth):
-            layers += [nn.Conv2d(channels, out, 3, padding=1), nn.ReLU()]
-            nn.init.kaiming_normal_(layers[-2].weight)  # type: ignore[arg-type]
-            nn.init.zeros_(layers[-2].bias)  # type: ignore[arg-type]
+            conv: Any = nn.Conv2d(channels, out, 3, padding=1)
+            nn.init.kaiming_normal_(conv.weight)
+            nn.init.zeros_(conv.bias)
+            layers += [conv, nn.ReLU()]
             channels = out
         layers.append(nn.AvgPool2d(2))
     head = nn.Linear(4 * channels, classes)
