@@ -23,7 +23,7 @@ from pt_jax.signal_noise import theory
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.trajectory import simulate
 from pt_jax.sweep import stats
-from pt_jax.sweep.grid import Sweep
+from pt_jax.sweep.grid import Axis, Sweep
 
 _QUICK = 11  # values of an axis at most
 _CRITERION = {"n1", "n2", "u", "v1", "v2", "angle", "sigma1", "sigma2", "alpha"}  # d cancels in G(alpha) > G(0)
@@ -49,8 +49,8 @@ class Map:
 
     @property
     def dims(self) -> list[str]:
-        """The dimensions: each axis by its first field."""
-        return [name.split(",")[0].strip() for name in self.axes]
+        """The dimensions of the grid."""
+        return [axis.name for axis in _grid(self.point, self.axes)]
 
     def sweeps(self, quick: bool, seeds: int) -> dict[str, Sweep]:
         """Return the simulation, in bands, and the prediction."""
@@ -83,7 +83,7 @@ class Map:
         """Draw the map."""
         cells = stats.cells(table, "gain", self.dims)
         lines: dict[str, xr.DataArray] = {"mean-field prediction": cells["predicted"]}
-        fields = {name.strip() for axis in self.axes for name in axis.split(",")}
+        fields = {name for axis in _grid(self.point, self.axes) for name in axis.fields}
         if fields & _CRITERION:
             mean = cells["mean"]
             point = self.point._replace(
@@ -101,10 +101,14 @@ def main(doc: str | None, drawn: Map, seeds: int = 32) -> None:
     study.main(doc, drawn.sweeps, drawn.numbers, drawn.draw, seeds)
 
 
+def _grid(point: Point, axes: Mapping[str, Any]) -> tuple[Axis, ...]:
+    """Return the axes as a sweep reads them."""
+    return Sweep(simulate, point, axes).grid
+
+
 def _covering(point: Point, axes: Mapping[str, np.ndarray], static: Static) -> tuple[Point, Static]:
     """Return the point of a grid with the largest values, and the static that holds for all of it."""
-    for names, values in axes.items():
-        largest = np.broadcast_to(np.max(values, axis=0), len(names.split(",")))
-        point = point._replace(**dict(zip((name.strip() for name in names.split(",")), largest.tolist(), strict=True)))
+    for axis in _grid(point, axes):
+        point = point._replace(**dict(zip(axis.fields, axis.values.max(axis=0).tolist(), strict=True)))
     sizes = {name: getattr(Static.covering(point), name) for name in Static.maxima}
     return point, replace(static, fixed=True, **sizes)

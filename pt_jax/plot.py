@@ -238,7 +238,7 @@ def _panel(ax: Axes, cells: xr.Dataset, x: str, y: str, look: dict[str, Any]) ->
     signed, failed = isinstance(look["norm"], CenteredNorm), cells["diverged"].values
     hatch(ax, along, up, failed, "xxxx")
     if signed:
-        hatch(ax, along, up, ~cells["clear"].values & ~failed, "////")
+        hatch(ax, along, up, ~cells["clear"].values & ~failed)
         _zero_line(ax, cells["mean"], x, y, **_ZERO)
     return mesh
 
