@@ -4,42 +4,19 @@
 `--help`, dataset attributes and axis labels are read from them. This file imports no jax.
 """
 
-import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-
-@dataclass(frozen=True)
-class Field:
-    """One hyper-parameter: default, unit, how it is written in text and on an axis, and the accepted range."""
-
-    default: float
-    unit: str
-    symbol: str
-    meaning: str
-    low: float = 0.0
-    high: float = math.inf
-    whole: bool = False
-    above: bool = False  # `low` itself is excluded
-
-    @property
-    def accepted(self) -> str:
-        """The accepted values in words."""
-        kind = "a whole number" if self.whole else "a number"
-        low = f"{'above' if self.above else 'of at least'} {self.low:g}"
-        return f"{kind} {low}" + ("" if math.isinf(self.high) else f" and at most {self.high:.9g}")
-
-
-_LARGEST = 2**24  # float32 holds every whole number up to here
+from pt_jax.field import LARGEST, Field, check
 
 FIELDS: Mapping[str, Field] = {
-    "d": Field(2000, "1", "$d$", "dimension of a patch", 3, _LARGEST, whole=True, above=True),
-    "n1": Field(40, "samples", "$N_1$", "upstream sample size", 1, _LARGEST, whole=True),
-    "n2": Field(40, "samples", "$N_2$", "downstream sample size", 1, _LARGEST, whole=True),
-    "m": Field(20, "filters", "$m$", "filters of each sign", 1, _LARGEST, whole=True),
+    "d": Field(2000, "1", "$d$", "dimension of a patch", 3, LARGEST, whole=True, above=True),
+    "n1": Field(40, "samples", "$N_1$", "upstream sample size", 1, LARGEST, whole=True),
+    "n2": Field(40, "samples", "$N_2$", "downstream sample size", 1, LARGEST, whole=True),
+    "m": Field(20, "filters", "$m$", "filters of each sign", 1, LARGEST, whole=True),
     "u": Field(2.0, "1", r"$\|u\|$", "norm of the universal signal"),
     "v1": Field(2.0, "1", r"$\|v_1\|$", "norm of the upstream signal"),
     "v2": Field(2.0, "1", r"$\|v_2\|$", "norm of the downstream signal"),
@@ -53,8 +30,8 @@ FIELDS: Mapping[str, Field] = {
     "lr2": Field(0.1, "1", r"$\eta_2$", "downstream learning rate", above=True),
     "lr_ratio": Field(1.0, "1", r"$\eta_{inh}/\eta_2$", "learning rate of inherited over fresh parameters, 0 = frozen"),
     "init_scale": Field(0.01, "1", r"$\sigma_0$", "standard deviation of the initial weights", above=True),
-    "steps1": Field(200, "steps", "$T_1$", "upstream gradient steps", 0, _LARGEST, whole=True),
-    "steps2": Field(200, "steps", "$T_2$", "downstream gradient steps", 0, _LARGEST, whole=True),
+    "steps1": Field(200, "steps", "$T_1$", "upstream gradient steps", 0, LARGEST, whole=True),
+    "steps2": Field(200, "steps", "$T_2$", "downstream gradient steps", 0, LARGEST, whole=True),
 }
 
 RESULTS: Mapping[str, tuple[str, str]] = {  # symbol and meaning; all dimensionless
@@ -181,7 +158,7 @@ class Static:
                 raise ValueError(f"{name} = {value!r} is not accepted in Static: use a whole number (an int).")
             object.__setattr__(self, name, int(value))
         for name in self.maxima:
-            _check(name, getattr(self, name), FIELDS[name])
+            check(name, getattr(self, name), FIELDS[name])
         for name, option in OPTIONS.items():
             value = getattr(self, name)
             if option.choices and value not in option.choices:
@@ -263,7 +240,7 @@ def validate(point: Point, static: Static | None = None, skip: Collection[str] =
     for name, value in point._asdict().items():
         if name in skip:
             continue
-        shapes[name] = _check(name, value, FIELDS[name]).shape
+        shapes[name] = check(name, value, FIELDS[name]).shape
         over = static is not None and name in static.maxima and (name != "d" or static.engine == "dense")
         if over and np.max(value) > getattr(static, name):
             largest = f"{name} = {np.max(value):g} is above the maximum {getattr(static, name)} in Static"
@@ -273,22 +250,6 @@ def validate(point: Point, static: Static | None = None, skip: Collection[str] =
     except ValueError:
         arrays = ", ".join(f"{name} {shape}" for name, shape in shapes.items() if shape)
         raise ValueError(f"The fields of Point do not broadcast: {arrays} need shapes that fit each other.") from None
-
-
-def _check(name: str, value: Any, field: Field) -> np.ndarray:
-    """Return the value as an array, or raise the one sentence that says what is wrong with it."""
-    try:
-        array = np.asarray(value)
-    except ValueError:  # a ragged list
-        array = np.array(None)
-    if array.size == 0 or (array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16"):
-        raise ValueError(f"{name} = {value!r} is not accepted: {field.meaning} must be {field.accepted}.")
-    bad = ~np.isfinite(array) | (array > field.high) | ((array <= field.low) if field.above else (array < field.low))
-    if field.whole:
-        bad |= array != np.floor(array)
-    if bad.any():
-        raise ValueError(f"{name} = {array[bad][0]:g} is not accepted: {field.meaning} must be {field.accepted}.")
-    return array
 
 
 def _preferred(size: int) -> int:

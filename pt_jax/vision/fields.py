@@ -3,47 +3,22 @@
 Validation, dataset attributes and axis labels are read from these tables. This file imports no jax.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import NamedTuple
 
-import numpy as np
-
-
-@dataclass(frozen=True)
-class Field:
-    """One hyper-parameter: default, unit, how it is written in text and on an axis, and the accepted range."""
-
-    default: float
-    unit: str
-    symbol: str
-    meaning: str
-    low: float = 0.0
-    high: float = math.inf
-    whole: bool = False
-    above: bool = False  # `low` itself is excluded
-
-    @property
-    def accepted(self) -> str:
-        """The accepted values in words."""
-        kind = "a whole number" if self.whole else "a number"
-        low = f"{'above' if self.above else 'of at least'} {self.low:g}"
-        return f"{kind} {low}" + ("" if math.isinf(self.high) else f" and at most {self.high:.9g}")
-
-
-_LARGEST = 2**24  # float32 holds every whole number up to here
+from pt_jax.field import LARGEST, Field
 
 _TASK: Mapping[str, Field] = {  # of source (1) and target (2)
-    "n": Field(50, "samples", "$N_{k}$", "training samples", 1, _LARGEST, whole=True),
-    "classes": Field(10, "classes", "$K_{k}$", "classes in use, from 0 on", 2, _LARGEST, whole=True),
+    "n": Field(50, "samples", "$N_{k}$", "training samples", 1, LARGEST, whole=True),
+    "classes": Field(10, "classes", "$K_{k}$", "classes in use, from 0 on", 2, LARGEST, whole=True),
     "labels": Field(0, "1", "$p_{k}$", "share of training labels replaced by random ones", 0, 1),
     "invert": Field(0, "1", "inversion$_{k}$", "how far images are inverted: x becomes 1 - x at 1", 0, 1),
     "pixels": Field(0, "1", "permuted$_{k}$", "share of pixels that one permutation moves", 0, 1),
-    "block": Field(0, "pixels", "$b_{k}$", "side of the blocks that are shuffled, 0 = none", 0, _LARGEST, whole=True),
+    "block": Field(0, "pixels", "$b_{k}$", "side of the blocks that are shuffled, 0 = none", 0, LARGEST, whole=True),
     "noise": Field(0, "1", r"$\sigma_{k}$", "standard deviation of the noise on images, whose values lie in [0, 1]"),
     "lr": Field(0.003, "1", r"$\eta_{k}$", "learning rate", above=True),
-    "steps": Field(200, "steps", "$T_{k}$", "optimizer steps", 0, _LARGEST, whole=True),
+    "steps": Field(200, "steps", "$T_{k}$", "optimizer steps", 0, LARGEST, whole=True),
 }
 
 
@@ -63,7 +38,7 @@ def _of_task(name: str, k: str) -> Field:
 FIELDS: Mapping[str, Field] = {
     **{name + k: _of_task(name, k) for k in "12" for name in _TASK},
     "smoothing1": Field(0, "1", r"$\epsilon_1$", "source: label smoothing", 0, 1),
-    "shift1": Field(0, "pixels", "shift$_1$", "source: largest random shift of an image", 0, _LARGEST, whole=True),
+    "shift1": Field(0, "pixels", "shift$_1$", "source: largest random shift of an image", 0, LARGEST, whole=True),
     "flip1": Field(0, "1", "flip$_1$", "source: probability that an image is mirrored left to right", 0, 1),
     "alpha": Field(1, "1", r"$\alpha$", "fraction of the upstream parameters inherited", 0, 1),
     "lr_ratio": Field(1, "1", r"$\eta_{inh}/\eta_2$", "learning rate of inherited over fresh parameters, 0 = frozen"),
@@ -85,6 +60,12 @@ RESULTS: Mapping[str, tuple[str, str]] = {  # symbol and meaning; all dimensionl
     "cka_runs": ("CKA", "linear CKA of transfer and scratch on target images"),
     "distance": (r"$\|\theta - \theta_1\|$", "distance from the upstream parameters"),
     "transferability": ("$T$", "distance to the random weights over distance to the pretrained ones"),
+    "mistakes": ("mistakes", "mistakes of both networks over mistakes of either"),
+    "mistakes_independent": ("mistakes", "the same, expected of independent networks"),
+    "path": ("$L$", "test loss on the straight line"),
+    "path_error": (r"$\mathcal{E}$", "test error on the straight line"),
+    "barrier": ("barrier", "test loss above the straight line between its ends"),
+    "reset": ("rise", "rise of the test error with one layer put back"),
 }
 
 
@@ -129,18 +110,3 @@ def layer_names(model: str, stages: int, depth: int, projection: bool) -> tuple[
         "vit": ["embed", *(f"block{name}" for name in within)],
     }[model]
     return (*body, *([PROJECTION] if projection else []))
-
-
-def check(name: str, value: Any, field: Field) -> None:
-    """Raise the one sentence that says what is wrong with a value, if anything is."""
-    try:
-        array = np.asarray(value)
-    except ValueError:  # a ragged list
-        array = np.array(None)
-    if array.size == 0 or array.dtype.kind not in "iuf":
-        raise ValueError(f"{name} = {value!r} is not accepted: {field.meaning} must be {field.accepted}.")
-    bad = ~np.isfinite(array) | (array > field.high) | ((array <= field.low) if field.above else (array < field.low))
-    if field.whole:
-        bad |= array != np.floor(array)
-    if bad.any():
-        raise ValueError(f"{name} = {array[bad][0]:g} is not accepted: {field.meaning} must be {field.accepted}.")

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pt_jax.vision.fields import DIALS, FIELDS, OPTIONS, RESULTS, check, layer_names
+from pt_jax.field import check
+from pt_jax.vision.fields import DIALS, FIELDS, OPTIONS, RESULTS, layer_names
 
 
 class Point(NamedTuple):
@@ -138,9 +139,9 @@ class Static:
             field = FIELDS[name]
             return {"units": field.unit, "long_name": field.meaning, "symbol": field.symbol}
         base = name if name in RESULTS else name.removesuffix("_scratch").removesuffix("_upstream")
-        symbol, meaning = RESULTS[base]
+        symbol, meaning = RESULTS.get(base, ("", ""))  # a result of the user's own
         run = {"_scratch": ", from scratch", "_upstream": ", upstream"}.get(name.removeprefix(base), "")
-        return {"units": "1", "long_name": meaning + run, "symbol": symbol}
+        return {"units": "1", "long_name": meaning + run, "symbol": symbol} if meaning else {}
 
 
 def validate(point: Point, static: Static, skip: Collection[str] = ()) -> None:

@@ -1,0 +1,49 @@
+"""A hyper-parameter of either world: its default, unit, symbol and meaning, and which values are accepted.
+
+Validation, `--help`, dataset attributes and axis labels are read from tables of these. This file imports no jax.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+LARGEST = 2**24  # float32 holds every whole number up to here
+
+
+@dataclass(frozen=True)
+class Field:
+    """One hyper-parameter: default, unit, how it is written in text and on an axis, and the accepted range."""
+
+    default: float
+    unit: str
+    symbol: str
+    meaning: str
+    low: float = 0.0
+    high: float = math.inf
+    whole: bool = False
+    above: bool = False  # `low` itself is excluded
+
+    @property
+    def accepted(self) -> str:
+        """The accepted values in words."""
+        kind = "a whole number" if self.whole else "a number"
+        low = f"{'above' if self.above else 'of at least'} {self.low:g}"
+        return f"{kind} {low}" + ("" if math.isinf(self.high) else f" and at most {self.high:.9g}")
+
+
+def check(name: str, value: Any, field: Field) -> np.ndarray:
+    """Return the value as an array, or raise the one sentence that says what is wrong with it."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # a ragged list
+        array = np.array(None)
+    if array.size == 0 or (array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16"):
+        raise ValueError(f"{name} = {value!r} is not accepted: {field.meaning} must be {field.accepted}.")
+    bad = ~np.isfinite(array) | (array > field.high) | ((array <= field.low) if field.above else (array < field.low))
+    if field.whole:
+        bad |= array != np.floor(array)
+    if bad.any():
+        raise ValueError(f"{name} = {array[bad][0]:g} is not accepted: {field.meaning} must be {field.accepted}.")
+    return array
