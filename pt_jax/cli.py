@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tyro
 
-from pt_jax import flags, study
+from pt_jax import flags, startup, study
 from pt_jax.signal_noise.point import FIELDS, OPTIONS, Point, Static
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _map(options: Any) -> None:
     from pt_jax.sweep.store import check_folder
 
     check_folder(folder)
-    study.set_up()
+    startup.set_up()
     pt_jax.plot.check_panels(
         int(np.prod([len(values) for place, (_, values) in axes.items() if place in ("col", "row")]))
     )
@@ -117,7 +117,7 @@ def _rerun(options: _Rerun) -> None:
         raise ValueError(f"{options.file} is not accepted: {error}.") from None
     if not isinstance(record, dict) or not record:
         raise ValueError(f"{options.file} is not accepted: it holds no fields.")
-    study.set_up()
+    startup.set_up()
     one = "axes" in record or not all(isinstance(part, dict) for part in record.values())
     for name, part in ({"": record} if one else record).items():  # a figure of several sweeps names each
         if isinstance(part.get("axes"), dict):
@@ -156,7 +156,7 @@ def _advise(options: Any) -> None:
     Two samples give d, the sizes, norms, noise levels and, where the signal is free of noise, the flips; the other
     fields say how training is done. Without samples all fields are taken as given.
     """
-    study.set_up()
+    startup.set_up()
     from pt_jax.signal_noise.advise import SURE, advise, load
 
     given = _given(options)

@@ -10,15 +10,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from pt_jax import findings
+
 _SECTIONS = {
     "When does inheriting help, and when does it hurt?": (
         *("phase_diagram", "parameter_transfer", "map_u_v2", "map_alpha_u", "map_n1_u"),
-        *("map_sigma1_sigma2", "map_d_n1", "map_angle_u", "map_flip1_alpha"),
+        *("map_sigma1_sigma2", "map_n1_n2", "map_d_n1", "map_angle_u", "map_flip1_alpha"),
     ),
     "How should one train, and how much should one inherit?": (
-        *("best_alpha", "map_steps1_u", "map_init_scale_lr", "frozen", "which_half", "filters_or_weights"),
+        *("best_alpha", "map_steps1_u", "map_init_scale_lr", "map_m_u", "frozen", "which_half", "filters_or_weights"),
     ),
     "What happens inside, and does theory know?": ("feature_growth", "theory_agreement"),
+    "Real images: what carries over, and what does it do?": (
+        *("vision_transfer", "vision_negative", "vision_layers", "vision_blocks", "vision_twins"),
+        *("vision_checkpoints", "vision_collapse", "vision_methods", "vision_transferability"),
+    ),
     "Extremes": ("million_trajectories", "million_dimensions", "smallest_error", "kou2023"),
 }
 
@@ -51,9 +59,28 @@ def write(folder: Path) -> Path:
     for title, names in {**_SECTIONS, "More": tuple(sorted(there - known))}.items():
         shown = [entry(folder, name) for name in names if name in there]
         lines += [f"## {title}\n", *shown] if shown else []
+    lines += _findings(folder)
     path = folder / "README.md"
     path.write_text("\n".join(lines))
     return path
+
+
+def _findings(folder: Path) -> list[str]:
+    """Return the table of published findings, judged together."""
+    parts = [
+        pd.read_csv(path).assign(command=f"python sims/{path.name.removesuffix('.findings.csv')}.py")
+        for path in sorted(folder.glob("*.findings.csv"))
+    ]
+    if not parts:
+        return []
+    return [
+        "## Published findings on real networks\n",
+        "Each effect is above 0 where the finding holds. Seen and reversed survive control of the false-discovery\n"
+        "rate over the whole table at 5%; not seen: the interval holds nothing that would matter; else unclear.\n"
+        "These are small networks on images of 8 x 8 pixels.\n",
+        *findings.markdown(findings.judged(pd.concat(parts, ignore_index=True)).sort_values("source", kind="stable")),
+        "",
+    ]
 
 
 if __name__ == "__main__":

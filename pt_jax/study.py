@@ -10,16 +10,13 @@ makes a script with the flags of `Script`. Each sweep is kept in a store, so tha
 is always drawn from its CSV, so that anybody can draw it again without computing anything.
 """
 
-import hashlib
 import inspect
 import json
-import os
-import platform
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +24,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from pt_jax import startup
+
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from matplotlib.figure import Figure
 
+    from pt_jax.findings import Finding
     from pt_jax.sweep.grid import Sweep
 
 _LONG = 3600.0  # seconds; what takes longer is asked for
@@ -95,6 +95,7 @@ def main(
     numbers: Callable[[dict[str, "xr.Dataset"]], "pd.DataFrame"],
     draw: Callable[["pd.DataFrame"], "Figure"],
     seeds: int,
+    findings: Callable[[dict[str, "xr.Dataset"]], Iterable["Finding"]] | None = None,
 ) -> None:
     """Run a script: read its flags, carry out its sweeps, keep the numbers that are plotted, and draw them.
 
@@ -104,6 +105,7 @@ def main(
         numbers: what is plotted, from the datasets by name; see `stats.table`.
         draw: the figure of these numbers as they are read back from the CSV; its title is its finding.
         seeds: in each cell by default.
+        findings: published ones, and the effects that decide them; kept in NAME.findings.csv for the gallery.
     """
     flags: Any = tyro.cli(Script, description=inspect.cleandoc(doc or ""))
     name = Path(sys.argv[0]).stem
@@ -111,17 +113,20 @@ def main(
     path = (flags.out or (folder if flags.quick else Path("figures"))) / name
     with exits(name):
         import pt_jax
+        from pt_jax import findings as published
 
         made = sweeps(flags.quick, (_QUICK_SEEDS if flags.quick else seeds) if flags.seeds is None else flags.seeds)
         if flags.redraw:
             known = json.loads(Path(f"{path}.json").read_text())
             origin = {"": known} if "function" in known else known
         else:
-            set_up()
+            startup.set_up()
             found = carry_out(made, {key: folder / key for key in made}, flags)
             origin = {key: _in_short(pt_jax.provenance(ds)) for key, ds in found.items()}
             path.parent.mkdir(parents=True, exist_ok=True)
             numbers(found).to_csv(f"{path}.csv", index=False, float_format="%.6g")
+            if findings is not None:
+                published.keep(path, findings(found))
         figure = draw(read(path, made))
         finding = " ".join(figure.get_suptitle().split())
         whole = {key: one | {"finding": finding} for key, one in origin.items()}
@@ -142,26 +147,6 @@ def _in_short(origin: dict[str, Any]) -> dict[str, Any]:
     """Leave long lists of points to the script that draws them."""
     many = isinstance(origin["axes"], list) and len(origin["axes"]) > _MOST_POINTS
     return origin | ({"axes": f"{len(origin['axes'])} points, made by the script"} if many else {})
-
-
-def set_up() -> None:
-    """Use all cores, and keep compiled programs: the same command starts in a second when it is given again.
-
-    They are in $XDG_CACHE_HOME/pt_jax or ~/.cache/pt_jax, or where JAX_COMPILATION_CACHE_DIR says, in a folder for each
-    kind of CPU: machines that share a home may have other instructions.
-    """
-    import jax
-
-    import pt_jax
-
-    pt_jax.use_all_cores()
-    if jax.config.jax_compilation_cache_dir is None:  # type: ignore[attr-defined]
-        about = Path("/proc/cpuinfo")
-        lines = about.read_text().splitlines() if about.exists() else [f"flags {platform.machine()}"]
-        flags = sorted({line for line in lines if "flags" in line or "Features" in line})
-        kind = hashlib.sha256("".join(flags).encode()).hexdigest()[:8]
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(home / "pt_jax" / kind))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pt_jax import study
+from pt_jax import startup
 from pt_jax.cli import main
 from pt_jax.flags import axis
 from pt_jax.signal_noise.point import FIELDS, OPTIONS, Point, Static
@@ -52,7 +52,7 @@ def refused(tmp_path, monkeypatch, capsys):
     """Return a function that runs bad input and returns what was written to stderr, after checking all else."""
     monkeypatch.chdir(tmp_path)
     # In this process jax has started, with as many devices as it then had; children of other tests do it for real.
-    monkeypatch.setattr(study, "set_up", lambda: None)
+    monkeypatch.setattr(startup, "set_up", lambda: None)
     monkeypatch.setattr("pt_jax.sweep.units.compute", lambda *_: pytest.fail("this input was accepted"))
 
     def run(*args):

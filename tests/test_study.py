@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 import pt_jax
-from pt_jax import study
+from pt_jax import startup, study
 from pt_jax.cli import main
 from tests.sweep.cases import throw_sweep
 from tests.sweep.test_adaptive import noisy
@@ -25,7 +25,7 @@ SWEEP = throw_sweep({"shift": [0.0, 1.0], "scale": [1.0, 2.0, 3.0]})
 @pytest.fixture(autouse=True)
 def _devices_as_they_are(monkeypatch):
     # In this process jax has started, with as many devices as it then had.
-    monkeypatch.setattr(study, "set_up", lambda: None)
+    monkeypatch.setattr(startup, "set_up", lambda: None)
 
 
 def carry_out(folder, sweep=SWEEP, **flags):
@@ -187,7 +187,7 @@ def test_a_script_draws_from_its_store(tmp_path):
 
 @pytest.mark.parametrize("given", [None, "mine"])
 def test_compiled_programs_are_kept(tmp_path, given):
-    code = "import jax; from pt_jax import study; study.set_up(); print(jax.config.jax_compilation_cache_dir)"
+    code = "import jax; from pt_jax import startup; startup.set_up(); print(jax.config.jax_compilation_cache_dir)"
     env = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
     env |= {"XDG_CACHE_HOME": str(tmp_path)} | ({"JAX_COMPILATION_CACHE_DIR": given} if given else {})
     out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120).stdout

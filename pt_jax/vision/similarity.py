@@ -8,7 +8,7 @@ share their pretraining are expected to be similar, and one trained from scratch
 Source: 'What is being transferred in transfer learning?', arXiv 2008.11687.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -66,6 +66,19 @@ def modules(apply: Callable[..., Any], params_a: Params, params_b: Params, image
     check(params_a=params_a, params_b=params_b)
     a, b = (by_module(apply, params, images) for params in (params_a, params_b))
     return {name: linear_cka(a[name].reshape(len(images), -1), b[name].reshape(len(images), -1)) for name in a}
+
+
+def layers(a: Sequence[Array], b: Sequence[Array]) -> Array:
+    """Return the linear CKA of what the layers of two networks put out for the same n images.
+
+    Args:
+        a: outputs of one network's layers, (n, ...) each.
+        b: outputs of the other's, as many.
+
+    Returns:
+        CKA, (layers,).
+    """
+    return jnp.stack([linear_cka(x.reshape(len(x), -1), y.reshape(len(y), -1)) for x, y in zip(a, b, strict=True)])
 
 
 def _centred(x: Array) -> Array:

@@ -100,7 +100,7 @@ def test_a_constant_column_counts_for_nothing():
 
 
 def test_the_command_line_reads_npz_and_says_what_is_wrong(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("pt_jax.study.set_up", lambda: None)
+    monkeypatch.setattr("pt_jax.startup.set_up", lambda: None)
     for name, one in zip(("source", "target"), samples(HELPS), strict=True):
         np.savez(tmp_path / f"{name}.npz", x=one.x, y=one.y)
     files = [text for name in ("source", "target") for text in (f"--{name}", str(tmp_path / f"{name}.npz"))]

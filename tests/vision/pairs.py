@@ -1,13 +1,15 @@
 """What the tests of transfer share: a small pair of made-up images, a tiny network, and one compiled lane of it."""
 
 from functools import cache, partial
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 
 from pt_jax.vision import datasets
+from pt_jax.vision.networks import networks
 from pt_jax.vision.point import Point, Static
-from pt_jax.vision.transfer import networks, transfer
+from pt_jax.vision.transfer import transfer
 
 
 def made_up(seed, n=90, classes=3, shape=(4, 4, 1)):
@@ -53,7 +55,8 @@ def _one(function, static, seed, point, data):
 @cache
 def trained(static, seed=0, point=POINT):
     """Return the parameters of all networks of one lane."""
-    return lane(static, networks)(seed, point)
+    above, below = lane(static, networks)(seed, point)
+    return SimpleNamespace(random=above.random, upstream=above.trained, **below._asdict())
 
 
 def leaves(tree):

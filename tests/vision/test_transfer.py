@@ -9,9 +9,10 @@ import pytest
 
 import pt_jax
 from pt_jax.vision import inherit
-from pt_jax.vision import transfer as module
+from pt_jax.vision import networks as module
 from pt_jax.vision.fields import HEAD
-from pt_jax.vision.transfer import networks, transfer
+from pt_jax.vision.networks import networks
+from pt_jax.vision.transfer import transfer
 from tests.vision.pairs import PAIR, POINT, TINY, jit, lane, leaves, same, trained
 
 FULL = replace(TINY, dials=("labels1", "invert1", "pixels2", "block1", "noise1", "shift1", "flip1", "smoothing1"))

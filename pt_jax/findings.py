@@ -1,0 +1,85 @@
+"""Published findings, and whether they are seen here: one effect over paired seeds for each.
+
+An effect is signed so that it is above 0 where the finding holds. Its verdict follows from its mean over the seeds,
+with the false-discovery rate over all findings that are judged together held at 5% (Benjamini and Yekutieli):
+
+    seen, reversed      the mean differs from 0, above or below
+    not seen            it does not, and the whole 95% t interval lies below `matters`
+    unclear             neither
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.stats import false_discovery_control
+
+from pt_jax.sweep import stats
+
+_RATE = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """One published finding as an effect.
+
+    Attributes:
+        claim: what is said to hold.
+        source: where, such as "arXiv 2008.11687".
+        measured: what the effect is, with its unit.
+        effect: over the dimension `seed`, above 0 where the claim holds.
+        matters: the smallest effect that one would care about, in the same unit.
+    """
+
+    claim: str
+    source: str
+    measured: str
+    effect: xr.DataArray
+    matters: float
+
+
+def numbers(findings: Iterable[Finding]) -> pd.DataFrame:
+    """Return one row a finding: its words, mean, standard error and seeds."""
+    rows = []
+    for one in findings:
+        row = stats.table(xr.Dataset({"effect": one.effect}), ["effect"]).iloc[0]
+        words = {name: getattr(one, name) for name in ("claim", "source", "measured", "matters")}
+        rows.append(words | {name: row[name] for name in ("mean", "error", "seeds")})
+    return pd.DataFrame(rows)
+
+
+def keep(path: Path, findings: Iterable[Finding]) -> None:
+    """Write `path`.findings.csv, and print what the findings come to by themselves."""
+    rows = numbers(findings)
+    rows.to_csv(f"{path}.findings.csv", index=False, float_format="%.6g")
+    for row in judged(rows).itertuples():
+        print(f"{row.verdict}: {row.claim}; {row.measured} {row.mean:+.4g} [{row.low:+.4g}, {row.high:+.4g}]")
+
+
+def judged(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `numbers`, of one figure or of many together, with `low`, `high`, `p` and `verdict`."""
+    cells = stats.cells(rows.assign(result="effect", row=np.arange(len(rows))), "effect", ["row"])
+    low, high, p = (cells[name].values for name in ("low", "high", "p"))
+    known = np.isfinite(p)
+    sure = np.zeros(len(rows), bool)
+    if known.any():
+        sure[known] = false_discovery_control(p[known], method="by") <= _RATE
+    mean, matters = rows["mean"].to_numpy(), rows["matters"].to_numpy()
+    verdict = np.select(
+        [sure & (mean > 0), sure & (mean < 0), known & (high < matters)], ["seen", "reversed", "not seen"], "unclear"
+    )
+    return rows.assign(low=low, high=high, p=p, verdict=verdict)
+
+
+def markdown(rows: pd.DataFrame) -> list[str]:
+    """Return a table of judged rows, which also have the column `command`."""
+    lines = ["| finding | source | effect | mean and 95% interval | here | command |", "| --- " * 6 + "|"]
+    for row in rows.itertuples():
+        interval = f"{row.mean:+.3g} [{row.low:+.3g}, {row.high:+.3g}]"
+        lines.append(
+            f"| {row.claim} | {row.source} | {row.measured} | {interval} | **{row.verdict}** | `{row.command}` |"
+        )
+    return lines

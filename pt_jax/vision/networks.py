@@ -1,0 +1,168 @@
+"""The networks of one transfer, and how each comes about.
+
+    random --source--> upstream        fresh --target--> scratch        start --target--> transfer
+
+`start` is `fresh` with the inherited parameters of `upstream`. Transfer and scratch see the same samples in the same
+minibatches. They are separate calls, so that `jax.vmap` along what one of them does not depend on shares it.
+"""
+
+from enum import IntEnum
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from pt_jax.vision import inherit, models, training
+from pt_jax.vision import task as tasks
+from pt_jax.vision.datasets import Dataset, Pair
+from pt_jax.vision.fields import DIALS, HEAD
+from pt_jax.vision.inherit import Params
+from pt_jax.vision.models import Network
+from pt_jax.vision.point import Point, Static, validate
+from pt_jax.vision.task import Task
+from pt_jax.vision.training import Run, loss_function, train
+
+
+class Upstream(NamedTuple):
+    """The parameters of the source network before and after pretraining."""
+
+    random: Params
+    trained: Params
+
+
+class Downstream(NamedTuple):
+    """The parameters of both target networks.
+
+    Attributes:
+        fresh, start: before training, from scratch and with transfer.
+        scratch, transfer: the same after training.
+        factor: each parameter's factor on its updates, with transfer.
+        taken: which parameters were inherited.
+    """
+
+    fresh: Params
+    start: Params
+    scratch: Params
+    transfer: Params
+    factor: Params
+    taken: Params
+
+
+class _Draw(IntEnum):
+    SOURCE, TARGET, RANDOM, FRESH, INHERIT, BATCH1, BATCH2 = range(7)
+
+
+def networks(key: Array, point: Point, static: Static, data: Pair) -> tuple[Upstream, Downstream]:
+    """Return the parameters of the networks that `transfer` trains; arguments and errors as there."""
+    return _networks(key, accepted(key, point, static, data), static, data)
+
+
+@partial(jax.jit, static_argnames="static")
+def _networks(key: Array, point: Point, static: Static, data: Pair) -> tuple[Upstream, Downstream]:
+    source, target = draw_tasks(key, point, static, data)
+    above = pretrain(key, point, static, source)
+    return above, train_target(key, above.trained, point, static, target)
+
+
+def accepted(key: Array, point: Point, static: Static, data: Pair) -> Point:
+    """Return the point as arrays, or raise the sentence that says what is wrong."""
+    if not (isinstance(key, Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()):
+        raise ValueError(f"key = {key!r} is not accepted: use one typed key, jax.random.key(seed).")
+    known = {name: x for name, x in point._asdict().items() if not isinstance(x, jax.core.Tracer)}
+    validate(point, static, skip=set(point._fields) - set(known))
+    for name, leaf in known.items():
+        if jnp.shape(leaf) != ():
+            raise ValueError(f"{name} has shape {jnp.shape(leaf)}: transfer takes one point; use jax.vmap or a Sweep.")
+        if name in ("n1", "n2") and leaf > getattr(static, name):
+            raise ValueError(f"{name} = {leaf:g} is above the maximum {getattr(static, name)} in Static.")
+        if name in DIALS and leaf != 0 and name not in static.dials:
+            raise ValueError(f"{name} = {leaf:g} is not compiled in: name it in Static.dials.")
+    for name, part, counts in (("source", data.source, static.counts1), ("target", data.target, static.counts2)):
+        _check_data(name, part, counts, static)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, float), point)
+
+
+def _check_data(name: str, data: Dataset, counts: tuple[int, ...], static: Static) -> None:
+    for split in data:
+        if split.images.shape[1:] != static.shape:
+            raise ValueError(f"{name} images have shape {split.images.shape[1:]}, but static says {static.shape}.")
+    if len(data.train.labels) != sum(counts):
+        found = f"{name} has {len(data.train.labels)} training samples, but static says {sum(counts)}"
+        raise ValueError(f"{found}: use Static.covering(data).")
+    labels = data.train.labels
+    if not isinstance(labels, jax.core.Tracer) and tuple(np.bincount(labels).tolist()) != counts:
+        raise ValueError(f"{name} has other labels than static says: use Static.covering(data).")
+
+
+def draw_tasks(key: Array, point: Point, static: Static, data: Pair) -> tuple[Task, Task]:
+    """Return the source and the target task of a trajectory."""
+    source = tasks.draw(jax.random.fold_in(key, _Draw.SOURCE), data.source, "1", point, static)
+    return source, tasks.draw(jax.random.fold_in(key, _Draw.TARGET), data.target, "2", point, static)
+
+
+def source_network(static: Static) -> Network:
+    """Return the network that is pretrained."""
+    return models.build(static, len(static.counts1), static.projection != "no")
+
+
+def target_network(static: Static) -> Network:
+    """Return the network that is trained on the target."""
+    return models.build(static, len(static.counts2), static.projection == "keep")
+
+
+def losses(point: Point, static: Static) -> tuple[training.Loss, training.Loss]:
+    """Return the losses on source and target."""
+    smoothing = point.smoothing1 if "smoothing1" in static.dials else 0.0
+    return loss_function(static.loss1, smoothing), loss_function("cross_entropy", 0.0)
+
+
+def runs(point: Point, static: Static) -> tuple[Run, Run]:
+    """Return how networks are trained on source and target."""
+    skip = jax.nn.one_hot(point.layer.astype(int), len(static.layer_names)) if static.method == "skip" else None
+    return Run(point.lr1, point.steps1, None), Run(point.lr2, point.steps2, skip)
+
+
+def pretrain(key: Array, point: Point, static: Static, source: Task) -> Upstream:
+    """Train the source network from random weights."""
+    network, run, loss = source_network(static), runs(point, static)[0], losses(point, static)[0]
+    random = _initial(jax.random.fold_in(key, _Draw.RANDOM), network, static)
+    ones = jax.tree.map(lambda _: 1.0, random)
+    change = partial(tasks.augment, point=point, static=static)
+    batches = jax.random.fold_in(key, _Draw.BATCH1)
+    return Upstream(random, train(batches, network, random, ones, source, run, loss, static, change=change))
+
+
+def train_target(
+    key: Array, upstream: Params, point: Point, static: Static, target: Task, fresh: Params | None = None
+) -> Downstream:
+    """Train the target network after inheritance and from scratch.
+
+    Args:
+        key: of fresh weights, inherited parameters and minibatches; another one makes a twin on the same samples.
+        upstream: the pretrained parameters.
+        point: scalars.
+        static: method, and what is inherited.
+        target: what is trained on.
+        fresh: weights to start from, drawn from the key by default.
+    """
+    network, run, loss = target_network(static), runs(point, static)[1], losses(point, static)[1]
+    if fresh is None:
+        fresh = _initial(jax.random.fold_in(key, _Draw.FRESH), network, static)
+    choose, batches = (jax.random.fold_in(key, stream) for stream in (_Draw.INHERIT, _Draw.BATCH2))
+    taken, nothing = (inherit.choice(choose, alpha, fresh, static) for alpha in (point.alpha, jnp.zeros(())))
+    above = {name: upstream[name] if name != HEAD else fresh[name] for name in fresh}  # heads may differ in classes
+    start = jax.tree.map(jnp.where, taken, above, dict(fresh))
+    factor, scratch_factor = (inherit.factors(point, part, static) for part in (taken, nothing))
+    frozen = static.layer_names if static.method == "probe" else ()
+
+    after = train(batches, network, start, factor, target, run, loss, static, frozen)
+    scratch = train(batches, network, fresh, scratch_factor, target, run, loss, static, frozen)
+    return Downstream(fresh, start, scratch, after, factor, taken)
+
+
+def _initial(key: Array, network: Network, static: Static) -> Params:
+    drawn = network.init(key, jnp.zeros((1, *static.shape)))["params"]
+    return jax.tree.map(lambda x: x.astype(float), drawn)
