@@ -45,9 +45,9 @@ def numbers(findings: Iterable[Finding]) -> pd.DataFrame:
     """Return one row a finding: its words, mean, standard error and seeds."""
     rows = []
     for one in findings:
-        row = stats.table(xr.Dataset({"effect": one.effect}), ["effect"]).iloc[0]
+        cells = stats.summary(xr.Dataset({"effect": one.effect}), "effect")
         words = {name: getattr(one, name) for name in ("claim", "source", "measured", "matters")}
-        rows.append(words | {name: row[name] for name in ("mean", "error", "seeds")})
+        rows.append(words | {name: cells[name].item() for name in ("mean", "error", "seeds")})
     return pd.DataFrame(rows)
 
 

@@ -15,3 +15,13 @@ def test_every_figure_has_an_entry_under_its_heading(tmp_path):
     assert "`python sims/kou2023.py`: 1,000 trajectories, 2 seeds a cell, 1.5 minutes on 2 x cpu." in text
     assert "`python sims/mine.py`: 2,000 trajectories, 2 seeds a cell, 3.5 minutes on 2 x cpu." in text
     assert "theory" not in text.split("## More")[0]
+
+
+def test_findings_of_all_figures_are_judged_together(tmp_path):
+    head = "claim,source,measured,matters,mean,error,seeds\n"
+    (tmp_path / "vision_a.findings.csv").write_text(head + "it helps,arXiv 2,gain,0.01,0.05,0.01,64\n")
+    (tmp_path / "vision_b.findings.csv").write_text(head + "it harms,arXiv 1,- gain,0.01,-0.05,0.01,64\n")
+    text = gallery.write(tmp_path).read_text()
+    table = text.split("## Published findings")[1]
+    assert "| it helps | arXiv 2 | gain | +0.05 [+0.03, +0.07] | **seen** | `python sims/vision_a.py` |" in table
+    assert table.index("arXiv 1") < table.index("arXiv 2") and "**reversed** | `python sims/vision_b.py`" in table

@@ -1,7 +1,7 @@
 """What is transferred: networks fine-tuned from one pretraining (P-T) beside networks from random weights (RI-T).
 
 Each trajectory pretrains one network P, trains two P-T from it and three RI-T on the same target samples: the first two
-from different weights, the third from the weights of the first; minibatches and fresh weights are each one's own. They
+from different weights, the third from the weights of the first. The first of each kind share their minibatches. They
 are compared in pairs: features, parameters, mistakes, and the loss on the straight path. Then one layer at a time is
 put back to where its training started, while the others stay.
 
@@ -17,13 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from pt_jax.vision import criticality, distance, landscape, similarity, training
-from pt_jax.vision import mistakes as answers
+from pt_jax.vision import criticality, distance, landscape, mistakes, similarity, training
 from pt_jax.vision import task as tasks
 from pt_jax.vision.datasets import Pair
 from pt_jax.vision.inherit import Params
 from pt_jax.vision.networks import accepted, draw_tasks, losses, pretrain, runs, target_network, train_target
 from pt_jax.vision.point import Point, Static
+from pt_jax.vision.task import Task
 
 _COMPARED = 250  # test samples on which features are compared
 _TWIN = 7  # stream of the second networks
@@ -104,49 +104,24 @@ def compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison:
 def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison:
     source, target = draw_tasks(key, point, static, data)
     upstream = pretrain(key, point, static, source).trained
-    other_key = jax.random.fold_in(key, _TWIN)
-    first = train_target(key, upstream, point, static, target)
-    second = train_target(other_key, upstream, point, static, target)
+    twin = jax.random.fold_in(key, _TWIN)
+    first, second = (train_target(k, upstream, point, static, target) for k in (key, twin))
     nets = {
         "upstream": {**first.fresh, **{name: upstream[name] for name in static.layer_names}},
         "transfer": first.transfer,
         "twin": second.transfer,
         "scratch": first.scratch,
         "other": second.scratch,
-        "same": train_target(other_key, upstream, point, static, target, fresh=first.fresh).scratch,
+        "same": train_target(twin, upstream, point, static, target, fresh=first.fresh).scratch,
     }
-
-    network, run, loss = target_network(static), runs(point, static)[1], losses(point, static)[1]
-    truth = jnp.asarray(target.data.test.labels)
-    present = truth < point.classes2
-    x = tasks.images(target, jnp.arange(min(_COMPARED, len(truth))), test=True)
-    outputs = {name: network.outputs(params, x).layers for name, params in nets.items()}
-
-    def logits(params: Params) -> Array:
-        return training.evaluate(network, params, target, jnp.arange(len(truth)), run, test=True).logits
-
-    def measure(params: Params) -> Array:
-        """Return test loss and test error."""
-        found = logits(params)
-        each = jnp.where(present, loss(found, truth, point.classes2), 0.0)
-        return jnp.stack([each.sum() / present.sum(), training.error(found, truth, point.classes2)])
-
-    def body(name: str) -> Params:
-        return {layer: nets[name][layer] for layer in static.layer_names}
-
-    def back(final: Params, initial: Params) -> Array:
-        parts = [
-            jax.lax.map(lambda kept, name=name: criticality.reset(measure, initial, final, name, kept)[1], BACK)
-            for name in static.layer_names
-        ]
-        return jnp.stack(parts)
-
-    trained = list(_PAIRS.values())[:_TRAINED]
-    in_use = jnp.arange(len(static.counts2)) < point.classes2
-    said = {name: jnp.where(in_use, logits(params), -jnp.inf) for name, params in nets.items()}
-    common = [answers.overlap(said[a], said[b], jnp.where(present, truth, -1)) for a, b in trained]
-    paths = jnp.stack([landscape.interpolate(measure, nets[a], nets[b], PATH) for a, b in trained])
-    line = paths[:, :1, 0] + PATH * (paths[:, -1:, 0] - paths[:, :1, 0])
+    test = _Test(target, point, static)
+    pairs = [(nets[a], nets[b]) for a, b in _PAIRS.values()]
+    common = [test.mistakes(a, b) for a, b in pairs[:_TRAINED]]
+    paths = jnp.stack([landscape.interpolate(test.measure, a, b, PATH) for a, b in pairs[:_TRAINED]])
+    loss = paths[..., 0]
+    line = loss[:, :1] + PATH * (loss[:, -1:] - loss[:, :1])
+    outputs = {name: test.layers(params) for name, params in nets.items()}
+    body = {name: {layer: params[layer] for layer in static.layer_names} for name, params in nets.items()}
     error, error_scratch = paths[0, 0, 1], paths[1, 0, 1]
     return Comparison(
         error=error,
@@ -154,12 +129,49 @@ def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison
         gain=error_scratch - error,
         diverged=~jnp.all(jnp.isfinite(paths)),
         cka=jnp.stack([similarity.layers(outputs[a], outputs[b]) for a, b in _PAIRS.values()]),
-        distance=jnp.stack([distance.l2(body(a), body(b)).whole for a, b in _PAIRS.values()]),
+        distance=jnp.stack([distance.l2(body[a], body[b]).whole for a, b in _PAIRS.values()]),
         mistakes=jnp.stack([one.observed.jaccard for one in common]),
         mistakes_independent=jnp.stack([one.independent.jaccard for one in common]),
-        path=paths[..., 0],
+        path=loss,
         path_error=paths[..., 1],
-        barrier=jnp.max(paths[..., 0] - line, axis=1),
-        reset=back(first.transfer, first.start),
-        reset_scratch=back(first.scratch, first.fresh),
+        barrier=jnp.max(loss - line, axis=1),
+        reset=test.put_back(first.start, first.transfer),
+        reset_scratch=test.put_back(first.fresh, first.scratch),
     )
+
+
+class _Test:
+    """The test split of the target, on which networks are compared."""
+
+    def __init__(self, target: Task, point: Point, static: Static):
+        self.network, self.target, self.names = target_network(static), target, static.layer_names
+        self.run, self.loss = runs(point, static)[1], losses(point, static)[1]
+        self.truth = jnp.asarray(target.data.test.labels)
+        self.present = self.truth < target.classes
+
+    def logits(self, params: Params) -> Array:
+        index = jnp.arange(len(self.truth))
+        return training.evaluate(self.network, params, self.target, index, self.run, test=True).logits
+
+    def layers(self, params: Params) -> tuple[Array, ...]:
+        x = tasks.images(self.target, jnp.arange(min(_COMPARED, len(self.truth))), test=True)
+        return self.network.outputs(params, x).layers
+
+    def measure(self, params: Params) -> Array:
+        """Return loss and error."""
+        logits, classes = self.logits(params), self.target.classes
+        each = jnp.where(self.present, self.loss(logits, self.truth, classes), 0.0)
+        return jnp.stack([each.sum() / self.present.sum(), training.error(logits, self.truth, classes)])
+
+    def mistakes(self, a: Params, b: Params) -> mistakes.Mistakes:
+        in_use = jnp.arange(self.network.classes) < self.target.classes
+        one, other = (jnp.where(in_use, self.logits(params), -jnp.inf) for params in (a, b))
+        return mistakes.overlap(one, other, jnp.where(self.present, self.truth, -1))
+
+    def put_back(self, initial: Params, final: Params) -> Array:
+        """Return the rise of the error with each layer moved back, (layers, kept)."""
+
+        def rise(name: str) -> Array:
+            return jax.lax.map(lambda kept: criticality.reset(self.measure, initial, final, name, kept)[1], BACK)
+
+        return jnp.stack([rise(name) for name in self.names])

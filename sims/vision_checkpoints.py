@@ -1,0 +1,77 @@
+"""How much pretraining is enough: fine-tuning from checkpoints of one pretraining.
+
+    python sims/vision_checkpoints.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+
+Test error on the source when pretraining stops, and on the target after fine-tuning from there, against the steps of
+pretraining. Source MNIST at 8 x 8 pixels, 2,000 samples; target the digits, 50 samples.
+"""
+
+from collections.abc import Iterator
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import xarray as xr
+
+import pt_jax
+from pt_jax.findings import Finding
+from pt_jax.vision import datasets
+from pt_jax.vision.point import Point, Static
+from pt_jax.vision.transfer import transfer
+
+SOURCE = "arXiv 2008.11687"
+STEPS = [0, 25, 50, 100, 200, 400, 800, 1600]
+RESULTS = ("error", "error_scratch", "error_upstream", "gain")
+
+
+def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
+    """All errors over the steps of pretraining."""
+    data, axes = datasets.mnist_to_digits(), {"steps1": STEPS[:: 7 if quick else 1]}
+    point = Point(n1=2000)
+    return {"steps": pt_jax.Sweep(transfer, point, axes, seeds, RESULTS, Static.covering(data, point), data)}
+
+
+def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
+    """All errors."""
+    return pt_jax.stats.table(found["steps"], RESULTS)
+
+
+def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
+    """Compare what a quarter of the pretraining brings, on target and source."""
+    ds = found["steps"].load()
+    whole, none = STEPS[-1], STEPS[0]
+    early = 400 if 400 in ds["steps1"] else whole
+    gain, error = ds["gain"], ds["error_upstream"]
+    words = f"gain after {whole:,} steps of pretraining"
+    yield Finding("pretraining helps", SOURCE, words, gain.sel(steps1=whole) - gain.sel(steps1=none), 0.01)
+    left = 0.01 - (gain.sel(steps1=whole) - gain.sel(steps1=early))
+    words = f"0.01 - what steps {early:,} to {whole:,} of pretraining add to the gain"
+    yield Finding("the target's accuracy saturates before pretraining ends", SOURCE, words, left, 0.01)
+    still = error.sel(steps1=early) - error.sel(steps1=whole)
+    words = f"fall of the source's error, steps {early:,} to {whole:,}"
+    yield Finding("while the source's still improves", SOURCE, words, still, 0.01)
+
+
+def draw(table: pd.DataFrame) -> plt.Figure:
+    """Errors on source and target over the steps."""
+    figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
+    for result, colour, label in (
+        ("error", "tab:orange", "target, fine-tuned from the checkpoint"),
+        ("error_scratch", "tab:blue", "target, from scratch"),
+        ("error_upstream", "0.4", "source, at the checkpoint"),
+    ):
+        cells = pt_jax.stats.cells(table, result, ["steps1"])
+        half = cells["high"] - cells["mean"]
+        ax.errorbar(cells["steps1"], cells["mean"], half, color=colour, label=label, marker="o", ms=4, capsize=2)
+    ax.set_xscale("symlog", linthresh=25)
+    ax.set(
+        xticks=STEPS, xticklabels=[f"{x:,}" for x in STEPS], xlabel="steps of pretraining $T_1$", ylabel="test error"
+    )
+    ax.minorticks_off()
+    ax.set_ylim(0, None)
+    ax.legend(frameon=False, fontsize=8)
+    figure.suptitle("Checkpoints")
+    return figure
+
+
+if __name__ == "__main__":
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=64, findings=findings)

@@ -1,0 +1,90 @@
+"""Tuned parameters against test error: linear probe, layer and skip-connection layer fine-tuning, and full fine-tuning.
+
+    python sims/vision_methods.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+
+All start from the same pretraining on MNIST at 8 x 8 pixels; targets are the digits. Numbers beside points name the
+layer that is tuned besides the head, 0 = lowest.
+"""
+
+from collections.abc import Iterator
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import xarray as xr
+
+import pt_jax
+from pt_jax.findings import Finding
+from pt_jax.vision import datasets
+from pt_jax.vision.point import Point, Static
+from pt_jax.vision.transfer import transfer
+
+SOURCE = "arXiv 2212.12206"
+METHODS = {
+    "probe": ("linear probe", "0.4"),
+    "layer": ("one layer", "tab:blue"),
+    "skip": ("one layer and skip connection", "tab:orange"),
+    "full": ("full fine-tuning", "tab:purple"),
+}
+CHOSEN = 1  # the layer with the most parameters among those that leave 70% of all untuned
+
+
+def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
+    """Error and tuned parameters of each method over target samples and layers."""
+    data, found = datasets.mnist_to_digits(), {}
+    for method in METHODS:
+        static = Static.covering(data, method=method)
+        axes = {"n2": [20, 200] if quick else [20, 50, 200]}
+        if method in ("layer", "skip"):
+            axes["layer"] = list(range(len(static.layer_names)))
+        found[method] = pt_jax.Sweep(transfer, Point(), axes, seeds, ("error", "loss", "tuned"), static, data)
+    return found
+
+
+def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
+    """Error and tuned parameters of each cell, with `method`."""
+    parts = [pt_jax.stats.table(ds, ["error", "tuned"]).assign(method=method) for method, ds in found.items()]
+    return pd.concat(parts).fillna({"layer": -1})
+
+
+def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
+    """Compare the chosen layer with full fine-tuning."""
+    full = found["full"].load()
+    for method in ("layer", "skip"):
+        ds = found[method].load().sel(layer=CHOSEN)
+        few = 1 - (ds["tuned"] / full["tuned"]).mean().item()
+        for n in (20, 200):
+            better = full["error"].sel(n2=n) - ds["error"].sel(n2=n)
+            words = (
+                f"{METHODS[method][0]}: 0.02 + error of full - of layer {CHOSEN}, {n} samples, {few:.0%} fewer tuned"
+            )
+            yield Finding("at least 70% fewer tuned at comparable accuracy", SOURCE, words, 0.02 + better, 0.01)
+        change = (full["error"] - ds["error"]).sel(n2=20) - (full["error"] - ds["error"]).sel(n2=200)
+        words = f"{METHODS[method][0]}: what tuning layer {CHOSEN} alone saves, at 20 - at 200 samples"
+        yield Finding("less overfitting with few target samples", SOURCE, words, change, 0.01)
+
+
+def draw(table: pd.DataFrame) -> plt.Figure:
+    """One panel a sample size."""
+    sizes = sorted(table.n2.unique())
+    figure, axes = plt.subplots(1, len(sizes), figsize=(3.8 * len(sizes), 3.8), layout="constrained")
+    for ax, n in zip(axes, sizes, strict=True):
+        for method, (label, colour) in METHODS.items():
+            rows = table[(table.method == method) & (table.n2 == n)]
+            error, tuned = (pt_jax.stats.cells(rows, name, ["layer"]) for name in ("error", "tuned"))
+            half = error["high"] - error["mean"]
+            along = tuned["mean"] * (1.04 if method == "skip" else 1)  # beside the same layer without the connection
+            ax.errorbar(along, error["mean"], half, color=colour, label=label, fmt="o", ms=5, capsize=2)
+            for i in error["layer"].values[error["layer"].values >= 0]:
+                at = float(along.sel(layer=i)), float(error["mean"].sel(layer=i))
+                ax.annotate(f"{i:g}", at, (4, 4), textcoords="offset points", fontsize=8, color=colour)
+        ax.set_xscale("log")
+        ax.set_xticks([1000, 3000, 10_000], ["1,000", "3,000", "10,000"])
+        ax.minorticks_off()
+        ax.set(title=f"{n:g} target samples", xlabel="tuned parameters", ylabel="test error")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    figure.suptitle("Methods")
+    return figure
+
+
+if __name__ == "__main__":
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=64, findings=findings)

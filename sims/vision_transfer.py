@@ -1,0 +1,89 @@
+"""Gain on real images against what is inherited and from which source, for three architectures.
+
+    python sims/vision_transfer.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+
+Source MNIST at 8 x 8 pixels, target the digits of scikit-learn, 50 training samples; every network is fine-tuned.
+From left to right: the inherited fraction of the filters, source samples, noise on the source images, and the share of
+source labels that are random.
+"""
+
+from collections.abc import Iterator
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+import pt_jax
+from pt_jax.findings import Finding
+from pt_jax.vision import datasets
+from pt_jax.vision.point import Point, Static
+from pt_jax.vision.transfer import transfer
+
+MODELS = {"vgg": "tab:orange", "resnet": "tab:blue", "vit": "tab:purple"}
+CURVES = {
+    "alpha": np.linspace(0, 1, 5),
+    "n1": np.array([50, 100, 200, 500, 1000, 2000]),
+    "noise1": np.array([0.0, 0.5, 1.0, 2.0]),
+    "labels1": np.linspace(0, 1, 5),
+}
+CLAIMS = {  # effect: gain at the last value - gain at the first, in this direction
+    "alpha": ("more inheritance helps", 1),
+    "n1": ("more source samples help", 1),
+    "noise1": ("less noise in the source helps", -1),
+    "labels1": ("a more closely related source helps", -1),
+}
+
+
+def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
+    """The gain along each curve, for each architecture."""
+    data, found = datasets.mnist_to_digits(), {}
+    for model in MODELS:
+        static = Static.covering(data, model=model, depth=1)
+        for name, values in CURVES.items():
+            axes = {name: values[[0, -1]] if quick else values}
+            found[f"{model}-{name}"] = pt_jax.Sweep(transfer, Point(), axes, seeds, ("gain",), static, data)
+    return found
+
+
+def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
+    """The gain of each cell, with `model` and `curve`."""
+    return pd.concat(
+        [
+            pt_jax.stats.table(ds, ["gain"]).assign(model=name.split("-")[0], curve=name.split("-")[1])
+            for name, ds in found.items()
+        ]
+    )
+
+
+def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
+    """Compare both ends of each curve."""
+    for name, ds in found.items():
+        model, curve = name.split("-")
+        claim, sign = CLAIMS[curve]
+        ends = ds["gain"].isel({curve: [0, -1]})
+        first, last = (f"{float(x):g}" for x in ends[curve])
+        words = f"{model}: gain at {curve} = {last if sign > 0 else first} - at {first if sign > 0 else last}"
+        yield Finding(claim, "arXiv 2509.22056", words, sign * ends.diff(curve).isel({curve: 0}), 0.01)
+
+
+def draw(table: pd.DataFrame) -> plt.Figure:
+    """One panel a curve, one line an architecture."""
+    figure, axes = plt.subplots(1, len(CURVES), figsize=(3.2 * len(CURVES), 3.6), sharey=True, layout="constrained")
+    for ax, curve in zip(axes, CURVES, strict=True):
+        for model, colour in MODELS.items():
+            rows = table[(table.model == model) & (table.curve == curve)]
+            pt_jax.plot.curve(pt_jax.stats.cells(rows, "gain", [curve]), ("gain",), ax=ax, colours=(colour,))
+        ax.axhline(0, color="0.5", lw=0.8)
+        ax.set_ylabel("")
+        ax.set_xlabel(ax.get_xlabel().replace("source: ", "").replace("of the upstream parameters ", ""))
+        ax.set_title("" if curve == "alpha" else "source", fontsize=10)
+    axes[0].set_ylabel("gain: scratch - transfer")
+    marks = [plt.Line2D([], [], color=colour, marker="o", ms=4) for colour in MODELS.values()]
+    axes[0].legend(marks, list(MODELS), frameon=False, fontsize=8)
+    figure.suptitle("Gain on real images")
+    return figure
+
+
+if __name__ == "__main__":
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=32, findings=findings)
