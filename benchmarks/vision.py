@@ -52,13 +52,13 @@ class Result(NamedTuple):
 def train_one(key: jax.Array, point: Point, static: Static, data: datasets.Pair) -> Result:
     """Train one model from random weights on the target; return its training loss."""
     task = tasks.draw(key, data.target, "2", point, static)
-    network, run = models.build(static, 10, False), training.Run(point.lr2, point.steps2, None)
+    network, run = models.build(static, 10, False), training.Run(point.lr2, point.steps2)
     loss = training.loss_function("cross_entropy", 0.0)
     start = network.init(key, jnp.zeros((1, *static.shape)))["params"]
     ones = jax.tree.map(lambda _: 1.0, start)
-    trained = training.train(key, network, start, ones, task, run, loss, static)
+    trained = training.train(key, network, start, ones, task, run, static)
     index = task.order[:N]
-    logits = training.evaluate(network, trained, task, index, run).logits
+    logits = training.evaluate(network, trained, task, index, run, static).logits
     return Result(jnp.mean(loss(logits, task.seen[index], point.classes2)))
 
 

@@ -79,12 +79,15 @@ def phase_diagram(
     else:
         figure, panels = ax.get_figure(), np.array([[ax]])  # type: ignore[assignment]
     look = _look(cells)
-    mesh = None
+    mesh, zeros = None, [(cells["mean"], _ZERO, "simulated: gain 0")] if _signed(look) else []
+    zeros += [(values, style, name) for style, (name, values) in zip(_LINES, (lines or {}).items(), strict=False)]
+    drawn = {}
     for (i, j), panel in np.ndenumerate(panels):
         chosen = {name: k for name, k in ((row, i), (col, j)) if name is not None}
         mesh = _panel(panel, cells.isel(chosen).transpose(y, x), x, y, look)
-        for style, values in zip(_LINES, (lines or {}).values(), strict=False):
-            _zero_line(panel, values.isel(chosen).transpose(y, x), x, y, **style)
+        for values, style, name in zeros:
+            if _zero_line(panel, values.isel(chosen).transpose(y, x), x, y, **style):
+                drawn[name] = style
         panel.set_title(
             ", ".join(f"{_symbol(cells[n])} = {cells[n].values[k]:g}" for n, k in chosen.items()), fontsize=10
         )
@@ -92,13 +95,9 @@ def phase_diagram(
         panel.set_ylabel(label(cells[y]) if j == 0 else "")
     bar = figure.colorbar(mesh, ax=panels, shrink=0.9)  # type: ignore[arg-type]
     bar.set_label(_title(cells.attrs))
-    if lines:
-        styles = {"simulated: gain 0": _ZERO} | dict(zip(lines, _LINES, strict=False))
-        all_lines = {"simulated: gain 0": cells["mean"], **lines}
-        shown = {name: style for name, style in styles.items() if all_lines[name].min() < 0 < all_lines[name].max()}
-        handles = [plt.Line2D([], [], label=name, **style) for name, style in shown.items()]
-        if handles:
-            panels.flat[0].legend(handles=handles, fontsize=7, loc="best", framealpha=0.85)
+    if lines and drawn:
+        handles = [plt.Line2D([], [], label=name, **style) for name, style in drawn.items()]
+        panels.flat[0].legend(handles=handles, fontsize=7, loc="best", framealpha=0.85)
     return figure
 
 
@@ -235,18 +234,23 @@ def _panel(ax: Axes, cells: xr.Dataset, x: str, y: str, look: dict[str, Any]) ->
     ax.set_yscale("log" if _logarithmic(up) else "linear")
     ax.set_facecolor("0.85")
     mesh = ax.pcolormesh(_edges(along), _edges(up), mean, rasterized=True, **look)
-    signed, failed = isinstance(look["norm"], CenteredNorm), cells["diverged"].values
+    failed = cells["diverged"].values
     hatch(ax, along, up, failed, "xxxx")
-    if signed:
+    if _signed(look):
         hatch(ax, along, up, ~cells["clear"].values & ~failed)
-        _zero_line(ax, cells["mean"], x, y, **_ZERO)
     return mesh
 
 
-def _zero_line(ax: Axes, values: xr.DataArray, x: str, y: str, color: str, lw: float, ls: str) -> None:
-    """Draw where the values (y, x) cross 0, if they do."""
-    if min(values.shape) > 1 and float(values.min()) < 0 < float(values.max()):
+def _signed(look: dict[str, Any]) -> bool:
+    return isinstance(look["norm"], CenteredNorm)
+
+
+def _zero_line(ax: Axes, values: xr.DataArray, x: str, y: str, color: str, lw: float, ls: str) -> bool:
+    """Draw where the values (y, x) cross 0, and say whether they do."""
+    crosses = min(values.shape) > 1 and float(values.min()) < 0 < float(values.max())
+    if crosses:
         ax.contour(values[x], values[y], values, levels=[0], colors=color, linewidths=lw, linestyles=ls)
+    return crosses
 
 
 def hatch(ax: Axes, along: np.ndarray, up: np.ndarray, mask: np.ndarray, pattern: str = "////") -> None:

@@ -21,7 +21,7 @@ from pt_jax.vision import criticality, distance, landscape, mistakes, similarity
 from pt_jax.vision import task as tasks
 from pt_jax.vision.datasets import Pair
 from pt_jax.vision.inherit import Params
-from pt_jax.vision.networks import accepted, draw_tasks, losses, pretrain, runs, target_network, train_target
+from pt_jax.vision.networks import accepted, draw_tasks, pretrain, runs, target_network, train_target
 from pt_jax.vision.point import Point, Static
 from pt_jax.vision.task import Task
 
@@ -145,13 +145,13 @@ class _Test:
 
     def __init__(self, target: Task, point: Point, static: Static):
         self.network, self.target, self.names = target_network(static), target, static.layer_names
-        self.run, self.loss = runs(point, static)[1], losses(point, static)[1]
+        self.static, self.run, self.loss = static, runs(point, static)[1], training.loss_function("cross_entropy", 0.0)
         self.truth = jnp.asarray(target.data.test.labels)
         self.present = self.truth < target.classes
 
     def logits(self, params: Params) -> Array:
         index = jnp.arange(len(self.truth))
-        return training.evaluate(self.network, params, self.target, index, self.run, test=True).logits
+        return training.evaluate(self.network, params, self.target, index, self.run, self.static, test=True).logits
 
     def layers(self, params: Params) -> tuple[Array, ...]:
         x = tasks.images(self.target, jnp.arange(min(_COMPARED, len(self.truth))), test=True)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from pt_jax.vision import inherit, models, training
+from pt_jax.vision import inherit, models
 from pt_jax.vision import task as tasks
 from pt_jax.vision.datasets import Dataset, Pair
 from pt_jax.vision.fields import DIALS, HEAD
@@ -23,7 +23,7 @@ from pt_jax.vision.inherit import Params
 from pt_jax.vision.models import Network
 from pt_jax.vision.point import Point, Static, validate
 from pt_jax.vision.task import Task
-from pt_jax.vision.training import Run, loss_function, train
+from pt_jax.vision.training import Run, train
 
 
 class Upstream(NamedTuple):
@@ -113,26 +113,20 @@ def target_network(static: Static) -> Network:
     return models.build(static, len(static.counts2), static.projection == "keep")
 
 
-def losses(point: Point, static: Static) -> tuple[training.Loss, training.Loss]:
-    """Return the losses on source and target."""
-    smoothing = point.smoothing1 if "smoothing1" in static.dials else 0.0
-    return loss_function(static.loss1, smoothing), loss_function("cross_entropy", 0.0)
-
-
 def runs(point: Point, static: Static) -> tuple[Run, Run]:
     """Return how networks are trained on source and target."""
+    dials = {name: getattr(point, f"{name}1") for name in ("smoothing", "shift", "flip") if f"{name}1" in static.dials}
     skip = jax.nn.one_hot(point.layer.astype(int), len(static.layer_names)) if static.method == "skip" else None
-    return Run(point.lr1, point.steps1, None), Run(point.lr2, point.steps2, skip)
+    return Run(point.lr1, point.steps1, **dials), Run(point.lr2, point.steps2, skip)
 
 
 def pretrain(key: Array, point: Point, static: Static, source: Task) -> Upstream:
     """Train the source network from random weights."""
-    network, run, loss = source_network(static), runs(point, static)[0], losses(point, static)[0]
+    network, run = source_network(static), runs(point, static)[0]
     random = _initial(jax.random.fold_in(key, _Draw.RANDOM), network, static)
     ones = jax.tree.map(lambda _: 1.0, random)
-    change = partial(tasks.augment, point=point, static=static)
     batches = jax.random.fold_in(key, _Draw.BATCH1)
-    return Upstream(random, train(batches, network, random, ones, source, run, loss, static, change=change))
+    return Upstream(random, train(batches, network, random, ones, source, run, static, static.loss1))
 
 
 def train_target(
@@ -148,18 +142,19 @@ def train_target(
         target: what is trained on.
         fresh: weights to start from, drawn from the key by default.
     """
-    network, run, loss = target_network(static), runs(point, static)[1], losses(point, static)[1]
+    network, run = target_network(static), runs(point, static)[1]
     if fresh is None:
         fresh = _initial(jax.random.fold_in(key, _Draw.FRESH), network, static)
     choose, batches = (jax.random.fold_in(key, stream) for stream in (_Draw.INHERIT, _Draw.BATCH2))
     taken, nothing = (inherit.choice(choose, alpha, fresh, static) for alpha in (point.alpha, jnp.zeros(())))
     above = {name: upstream[name] if name != HEAD else fresh[name] for name in fresh}  # heads may differ in classes
     start = jax.tree.map(jnp.where, taken, above, dict(fresh))
-    factor, scratch_factor = (inherit.factors(point, part, static) for part in (taken, nothing))
+    factor = inherit.factors(point, taken, static)
+    alone = inherit.factors(point._replace(lr_ratio=jnp.ones(())), nothing, static)  # the same along lr_ratio
     frozen = static.layer_names if static.method == "probe" else ()
 
-    after = train(batches, network, start, factor, target, run, loss, static, frozen)
-    scratch = train(batches, network, fresh, scratch_factor, target, run, loss, static, frozen)
+    after = train(batches, network, start, factor, target, run, static, frozen=frozen)
+    scratch = train(batches, network, fresh, alone, target, run, static, frozen=frozen)
     return Downstream(fresh, start, scratch, after, factor, taken)
 
 

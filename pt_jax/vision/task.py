@@ -89,14 +89,14 @@ def images(task: Task, index: Array, test: bool = False) -> Array:
     return x
 
 
-def augment(key: Array, x: Array, point: Point, static: Static) -> Array:
-    """Return images (n, H, W, C), each mirrored with probability `flip1` and shifted by up to `shift1` pixels."""
-    flip, move = jax.random.split(key)
-    if "flip1" in static.dials:
-        mirrored = jax.random.uniform(flip, (len(x), 1, 1, 1)) < point.flip1
+def augment(key: Array, x: Array, shift: Array | None, flip: Array | None) -> Array:
+    """Return images (n, H, W, C), each mirrored with probability `flip` and shifted by up to `shift` pixels."""
+    mirror, move = jax.random.split(key)
+    if flip is not None:
+        mirrored = jax.random.uniform(mirror, (len(x), 1, 1, 1)) < flip
         x = jnp.where(mirrored, x[:, :, ::-1], x)
-    if "shift1" in static.dials:
-        most = point.shift1.astype(int)
+    if shift is not None:
+        most = shift.astype(int)
         x = jax.vmap(_shift)(x, jax.random.randint(move, (len(x), 2), -most, most + 1))
     return x
 

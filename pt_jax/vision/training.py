@@ -30,11 +30,21 @@ _SCHEDULES: dict[str, optax.Schedule] = {  # over the share of the training that
 
 
 class Run(NamedTuple):
-    """How a network is trained: learning rate, steps, and factors of the layers' outputs in the features, or None."""
+    """How a network is trained.
+
+    Attributes:
+        lr, steps: learning rate and steps of the optimizer.
+        skip: factors of the layers' outputs in the features, or None.
+        smoothing: of the labels.
+        shift, flip: augmentation, see `task.augment`; None without.
+    """
 
     lr: Array
     steps: Array
-    skip: Array | None
+    skip: Array | None = None
+    smoothing: Array | float = 0.0
+    shift: Array | None = None
+    flip: Array | None = None
 
 
 class Evaluated(NamedTuple):
@@ -71,55 +81,61 @@ def train(
     factor: Params,
     task: Task,
     run: Run,
-    loss: Loss,
     static: Static,
+    loss: str = "cross_entropy",
     frozen: Collection[str] = (),
-    change: Callable[[Array, Array], Array] = lambda key, x: x,
 ) -> Params:
     """Return the parameters after training.
 
     Args:
-        key: a typed key, of the minibatches and of `change`.
+        key: a typed key, of the minibatches and of their augmentation.
         network: what is trained.
         start: its parameters at first.
         factor: each parameter's factor on its updates, broadcasting to `start`.
         task: what it is trained on.
-        run: learning rate and steps, which may be traced.
-        loss: see `loss_function`.
+        run: learning rate, steps and the rest, which may be traced.
         static: optimizer, schedule, minibatch size and method.
+        loss: "cross_entropy" or "squared", see `loss_function`.
         frozen: layers whose factor is known to be 0: their gradient is not computed.
-        change: augmentation of a minibatch, from (key, images) to images.
     """
-    optimizer = _optimizer(static, run)
 
-    def mean_loss(params: Params, x: Array, labels: Array, weight: Array) -> Array:
-        params = {name: jax.lax.stop_gradient(w) if name in frozen else w for name, w in params.items()}
-        logits = network.outputs(params, x, run.skip).logits
-        return jnp.sum(weight * loss(logits, labels, task.classes))
+    def descend(key: Array, start: Params, factor: Params, task: Task, run: Run) -> Params:
+        optimizer, of_samples = _optimizer(static, run), loss_function(loss, run.smoothing)
 
-    def step(t: Array, state: tuple[Params, Any]) -> tuple[Params, Any]:
-        params, memory = state
-        draw, alter = jax.random.split(jax.random.fold_in(key, t))
-        index, weight = _minibatch(draw, task, static)
-        x = change(alter, tasks.images(task, index))
-        slope = jax.grad(mean_loss)(params, x, task.seen[index], weight)
-        updates, memory = optimizer.update(slope, memory, params)
-        return jax.tree.map(lambda w, f, u: (w + f * u).astype(w.dtype), params, factor, updates), memory
+        def mean_loss(params: Params, x: Array, labels: Array, weight: Array) -> Array:
+            params = {name: jax.lax.stop_gradient(w) if name in frozen else w for name, w in params.items()}
+            logits = network.outputs(params, x, run.skip).logits
+            return jnp.sum(weight * of_samples(logits, labels, task.classes))
 
-    start = dict(start)
-    return jax.lax.fori_loop(0, run.steps.astype(int), step, (start, optimizer.init(start)))[0]
+        def step(t: Array, state: tuple[Params, Any]) -> tuple[Params, Any]:
+            params, memory = state
+            draw, alter = jax.random.split(jax.random.fold_in(key, t))
+            index, weight = _minibatch(draw, task, static)
+            x = tasks.augment(alter, tasks.images(task, index), run.shift, run.flip)
+            slope = jax.grad(mean_loss)(params, x, task.seen[index], weight)
+            updates, memory = optimizer.update(slope, memory, params)
+            return jax.tree.map(lambda w, f, u: (w + f * u).astype(w.dtype), params, factor, updates), memory
+
+        return jax.lax.fori_loop(0, run.steps.astype(int), step, (start, optimizer.init(start)))[0]
+
+    return _in_cache(descend, static)(key, dict(start), factor, task, run)
 
 
-def evaluate(network: Network, params: Params, task: Task, index: Array, run: Run, test: bool = False) -> Evaluated:
+def evaluate(
+    network: Network, params: Params, task: Task, index: Array, run: Run, static: Static, test: bool = False
+) -> Evaluated:
     """Return what a network computes for the training or test samples at some positions."""
     count, size = len(index), min(_CHUNK, len(index))
-    index = jnp.pad(index, (0, -count % size)).reshape(-1, size)
 
-    def chunk(part: Array) -> Evaluated:
-        output = network.outputs(params, tasks.images(task, part, test), run.skip)
-        return Evaluated(output.logits, output.features)
+    def answers(params: Params, task: Task, index: Array, skip: Array | None) -> Evaluated:
+        def chunk(part: Array) -> Evaluated:
+            output = network.outputs(params, tasks.images(task, part, test), skip)
+            return Evaluated(output.logits, output.features)
 
-    return jax.tree.map(lambda x: x.reshape(-1, x.shape[2])[:count], jax.lax.map(chunk, index))
+        return jax.lax.map(chunk, jnp.pad(index, (0, -count % size)).reshape(-1, size))
+
+    found = _in_cache(answers, static)(params, task, index, run.skip)
+    return jax.tree.map(lambda x: x.reshape(-1, x.shape[2])[:count], found)
 
 
 def error(logits: Array, labels: Array, classes: Array) -> Array:
@@ -128,6 +144,16 @@ def error(logits: Array, labels: Array, classes: Array) -> Array:
     wrong = jnp.argmax(jnp.where(in_use, logits, -jnp.inf), 1) != labels
     share = jnp.sum(wrong & (labels < classes)) / jnp.sum(labels < classes)
     return jnp.where(jnp.all(jnp.isfinite(logits)), share, jnp.nan)
+
+
+def _in_cache(function: Callable, static: Static) -> Callable:
+    """Return the function so that on a CPU its lanes run one after the other where one fills the cache.
+
+    `jax.vmap` would train them together: slower, and each for as many steps as the longest. What is the same in all
+    lanes is still computed once.
+    """
+    alone = static.lanes == 1 and jax.default_backend() == "cpu"
+    return jax.custom_batching.sequential_vmap(function) if alone else function
 
 
 def _minibatch(key: Array, task: Task, static: Static) -> tuple[Array, Array]:

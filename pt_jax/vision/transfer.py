@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pt_jax.vision import collapse, distance, inherit, similarity, training, transferability
+from pt_jax.vision import collapse, distance, inherit, similarity, transferability
 from pt_jax.vision import task as tasks
 from pt_jax.vision.datasets import Pair
 from pt_jax.vision.fields import HEAD
@@ -23,7 +23,6 @@ from pt_jax.vision.networks import (
     Upstream,
     accepted,
     draw_tasks,
-    losses,
     pretrain,
     runs,
     source_network,
@@ -32,7 +31,7 @@ from pt_jax.vision.networks import (
 )
 from pt_jax.vision.point import Point, Static
 from pt_jax.vision.task import Task
-from pt_jax.vision.training import Run, error, evaluate
+from pt_jax.vision.training import Run, error, evaluate, loss_function
 
 _COMPARED = 250  # test samples on which features are compared
 _GROWN = 2.0  # minibatches of labels that cannot be learned leave the loss a few percent above its start, no more
@@ -105,11 +104,11 @@ def _transfer(key: Array, point: Point, static: Static, data: Pair) -> Record:
     source, target = draw_tasks(key, point, static, data)
     above = pretrain(key, point, static, source)
     below = train_target(key, above.trained, point, static, target)
-    (loss1, loss2), (run1, run2) = losses(point, static), runs(point, static)
+    run1, run2 = runs(point, static)
 
-    upstream = _measure(source_network(static), above.trained, source, run1, loss1, static.n1)
+    upstream = _measure(source_network(static), above.trained, source, run1, static, static.loss1, static.n1)
     after, scratch = (
-        _measure(target_network(static), params, target, run2, loss2, static.n2)
+        _measure(target_network(static), params, target, run2, static, "cross_entropy", static.n2)
         for params in (below.transfer, below.scratch)
     )
     inherited = inherit.inherited(below.taken, below.fresh)
@@ -140,12 +139,13 @@ class _Measured(NamedTuple):
     nc1: Array
 
 
-def _measure(network: Network, params: Params, task: Task, run: Run, loss: training.Loss, size: int) -> _Measured:
+def _measure(network: Network, params: Params, task: Task, run: Run, static: Static, kind: str, size: int) -> _Measured:
     """Return test error, training loss and collapse of a network; `size` is the padded number of training samples."""
+    loss = loss_function(kind, run.smoothing)
     test = jnp.asarray(task.data.test.labels)
-    answers = evaluate(network, params, task, jnp.arange(len(test)), run, test=True)
+    answers = evaluate(network, params, task, jnp.arange(len(test)), run, static, test=True)
     index, weight = task.order[:size], jnp.where(jnp.arange(size) < task.n, 1 / task.n, 0.0)
-    train, labels = evaluate(network, params, task, index, run), task.seen[index]
+    train, labels = evaluate(network, params, task, index, run, static), task.seen[index]
     here = jnp.where(weight > 0, labels, -1)
 
     def mean(logits: Array) -> Array:

@@ -103,6 +103,19 @@ def test_vmap_equals_a_loop():
             np.testing.assert_allclose(getattr(together, name)[i], x, rtol=5e-3, atol=5e-3, err_msg=f"{name}, lane {i}")
 
 
+def test_lanes_that_fill_the_cache_run_one_by_one():
+    large = replace(TINY, batch=1000)  # minibatches are drawn with replacement
+    assert large.lanes == 1 < TINY.lanes
+    point = POINT._replace(alpha=0.5, lr_ratio=0.5)
+    run = jit(jax.vmap(lambda ratio: networks(jax.random.key(0), point._replace(lr_ratio=ratio), large, PAIR)[1]))
+    together, apart = jax.device_get(run(jnp.array([0.5, 1.0]))), trained(large, 0, point)
+    for x, y in zip(leaves(together.transfer), leaves(apart.transfer), strict=True):
+        np.testing.assert_allclose(x[0], y, rtol=1e-5, atol=1e-6)  # two programs; no sum in another order
+        assert not np.array_equal(x[0], x[1])
+    for x, y in zip(leaves(together.scratch), leaves(apart.scratch), strict=True):
+        np.testing.assert_array_equal(x[0], x[1])
+
+
 def test_padding_changes_nothing():
     small, padded = (lane(replace(TINY, batch=None, n2=n))(1, POINT) for n in (20, 50))
     for name, x in small._asdict().items():
