@@ -4,10 +4,12 @@
 
 Left: NC1 of the source's training features against the target's test error by a linear probe, along each dial of
 pretraining: steps, label smoothing, augmentation by shifts, loss and projection head. Right: NC1 of the same frozen
-features on the target's training samples, for all these models. Source MNIST at 8 x 8 pixels, target 50 digits.
+features on the target's training samples, for all these models. Above: MNIST at 8 x 8 pixels to 50 digits, the same
+classes. Below: the digits 0 to 4 of MNIST to 50 of its digits 5 to 9.
 """
 
 from collections.abc import Iterator
+from itertools import product
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,85 +25,91 @@ from pt_jax.vision.transfer import transfer
 
 SOURCE = "arXiv 2212.12206"
 RESULTS = ("error", "nc1", "nc1_upstream")
-STEPS: list[float] = [50, 100, 200, 400, 800, 1600]
-DIALS: dict[str, tuple[str, list[float], str, str]] = {  # name: axis, values, what they are called, colour
-    "steps": ("steps1", STEPS, "{:g}", "0.4"),
-    "smoothing": ("smoothing1", [0.0, 0.1, 0.3, 0.6], "{:g}", "tab:orange"),
-    "shifts": ("shift1", [0, 1, 2], "{:g}", "tab:blue"),
-    "projection dropped": ("steps1", [600], "dropped", "tab:purple"),
-    "projection kept": ("steps1", [600], "kept", "tab:pink"),
-    "squared loss": ("steps1", [600], "squared", "tab:brown"),
+PAIRS = {
+    "the same classes": datasets.mnist_to_digits,
+    "other classes": lambda: datasets.low_to_high(datasets.mnist(8)),
+}
+DIALS: dict[str, tuple[str, list[float], str]] = {  # name: axis, values, colour
+    "steps": ("steps1", [50, 100, 200, 400, 800, 1600], "0.4"),
+    "smoothing": ("smoothing1", [0.0, 0.1, 0.3, 0.6], "tab:orange"),
+    "shifts": ("shift1", [0, 1, 2], "tab:blue"),
+    "projection dropped": ("steps1", [600], "tab:purple"),
+    "projection kept": ("steps1", [600], "tab:pink"),
+    "squared loss": ("steps1", [600], "tab:brown"),
 }
 
 
 def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
     """Error and NC1 along each dial."""
-    data, found = datasets.mnist_to_digits(), {}
-    for name, (axis, values, *_) in DIALS.items():
-        static = Static.covering(
-            data,
-            method="probe",
-            projection={"projection dropped": "drop", "projection kept": "keep"}.get(name, "no"),
-            loss1="squared" if name == "squared loss" else "cross_entropy",
-        )
-        axes = {axis: [values[0], values[-1]] if quick and len(values) > 1 else values}
-        found[name] = pt_jax.Sweep(transfer, Point(), axes, seeds, RESULTS, static, data)
+    found = {}
+    for pair, load in PAIRS.items():
+        data = load()
+        point = Point(classes1=data.source.train.labels.max() + 1, classes2=data.target.train.labels.max() + 1)
+        for name, (axis, values, *_) in DIALS.items():
+            projection = {"projection dropped": "drop", "projection kept": "keep"}.get(name, "no")
+            loss = "squared" if name == "squared loss" else "cross_entropy"
+            static = Static.covering(data, method="probe", projection=projection, loss1=loss)
+            axes = {axis: [values[0], values[-1]] if quick and len(values) > 1 else values}
+            found[f"{name}, {pair}"] = pt_jax.Sweep(transfer, point, axes, seeds, RESULTS, static, data)
     return found
 
 
 def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
-    """Means of each model, with `dial` and its `setting`."""
+    """Means of each model, with `pair`, `dial` and its `setting`."""
     parts = []
     for name, ds in found.items():
-        axis = DIALS[name][0]
-        parts.append(pt_jax.stats.table(ds, RESULTS).rename(columns={axis: "setting"}).assign(dial=name))
+        dial, pair = name.split(", ")
+        rows = pt_jax.stats.table(ds, RESULTS).rename(columns={DIALS[dial][0]: "setting"})
+        parts.append(rows.assign(pair=pair, dial=dial))
     return pd.concat(parts)
 
 
 def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
     """What each dial does to the transfer, and how NC1 on the target goes with it."""
-    data = {name: ds.load() for name, ds in found.items()}
-    error = {name: ds["error"] for name, ds in data.items()}
-    plain = error["shifts"].sel(shift1=0)
-    smooth, far, steps = (error[name].isel({DIALS[name][0]: -1}) for name in ("smoothing", "shifts", "steps"))
-    middle = error["steps"].sel(steps1=400) if 400 in data["steps"]["steps1"] else plain
-    claim = "preventing collapse on the source transfers better"
-    for words, effect in (
-        (f"error after {STEPS[-1]:,} - after 400 steps", steps - middle),
-        ("error with label smoothing 0.6 - without", smooth - plain),
-        ("error without - with shifts of 2 pixels", plain - far),
-        ("error without - with a projection head dropped", plain - error["projection dropped"].squeeze(drop=True)),
-        ("error by squared loss - by cross-entropy", error["squared loss"].squeeze(drop=True) - plain),
-    ):
-        yield Finding(claim, SOURCE, words, effect.drop_vars(set(effect.coords) - {"seed"}), 0.01)
-    both = [
-        xr.concat([ds[name].rename({DIALS[dial][0]: "model"}).drop_vars("model") for dial, ds in data.items()], "model")
-        for name in ("nc1", "error")
-    ]
-    ranks = [rankdata(x.transpose("model", "seed"), axis=0) for x in both]
-    alike = [np.corrcoef(a, b)[0, 1] for a, b in zip(ranks[0].T, ranks[1].T, strict=True)]
-    words = f"rank correlation of NC1 and error over {len(both[0].model)} models"
-    effect = xr.DataArray(alike, dims="seed")
-    yield Finding("more collapse on the target's samples goes with better transfer", SOURCE, words, effect, 0.1)
+    for pair in PAIRS:
+        data = {dial: found[f"{dial}, {pair}"].load().rename({DIALS[dial][0]: "setting"}) for dial in DIALS}
+        error = {dial: ds["error"] for dial, ds in data.items()}
+        last = {dial: x.isel(setting=-1, drop=True) for dial, x in error.items()}
+        plain = error["shifts"].sel(setting=0, drop=True)
+        early = error["steps"].isel(setting=len(error["steps"].setting) // 2, drop=True)
+        for words, effect in (
+            ("error after 1,600 - after 400 steps", last["steps"] - early),
+            ("error with label smoothing 0.6 - without", last["smoothing"] - plain),
+            ("error without - with shifts of 2 pixels", plain - last["shifts"]),
+            ("error without - with a projection head dropped", plain - last["projection dropped"]),
+            ("error by squared loss - by cross-entropy", last["squared loss"] - plain),
+        ):
+            yield Finding("less collapse on the source transfers better", SOURCE, f"{words}, {pair}", effect, 0.01)
+        claim, words = "more collapse on the target goes with better transfer", "rank correlation of NC1 and error"
+        yield Finding(claim, SOURCE, f"{words}, {pair}", _alike(list(data.values())), 0.1)
+
+
+def _alike(models: list[xr.Dataset]) -> xr.DataArray:
+    """Rank correlation of NC1 and error over all models, for each seed."""
+    both = (np.concatenate([ds[name].transpose("setting", "seed") for ds in models]) for name in ("nc1", "error"))
+    ranks = [rankdata(x, axis=0).T for x in both]
+    return xr.DataArray([np.corrcoef(a, b)[0, 1] for a, b in zip(*ranks, strict=True)], dims="seed")
 
 
 def draw(table: pd.DataFrame) -> plt.Figure:
-    """Source and target side by side; one line a dial."""
-    figure, axes = plt.subplots(1, 2, figsize=(12, 4.2), sharey=True, layout="constrained")
-    for ax, name in zip(axes, ("nc1_upstream", "nc1"), strict=True):
-        for dial, (_, _, text, colour) in DIALS.items():
-            rows = table[table.dial == dial]
+    """Source and target side by side, one row a pair; one line a dial."""
+    figure, axes = plt.subplots(2, 2, figsize=(10.5, 7.5), sharey="row", layout="constrained")
+    for (pair, name), ax in zip(product(PAIRS, ("nc1_upstream", "nc1")), axes.flat, strict=True):
+        for dial, (_, _, colour) in DIALS.items():
+            rows = table[(table.dial == dial) & (table.pair == pair)]
             x, y = (pt_jax.stats.cells(rows, result, ["setting"]) for result in (name, "error"))
             spread = {"xerr": x["high"] - x["mean"], "yerr": y["high"] - y["mean"]}
             ax.errorbar(x["mean"], y["mean"], **spread, color=colour, label=dial, marker="o", ms=4, capsize=2, lw=1)
-            for i, setting in enumerate(x["setting"].values if name == "nc1_upstream" else []):
-                at = float(x["mean"][i]), float(y["mean"][i])
-                note = text.format(setting) if "{" in text else ""
+            for i in (0, -1) if x.sizes["setting"] > 1 else ():
+                at, note = (float(x["mean"][i]), float(y["mean"][i])), f"{x['setting'].values[i]:g}"
                 ax.annotate(note, at, (5, 4), textcoords="offset points", fontsize=7, color=colour)
         ax.set_xscale("log")
-    axes[0].set(xlabel="NC1 of the source's training features", ylabel="test error on the target, frozen features")
-    axes[1].set(xlabel="NC1 of the target's training features")
-    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside right center", frameon=False, fontsize=8)
+        ax.set_xticks([0.1, 0.2, 0.5, 1, 2], ["0.1", "0.2", "0.5", "1", "2"])
+        ax.minorticks_off()
+        ax.set(title=pair, xlabel=f"NC1 of the {'target' if name == 'nc1' else 'source'}'s training features")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("test error on the target, frozen features")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False, fontsize=8)
     figure.suptitle("Collapse")
     return figure
 

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import xarray as xr
 
 import pt_jax
 from pt_jax import startup, study
 from pt_jax.cli import main
+from pt_jax.findings import Finding
 from tests.sweep.cases import throw_sweep
 from tests.sweep.test_adaptive import noisy
 
@@ -135,16 +137,41 @@ def given(monkeypatch):
     def of(path):
         found = []
         with monkeypatch.context() as patched:
-            patched.setattr(
-                study,
-                "main",
-                lambda doc, sweeps, numbers, draw, seeds: found.append((doc, sweeps, numbers, draw, seeds)),
-            )
+
+            def main(doc, sweeps, numbers, draw, seeds, findings=None):
+                found.append((doc, sweeps, numbers, draw, seeds))
+
+            patched.setattr(study, "main", main)
             patched.setattr(sys, "path", [str(path.parent), *sys.path])
             runpy.run_path(str(path), run_name="__main__")
         return found[0]
 
     return of
+
+
+def test_a_script_keeps_numbers_findings_and_figure(tmp_path, monkeypatch, capsys):
+    def findings(found):
+        effect = found["map"]["total"].isel(shift=1, scale=0) - found["map"]["total"].isel(shift=0, scale=0)
+        yield Finding("shifts help", "arXiv 0", "total, shifted - not", effect, 0.1)
+
+    def draw(table):
+        figure = pt_jax.plot.phase_diagram(pt_jax.stats.cells(table, "total", ["shift", "scale"]))
+        figure.suptitle("It helps")
+        return figure
+
+    monkeypatch.setattr(sys, "argv", ["mine.py", "--out", str(tmp_path), "--store", str(tmp_path / "store")])
+    arguments = (
+        "A script.",
+        lambda quick, seeds: {"map": SWEEP},
+        lambda found: pt_jax.stats.table(found["map"], ["total"]),
+    )
+    study.main(*arguments, draw, 4, findings)
+    assert "shifts help; total, shifted - not" in capsys.readouterr().out
+    rows = pd.read_csv(tmp_path / "mine.findings.csv")
+    assert list(rows.claim) == ["shifts help"] and rows.seeds[0] == SWEEP.seeds
+    assert {path.name for path in tmp_path.glob("mine.*")} == {
+        f"mine.{x}" for x in ("png", "csv", "json", "findings.csv")
+    }
 
 
 def test_every_script_takes_the_flags_of_all():

