@@ -31,8 +31,8 @@ _SECTIONS = {
 }
 
 
-def entry(folder: Path, name: str) -> str:
-    """Return the part of one figure."""
+def entry(folder: Path, name: str, rows: pd.DataFrame) -> str:
+    """Return the part of one figure; `rows` are its judged findings."""
     record = json.loads((folder / f"{name}.json").read_text())
     parts: list[dict[str, Any]] = [record] if "function" in record else list(record.values())
     simulated = [part for part in parts if not part["function"].endswith(".predicted")]
@@ -40,9 +40,14 @@ def entry(folder: Path, name: str) -> str:
     minutes = sum(part.get("seconds", 0.0) for part in parts) / 60
     seeds = max(len(part["seeds"]) for part in simulated)
     spent = f"{minutes:.1f} minutes on {parts[0]['device']}"
+    said = [
+        f"{verdict.capitalize()}: {'; '.join(dict.fromkeys(group['claim']))} ({group['source'].iloc[0]})."
+        for verdict, group in rows.groupby("verdict", sort=False)
+    ]
     return (
         f"### {parts[0].get('finding') or name}\n\n![{name}]({name}.png)\n\n"
         f"`python sims/{name}.py`: {trajectories:,} trajectories, {seeds} seeds a cell, {spent}.\n"
+        + "".join(f"{line}\n" for line in said)
     )
 
 
@@ -55,32 +60,32 @@ def write(folder: Path) -> Path:
         "include 0: the sign is unclear. `make figures` draws every picture again from the CSV beside it,\n"
         "`make figures RERUN=1` computes everything anew, `make figures QUICK=1` a coarse version in `results/`.\n",
     ]
+    rows = _judged(folder)
     known = {name for names in _SECTIONS.values() for name in names}
     for title, names in {**_SECTIONS, "More": tuple(sorted(there - known))}.items():
-        shown = [entry(folder, name) for name in names if name in there]
+        shown = [entry(folder, name, rows[rows["figure"] == name]) for name in names if name in there]
         lines += [f"## {title}\n", *shown] if shown else []
-    lines += _findings(folder)
+    if len(rows):
+        lines += [
+            "## Published findings on real networks\n",
+            "Each effect is above 0 where the finding holds. Seen and reversed survive control of the false-discovery\n"
+            "rate over the whole table at 5%; not seen: the interval holds nothing that would matter; else unclear.\n"
+            "These are small networks on images of 8 x 8 pixels.\n",
+            *findings.markdown(rows.assign(command="python sims/" + rows["figure"] + ".py")),
+            "",
+        ]
     path = folder / "README.md"
     path.write_text("\n".join(lines))
     return path
 
 
-def _findings(folder: Path) -> list[str]:
-    """Return the table of published findings, judged together."""
-    parts = [
-        pd.read_csv(path).assign(command=f"python sims/{path.name.removesuffix('.findings.csv')}.py")
-        for path in sorted(folder.glob("*.findings.csv"))
-    ]
-    if not parts:
-        return []
-    return [
-        "## Published findings on real networks\n",
-        "Each effect is above 0 where the finding holds. Seen and reversed survive control of the false-discovery\n"
-        "rate over the whole table at 5%; not seen: the interval holds nothing that would matter; else unclear.\n"
-        "These are small networks on images of 8 x 8 pixels.\n",
-        *findings.markdown(findings.judged(pd.concat(parts, ignore_index=True)).sort_values("source", kind="stable")),
-        "",
-    ]
+def _judged(folder: Path) -> pd.DataFrame:
+    """Return all published findings of the folder, judged together, by paper."""
+    paths = sorted(folder.glob("*.findings.csv"))
+    if not paths:
+        return pd.DataFrame(columns=["figure", "verdict"])
+    parts = [pd.read_csv(path).assign(figure=path.name.removesuffix(".findings.csv")) for path in paths]
+    return findings.judged(pd.concat(parts, ignore_index=True)).sort_values("source", kind="stable")
 
 
 if __name__ == "__main__":

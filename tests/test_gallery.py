@@ -21,7 +21,10 @@ def test_findings_of_all_figures_are_judged_together(tmp_path):
     head = "claim,source,measured,matters,mean,error,seeds\n"
     (tmp_path / "vision_a.findings.csv").write_text(head + "it helps,arXiv 2,gain,0.01,0.05,0.01,64\n")
     (tmp_path / "vision_b.findings.csv").write_text(head + "it harms,arXiv 1,- gain,0.01,-0.05,0.01,64\n")
+    part = {"function": "pt_jax.x.transfer", "trajectories": 9, "seeds": [0], "device": "2 x cpu", "seconds": 9}
+    (tmp_path / "vision_a.json").write_text(json.dumps(part))
     text = gallery.write(tmp_path).read_text()
+    assert "minutes on 2 x cpu.\nSeen: it helps (arXiv 2).\n" in text
     table = text.split("## Published findings")[1]
     assert "| it helps | arXiv 2 | gain | +0.05 [+0.03, +0.07] | **seen** | `python sims/vision_a.py` |" in table
     assert table.index("arXiv 1") < table.index("arXiv 2") and "**reversed** | `python sims/vision_b.py`" in table
