@@ -109,9 +109,7 @@ class Sweep:
         except TypeError:
             raise ValueError(f"static = {self.static!r} is not accepted: use a hashable value.") from None
         if hasattr(self.static, "validate"):
-            for axis in self.grid:  # one at a time: axes are a product, their lengths need not fit each other
-                self.static.validate(self.point._replace(**dict(zip(axis.fields, axis.values.T, strict=True))))
-            self.static.validate(self.point)
+            self.static.validate(self._mesh())
         for axis in self.grid:
             if not np.isfinite(axis.values).all():
                 value = axis.values[~np.isfinite(axis.values)][0]
@@ -241,6 +239,14 @@ class Sweep:
     def _statics(self) -> list[list[Any]]:
         """The static of each value of each axis, all else at the base point."""
         return [[self._static({axis: [i]}) for i in range(len(axis))] for axis in self.grid]
+
+    def _mesh(self) -> Any:
+        """Return the base point with the values of each axis along a dimension of their own."""
+        point = self.point
+        for i, axis in enumerate(self.grid):
+            shape = [1] * i + [-1] + [1] * (len(self.grid) - 1 - i)
+            point = point._replace(**{f: x.reshape(shape) for f, x in zip(axis.fields, axis.values.T, strict=True)})
+        return point
 
     def _static(self, chosen: Mapping[Axis, Any]) -> Any:
         """Return the static for the base point moved along some axes to the values with these indices."""

@@ -173,10 +173,11 @@ def _check_samples(known: Mapping[str, Any], k: str, counts: tuple[int, ...]) ->
         found = f"classes{k} = {np.max(classes):g} is above the {len(counts)} classes of the data, and of the head"
         raise ValueError(f"{found}: use at most {len(counts)}.")
     if classes is not None and n is not None:
-        # On an axis each is checked with all else at the base point.
-        most = min(sum(counts[: int(c)]) for c in np.ravel(classes))
-        if np.max(n) > most:
-            raise ValueError(f"n{k} = {np.max(n):g} is above the {most} training samples there are: use fewer.")
+        most = np.cumsum(counts)[np.asarray(classes, int) - 1]
+        bad = n > most
+        if np.any(bad):
+            n, most = (np.broadcast_to(x, np.shape(bad))[bad][0] for x in (n, most))
+            raise ValueError(f"n{k} = {n:g} is above the {most} training samples there are: use fewer.")
 
 
 def _maxima(static: Static, point: Point) -> dict[str, Any]:

@@ -178,6 +178,9 @@ def test_what_does_not_fit_is_one_clear_sentence():
         ValueError, match="layers has 'conv9', which does not exist in this network: use some of conv0_0"
     ):
         replace(TINY, layers=("conv9",))
+    axes = {"n2": [20, 60], "classes2": [2, 4]}  # each fits the base point, not every pair of them does
+    with pytest.raises(ValueError, match=r"n2 = 60 is above the \d+ training samples"):
+        pt_jax.Sweep(transfer, POINT, axes, static=TINY, data=PAIR)
     with pytest.raises(ValueError, match="source has 68 training samples, but static says 67"):
         transfer(key, POINT, replace(TINY, counts1=(22, 22, 23)), PAIR)
     with pytest.raises(ValueError, match="source has other labels than static says"):
