@@ -48,7 +48,8 @@ class Record(NamedTuple):
         gain: error_scratch - error.
         error_upstream: test error on the source, on true labels.
         loss, loss_scratch, loss_upstream: training loss at the end, on the labels seen.
-        diverged: a final training loss is not finite, or above twice that of the outputs 0 at the start.
+        diverged: a final training loss is not finite, or above twice that of the outputs 0 at the start, upstream or
+            with transfer. Where that from scratch is, `error_scratch` and `gain` are NaN.
         inherited: fraction of the parameters below the head that was inherited.
         tuned: parameters that were trained on the target, in the network with transfer.
         nc1, nc1_scratch, nc1_upstream: neural collapse of the features of each network's own training samples.
@@ -114,15 +115,17 @@ def _transfer(key: Array, point: Point, static: Static, data: Pair) -> Record:
     inherited = inherit.inherited(below.taken, below.fresh)
     # Both are the same training then, but in lanes of another width they round apart.
     after = jax.tree.map(partial(jnp.where, inherited > 0), after, scratch)
+    # Not in `diverged`, which every sweep keeps: scratch is trained only where a kept result needs it.
+    error_scratch = jnp.where(scratch.diverged, jnp.nan, scratch.error)
     return Record(
         error=after.error,
-        error_scratch=scratch.error,
-        gain=scratch.error - after.error,
+        error_scratch=error_scratch,
+        gain=error_scratch - after.error,
         error_upstream=upstream.error,
         loss=after.loss,
         loss_scratch=scratch.loss,
         loss_upstream=upstream.loss,
-        diverged=upstream.diverged | after.diverged | scratch.diverged,
+        diverged=upstream.diverged | after.diverged,
         inherited=inherited,
         tuned=inherit.tuned(below.factor, below.fresh, point.classes2),
         nc1=after.nc1,

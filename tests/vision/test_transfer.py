@@ -132,6 +132,9 @@ def test_dials_that_are_off_change_nothing():
 def test_a_diverged_network_says_so():
     found = lane(TINY)(0, POINT._replace(lr1=1e30))
     assert found.diverged and not lane(TINY)(0, POINT).diverged
+    assert np.isfinite(found.error_scratch)
+    below = lane(TINY)(0, POINT._replace(lr2=1e30))
+    assert below.diverged and np.isnan(below.error_scratch) and np.isnan(below.gain)
 
 
 def test_a_sweep_through_a_store_resumes_to_the_same_bits(tmp_path):
