@@ -111,9 +111,7 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     axes[3].set(xticks=AXES["modes"], xlim=(0.5, 2.5))
     marks = [plt.Line2D([], [], color=colour, marker="o", ms=4) for _, colour in STEPS.values()]
     axes[1].legend(marks, [name for name, _ in STEPS.values()], frameon=False, fontsize=8)
-    figure.suptitle(
-        "More target samples, more modes in a class and a wider gap lower T; the lowest layers carry over best"
-    )
+    figure.suptitle("More samples, more modes in a class and a wider gap lower T; the lowest layers carry over best")
     return figure
 
 
