@@ -1,4 +1,4 @@
-"""Programs that take over a second to compile are compiled once for all processes of a test run."""
+"""Programs that take over a second to compile are compiled quickly, and once for all processes of a test run."""
 
 import os
 import shutil
@@ -7,6 +7,10 @@ import tempfile
 _MADE = None
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers inherit what the first process has made
     _MADE = os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="pt_jax-")
+
+from pt_jax.sweep import lanes  # noqa: E402 - jax reads the variable when it is imported
+
+lanes.LLVM = 0  # a sixth less to compile; no test is about speed
 
 
 def pytest_unconfigure():

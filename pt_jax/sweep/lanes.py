@@ -21,6 +21,7 @@ from pt_jax.sweep.devices import SPLIT, WHOLE, free_memory, spread
 from pt_jax.sweep.grid import Axis, Sweep, flatten
 
 _CALL = 512  # lanes a device computes in one call: about a second of the signal-noise world on a CPU core
+LLVM = 1  # level: a second less to compile, and as fast: the work is in library products and plain loops
 _SHARE_OF_MEMORY = 8  # the results of one call take at most this part of the free memory
 
 
@@ -182,6 +183,5 @@ def _compiled(
         return jax.lax.fori_loop(0, count, store, empty)
 
     program = spread(stack, (WHOLE, WHOLE, SPLIT, SPLIT, WHOLE), SPLIT, devices)
-    # LLVM at level 1: a second less to compile, and as fast: the work is in library products and plain loops.
-    options = {"xla_backend_optimization_level": 1} if devices[0].platform == "cpu" else None
+    options = {"xla_backend_optimization_level": LLVM} if devices[0].platform == "cpu" else None
     return jax.jit(program, compiler_options=options)

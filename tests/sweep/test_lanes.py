@@ -29,7 +29,7 @@ AXES = {"shift": [0.0, 1.0, 2.5, 4.0, 7.0], "scale": [1.0, 2.0, 0.25]}
 
 
 # LLVM at level 1: less compile time, and no test that takes this is about speed.
-quick = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
+quick = partial(jax.jit, compiler_options={"xla_backend_optimization_level": lanes.LLVM})
 
 
 @pytest.fixture

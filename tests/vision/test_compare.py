@@ -75,9 +75,9 @@ def test_the_barrier_is_the_largest_rise_above_the_line():
 
 
 def test_a_sweep_names_the_pairs():
-    more = {"dims": DIMS, "labels": labels(TINY), "outputs": ("distance",)}  # the others are not compiled again
-    ds = pt_jax.run(pt_jax.Sweep(compare, POINT, {}, 2, static=TINY, data=PAIR, **more))
-    assert ds.distance.sel(pair="P-T, P").shape == (2,) and ds.distance.dims == ("seed", "pair")
+    sweep = pt_jax.Sweep(compare, POINT, {}, 2, static=TINY, data=PAIR, dims=DIMS, labels=labels(TINY))
+    assert all(sweep.own_dims(name, len(dims)) == list(dims) for name, dims in DIMS.items())
+    assert list(sweep.coordinates()["pair"][1]) == list(NAMES["pair"])
     assert "straight line" in TINY.attributes("path")["long_name"]
 
 
