@@ -9,10 +9,9 @@ Competitors, timed in turn, each round with new seeds; the first round is a warm
 - torch: one model after the other, nn.Module, the fastest of Adam's implementations, on one thread or on all, as is
   faster.
 - group of 64, group of 8: through `Sweep` on all cores, in groups of `Static.lanes`, as every sweep runs.
-- one vmap: 64 models in one vectorised program, without groups that fit the cache.
 
 Printed: median milliseconds a model over the rounds, by the clock and summed over cores (what a machine shared with
-other work does not distort: the loop keeps one core busy, a group all of them); the time of the first round, which
+other work does not distort); the time of the first round, which
 compiles; the mean training loss, which must agree within the errors; median and range of the paired ratios.
 """
 
@@ -62,13 +61,13 @@ def train_one(key: jax.Array, point: Point, static: Static, data: datasets.Pair)
     return Result(jnp.mean(loss(logits, task.seen[index], point.classes2)))
 
 
-def group(static: Static, data: datasets.Pair, steps: int, count: int, lanes: int | None) -> Callable[[int], float]:
+def group(static: Static, data: datasets.Pair, steps: int, count: int) -> Callable[[int], float]:
     """Return a function of the round that trains `count` models and returns their mean loss."""
 
     def run(i: int) -> float:
         seeds = range(i * count, (i + 1) * count)
         point = Point(n2=N, steps2=steps, lr2=LR)
-        sweep = pt_jax.Sweep(train_one, point, {}, seeds=list(seeds), static=static, data=data, lanes=lanes)
+        sweep = pt_jax.Sweep(train_one, point, {}, seeds=list(seeds), static=static, data=data)
         return float(pt_jax.run(sweep).loss.mean())
 
     return run
@@ -139,9 +138,8 @@ def measure(name: str, steps: int, repeats: int) -> dict[str, Any]:
     print(f"{name}: {steps} steps, groups of {static.lanes} lanes", flush=True)
     runs = {
         "torch": (LOOP, loop(DEPTH[name], data, steps, LOOP)),
-        "group of 64": (MODELS, group(static, data, steps, MODELS, None)),
-        "group of 8": (FEW, group(static, data, steps, FEW, None)),
-        "one vmap": (MODELS, group(static, data, steps, MODELS, MODELS)),
+        "group of 64": (MODELS, group(static, data, steps, MODELS)),
+        "group of 8": (FEW, group(static, data, steps, FEW)),
     }
     times: dict[str, list[float]] = {key: [] for key in runs}
     cores: dict[str, list[float]] = {key: [] for key in runs}

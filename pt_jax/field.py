@@ -4,6 +4,7 @@ Validation, `--help`, dataset attributes and axis labels are read from tables of
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,18 @@ class Field:
         kind = "a whole number" if self.whole else "a number"
         low = f"{'above' if self.above else 'of at least'} {self.low:g}"
         return f"{kind} {low}" + ("" if math.isinf(self.high) else f" and at most {self.high:.9g}")
+
+
+def attributes(name: str, fields: Mapping[str, Field], results: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """Return units, long name and symbol of a field or of a result, (symbol, meaning), as a dataset stores them."""
+    if name in fields:
+        field = fields[name]
+        return {"units": field.unit, "long_name": field.meaning, "symbol": field.symbol}
+    *_, last = name.split(".")  # curves.transfer.loss
+    base = last if last in results else last.removesuffix("_scratch").removesuffix("_upstream")
+    symbol, meaning = results.get(base, ("", ""))  # a result of the user's own
+    run = {"_scratch": ", from scratch", "_upstream": ", upstream"}.get(last.removeprefix(base), "")
+    return {"units": "1", "long_name": meaning + run, "symbol": symbol} if meaning else {}
 
 
 def check(name: str, value: Any, field: Field) -> np.ndarray:

@@ -15,11 +15,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.stats import false_discovery_control
 
 from pt_jax.sweep import stats
-
-_RATE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,13 +60,10 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `numbers`, of one figure or of many together, with `low`, `high`, `p` and `verdict`."""
     cells = stats.cells(rows.assign(result="effect", row=np.arange(len(rows))), "effect", ["row"])
     low, high, p = (cells[name].values for name in ("low", "high", "p"))
-    known = np.isfinite(p)
-    sure = np.zeros(len(rows), bool)
-    if known.any():
-        sure[known] = false_discovery_control(p[known], method="by") <= _RATE
+    sure = stats.survives(p)
     mean, matters = rows["mean"].to_numpy(), rows["matters"].to_numpy()
     verdict = np.select(
-        [sure & (mean > 0), sure & (mean < 0), known & (high < matters)], ["seen", "reversed", "not seen"], "unclear"
+        [sure & (mean > 0), sure & (mean < 0), high < matters], ["seen", "reversed", "not seen"], "unclear"
     )
     return rows.assign(low=low, high=high, p=p, verdict=verdict)
 

@@ -113,7 +113,6 @@ def main(
     path = (flags.out or (folder if flags.quick else Path("figures"))) / name
     with exits(name):
         import pt_jax
-        from pt_jax import findings as published
 
         made = sweeps(flags.quick, (_QUICK_SEEDS if flags.quick else seeds) if flags.seeds is None else flags.seeds)
         if flags.redraw:
@@ -126,6 +125,8 @@ def main(
             path.parent.mkdir(parents=True, exist_ok=True)
             numbers(found).to_csv(f"{path}.csv", index=False, float_format="%.6g")
             if findings is not None:
+                from pt_jax import findings as published
+
                 published.keep(path, findings(found))
         figure = draw(read(path, made))
         finding = " ".join(figure.get_suptitle().split())

@@ -11,7 +11,7 @@ import pt_jax
 from pt_jax import atlas
 
 MAP = atlas.Map(
-    r"From 8 to 80 filters transfer helps above $\|u\| = 1.5$; the wider the network, the less it can lose",
+    r"From 8 to 80 filters the boundary stays near $\|u\| = 1.5$; the wider the network, the less it can lose",
     pt_jax.Point(n1=100, v2=3.0),
     {"m": np.arange(2, 82, 2), "u": np.linspace(0, 4, 41)},
     bands={"m": 3},

@@ -55,7 +55,7 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     marks = [plt.Line2D([], [], color=colour, marker="o", ms=4) for _, colour in KINDS.values()]
     axes[1].legend(marks, [name for name, _ in KINDS.values()], frameon=False, fontsize=8)
     figure.suptitle(
-        "Inherit from the bottom: half of the layers bring most of the gain; those above bring none on their own"
+        "Inherit from the bottom: half of the layers bring most of the gain; those above hardly any on their own"
     )
     return figure
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pt_jax.field import LARGEST, Field, check
+from pt_jax.field import LARGEST, Field, attributes, check
 
 FIELDS: Mapping[str, Field] = {
     "d": Field(2000, "1", "$d$", "dimension of a patch", 3, LARGEST, whole=True, above=True),
@@ -219,14 +219,7 @@ class Static:
 
     def attributes(self, name: str) -> dict[str, str]:
         """Return units, long name and symbol of a field of Point or of a result, as a dataset stores them."""
-        if name in FIELDS:
-            field = FIELDS[name]
-            return {"units": field.unit, "long_name": field.meaning, "symbol": field.symbol}
-        *_, last = name.split(".")  # curves.transfer.loss
-        base = last if last in RESULTS else last.removesuffix("_scratch").removesuffix("_upstream")
-        symbol, meaning = RESULTS.get(base, ("", ""))  # a result of the user's own
-        run = {"_scratch": ", from scratch", "_upstream": ", upstream"}.get(last.removeprefix(base), "")
-        return {"units": "1", "long_name": meaning + run, "symbol": symbol} if meaning else {}
+        return attributes(name, FIELDS, RESULTS)
 
 
 def validate(point: Point, static: Static | None = None, skip: Collection[str] = ()) -> None:

@@ -56,18 +56,26 @@ def _judged(
 def shares(summarised: xr.Dataset, false_discovery: float = 0.05) -> dict[str, float]:
     """Return the shares of cells where the mean is clearly above 0 (`helps`), below 0 (`hurts`), or neither.
 
-    `helps_fdr` and `hurts_fdr` are the shares that survive control of the false-discovery rate over all cells, by
-    Benjamini and Yekutieli's procedure, which allows for cells that share seeds.
+    `helps_fdr` and `hurts_fdr` are the shares that survive control of the false-discovery rate over all cells.
     """
     mean, clear = summarised["mean"].values, summarised["clear"].values
-    p = summarised["p"].values
-    known = np.isfinite(p)
-    survives = np.zeros(p.shape, bool)
-    survives[known] = stats.false_discovery_control(p[known], method="by") <= false_discovery if known.any() else False
+    sure = survives(summarised["p"].values, false_discovery)
     found = {"helps": clear & (mean > 0), "hurts": clear & (mean < 0), "diverged": summarised["diverged"].values}
-    found |= {"helps_fdr": survives & (mean > 0), "hurts_fdr": survives & (mean < 0)}
+    found |= {"helps_fdr": sure & (mean > 0), "hurts_fdr": sure & (mean < 0)}
     found["unclear"] = ~(found["helps"] | found["hurts"] | found["diverged"])
     return {name: float(cells.mean()) for name, cells in found.items()}
+
+
+def survives(p: np.ndarray, false_discovery: float = 0.05) -> np.ndarray:
+    """Return which p-values survive control of the false-discovery rate over all of them; one that is NaN does not.
+
+    By Benjamini and Yekutieli's procedure, which allows for cells that share seeds.
+    """
+    known = np.isfinite(p)
+    found = np.zeros(p.shape, bool)
+    if known.any():
+        found[known] = stats.false_discovery_control(p[known], method="by") <= false_discovery
+    return found
 
 
 def table(ds: xr.Dataset, values: Sequence[str]) -> pd.DataFrame:

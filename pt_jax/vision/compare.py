@@ -18,15 +18,22 @@ import numpy as np
 from jax import Array
 
 from pt_jax.vision import criticality, distance, landscape, mistakes, similarity, training
-from pt_jax.vision import task as tasks
 from pt_jax.vision.datasets import Pair
 from pt_jax.vision.inherit import Params
-from pt_jax.vision.networks import accepted, draw_tasks, pretrain, runs, target_network, train_target
+from pt_jax.vision.networks import (
+    accepted,
+    draw_tasks,
+    on_target,
+    outputs_on_test,
+    pretrain,
+    runs,
+    target_network,
+    train_target,
+    twin,
+)
 from pt_jax.vision.point import Point, Static
 from pt_jax.vision.task import Task
 
-_COMPARED = 250  # test samples on which features are compared
-_TWIN = 7  # stream of the second networks
 _PAIRS = {  # dimension `pair`; those with P have no target head
     "P-T, P-T": ("transfer", "twin"),
     "RI-T, RI-T": ("scratch", "other"),
@@ -104,23 +111,22 @@ def compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison:
 def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison:
     source, target = draw_tasks(key, point, static, data)
     upstream = pretrain(key, point, static, source).trained
-    twin = jax.random.fold_in(key, _TWIN)
-    first, second = (train_target(k, upstream, point, static, target) for k in (key, twin))
+    first, second = (train_target(k, upstream, point, static, target) for k in (key, twin(key)))
     nets = {
-        "upstream": {**first.fresh, **{name: upstream[name] for name in static.layer_names}},
+        "upstream": on_target(upstream, first.fresh, static),
         "transfer": first.transfer,
         "twin": second.transfer,
         "scratch": first.scratch,
         "other": second.scratch,
-        "same": train_target(twin, upstream, point, static, target, fresh=first.fresh).scratch,
+        "same": train_target(twin(key), upstream, point, static, target, fresh=first.fresh).scratch,
     }
     test = _Test(target, point, static)
     pairs = [(nets[a], nets[b]) for a, b in _PAIRS.values()]
     common = [test.mistakes(a, b) for a, b in pairs[:_TRAINED]]
     paths = jnp.stack([landscape.interpolate(test.measure, a, b, PATH) for a, b in pairs[:_TRAINED]])
     loss = paths[..., 0]
-    line = loss[:, :1] + PATH * (loss[:, -1:] - loss[:, :1])
-    outputs = {name: test.layers(params) for name, params in nets.items()}
+    line = loss[:, :1] + PATH * (loss[:, -1:] - loss[:, :1])  # exact where both ends are equal
+    outputs = {name: outputs_on_test(params, target, static) for name, params in nets.items()}
     body = {name: {layer: params[layer] for layer in static.layer_names} for name, params in nets.items()}
     error, error_scratch = paths[0, 0, 1], paths[1, 0, 1]
     return Comparison(
@@ -152,10 +158,6 @@ class _Test:
     def logits(self, params: Params) -> Array:
         index = jnp.arange(len(self.truth))
         return training.evaluate(self.network, params, self.target, index, self.run, self.static, test=True).logits
-
-    def layers(self, params: Params) -> tuple[Array, ...]:
-        x = tasks.images(self.target, jnp.arange(min(_COMPARED, len(self.truth))), test=True)
-        return self.network.outputs(params, x).layers
 
     def measure(self, params: Params) -> Array:
         """Return loss and error."""

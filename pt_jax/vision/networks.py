@@ -52,7 +52,10 @@ class Downstream(NamedTuple):
 
 
 class _Draw(IntEnum):
-    SOURCE, TARGET, RANDOM, FRESH, INHERIT, BATCH1, BATCH2 = range(7)
+    SOURCE, TARGET, RANDOM, FRESH, INHERIT, BATCH1, BATCH2, TWIN = range(8)
+
+
+_COMPARED = 250  # test samples on which features are compared
 
 
 def networks(key: Array, point: Point, static: Static, data: Pair) -> tuple[Upstream, Downstream]:
@@ -156,6 +159,22 @@ def train_target(
     after = train(batches, network, start, factor, target, run, static, frozen=frozen)
     scratch = train(batches, network, fresh, alone, target, run, static, frozen=frozen)
     return Downstream(fresh, start, scratch, after, factor, taken)
+
+
+def twin(key: Array) -> Array:
+    """Return the key of a trajectory's second target networks."""
+    return jax.random.fold_in(key, _Draw.TWIN)
+
+
+def on_target(upstream: Params, fresh: Params, static: Static) -> Params:
+    """Return the pretrained network as it meets the target: with a fresh head."""
+    return {**fresh, **{name: upstream[name] for name in static.layer_names}}
+
+
+def outputs_on_test(params: Params, target: Task, static: Static) -> tuple[Array, ...]:
+    """Return what each layer of a target network puts out for test images, (n, ..., channels)."""
+    index = jnp.arange(min(_COMPARED, len(target.data.test.labels)))
+    return target_network(static).outputs(params, tasks.images(target, index, test=True)).layers
 
 
 def _initial(key: Array, network: Network, static: Static) -> Params:

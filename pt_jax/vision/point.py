@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pt_jax.field import check
+from pt_jax.field import attributes, check
 from pt_jax.vision.fields import DIALS, FIELDS, OPTIONS, RESULTS, layer_names
 
 
@@ -135,13 +135,7 @@ class Static:
 
     def attributes(self, name: str) -> dict[str, str]:
         """Return units, long name and symbol of a field of Point or of a result, as a dataset stores them."""
-        if name in FIELDS:
-            field = FIELDS[name]
-            return {"units": field.unit, "long_name": field.meaning, "symbol": field.symbol}
-        base = name if name in RESULTS else name.removesuffix("_scratch").removesuffix("_upstream")
-        symbol, meaning = RESULTS.get(base, ("", ""))  # a result of the user's own
-        run = {"_scratch": ", from scratch", "_upstream": ", upstream"}.get(name.removeprefix(base), "")
-        return {"units": "1", "long_name": meaning + run, "symbol": symbol} if meaning else {}
+        return attributes(name, FIELDS, RESULTS)
 
 
 def validate(point: Point, static: Static, skip: Collection[str] = ()) -> None:

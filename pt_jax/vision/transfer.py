@@ -13,7 +13,6 @@ import jax.numpy as jnp
 from jax import Array
 
 from pt_jax.vision import collapse, distance, inherit, similarity, transferability
-from pt_jax.vision import task as tasks
 from pt_jax.vision.datasets import Pair
 from pt_jax.vision.fields import HEAD
 from pt_jax.vision.inherit import Params
@@ -23,6 +22,8 @@ from pt_jax.vision.networks import (
     Upstream,
     accepted,
     draw_tasks,
+    on_target,
+    outputs_on_test,
     pretrain,
     runs,
     source_network,
@@ -33,7 +34,6 @@ from pt_jax.vision.point import Point, Static
 from pt_jax.vision.task import Task
 from pt_jax.vision.training import Run, error, evaluate, loss_function
 
-_COMPARED = 250  # test samples on which features are compared
 _GROWN = 2.0  # minibatches of labels that cannot be learned leave the loss a few percent above its start, no more
 
 
@@ -163,10 +163,8 @@ def _measure(network: Network, params: Params, task: Task, run: Run, static: Sta
 
 def _by_layer(above: Upstream, below: Downstream, target: Task, static: Static) -> dict[str, Array]:
     """Return what has a value a layer."""
-    names, network = static.layer_names, target_network(static)
-    upstream = {**below.fresh, **{name: above.trained[name] for name in names}}
-    x = tasks.images(target, jnp.arange(min(_COMPARED, len(target.data.test.labels))), test=True)
-    after, scratch, before = (network.outputs(p, x).layers for p in (below.transfer, below.scratch, upstream))
+    names, upstream = static.layer_names, on_target(above.trained, below.fresh, static)
+    after, scratch, before = (outputs_on_test(p, target, static) for p in (below.transfer, below.scratch, upstream))
 
     def moved(params: Params) -> Array:
         return jnp.stack([distance.l2(params[name], upstream[name]).whole for name in names])
