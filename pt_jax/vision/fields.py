@@ -80,7 +80,7 @@ MODELS = ("vgg", "resnet", "vit")
 
 OPTIONS: Mapping[str, Option] = {
     "model": Option("architecture, or a function of (static, classes, projection) to a network", MODELS),
-    "conv": Option("form of the convolutions", ("im2col", "lax")),
+    "conv": Option("form of the convolutions", ("winograd", "im2col", "lax")),
     "inherit": Option(
         "what alpha is a fraction of: channels of every layer, single weights, or layers from one end",
         ("filters", "weights", "bottom", "top"),

@@ -59,7 +59,7 @@ class Network(nn.Module):
     width: int
     stages: int
     depth: int
-    conv: str = "im2col"
+    conv: str = "winograd"
 
     @nn.compact
     def __call__(self, images: Array, skip: Array | None = None) -> Output:

@@ -72,7 +72,7 @@ class Static:
     width: int = 16
     stages: int = 2
     depth: int = 2
-    conv: str = "im2col"
+    conv: str = "winograd"
     n1: int = FIELDS["n1"].default  # type: ignore[assignment]
     n2: int = FIELDS["n2"].default  # type: ignore[assignment]
     inherit: str = "filters"

@@ -20,7 +20,7 @@ from pt_jax.vision.models import Network
 from pt_jax.vision.point import Static
 from pt_jax.vision.task import Task
 
-_CHUNK = 250  # samples that are evaluated at once
+_CHUNK = 64  # samples that are evaluated at once: their shifted images fit in the cache
 _SCHEDULES: dict[str, optax.Schedule] = {  # over the share of the training that is done
     "constant": optax.constant_schedule(1.0),
     "linear": optax.linear_schedule(1.0, 0.0, 1),

@@ -1,4 +1,4 @@
-"""Convolutions by im2col against XLA's own, with their derivatives."""
+"""The forms of a convolution against each other, with their derivatives."""
 
 from functools import partial
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pt_jax.vision.conv import convolve, pool, samples_last
+from pt_jax.vision.conv import FORMS, convolve, pool, samples_last
 from tests.vision.pairs import jit
 
 
@@ -23,22 +23,29 @@ def both_derivatives(form, x, kernel, slope):
 
 
 @pytest.mark.parametrize("side", [1, 3, 5])
-def test_im2col_equals_lax_with_both_derivatives(side):
+@pytest.mark.parametrize("form", ["winograd", "im2col"])
+def test_a_form_equals_lax_with_both_derivatives(form, side):
     x, kernel, slope = draw(side)
-    results = []
-    for form in ("im2col", "lax"):
-        results.append(jit(partial(both_derivatives, form))(x, kernel, slope))
+    results = [jit(partial(both_derivatives, name))(x, kernel, slope) for name in (form, "lax")]
     for a, b in zip(*results, strict=True):
         # Sums of up to 120 float32 products of order 1, in another order.
-        np.testing.assert_allclose(a, b, rtol=1e-5, atol=2e-5)
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=4e-5)
+
+
+@pytest.mark.parametrize("height", [1, 2, 5, 8])
+def test_any_height_is_convolved(height):
+    x, kernel, _ = draw(3)
+    x = jnp.tile(x, (1, 2, 1, 1))[:, :height]
+    np.testing.assert_allclose(convolve(x, kernel), convolve(x, kernel, "lax"), rtol=1e-5, atol=2e-5)
 
 
 def test_float64_agrees_to_its_rounding():
     with jax.enable_x64(True):
         x, kernel, _ = draw(3, dtype=jnp.float64)
-        a, b = (jit(partial(convolve, form=form))(x, kernel) for form in ("im2col", "lax"))
-        assert a.dtype == np.float64
-        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
+        *others, lax = (jit(partial(convolve, form=form))(x, kernel) for form in FORMS)
+        for y in others:
+            assert y.dtype == np.float64
+            np.testing.assert_allclose(y, lax, rtol=1e-12, atol=1e-12)
 
 
 def test_each_lane_has_its_own_kernel():
@@ -63,5 +70,5 @@ def test_bad_input_is_one_clear_sentence():
         convolve(x, kernel[:2, :2])
     with pytest.raises(ValueError, match="takes 2 channels, but images have 3"):
         convolve(x, kernel[:, :, :2])
-    with pytest.raises(ValueError, match="form = 'fft' is not accepted: use im2col or lax"):
+    with pytest.raises(ValueError, match="form = 'fft' is not accepted: use winograd, im2col or lax"):
         convolve(x, kernel, "fft")
