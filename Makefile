@@ -2,6 +2,7 @@ PYTHON ?= python3
 # .ci/run points VENV at a fresh folder, so that it runs these same targets.
 VENV ?= .venv
 STAMP := $(VENV)/.stamp
+SIMS ?= sims/*.py
 DEMO ?= map --x u=0:4:25 --y v2=0:4:25 --n1 200 --alpha 1 --seeds 16 --out results/demo
 
 .PHONY: demo test lint figures clean
@@ -17,9 +18,9 @@ lint: $(STAMP)
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m mypy
 
-# From the CSVs; RERUN=1 computes them anew, QUICK=1 a coarse version in results.
+# From the CSVs; RERUN=1 computes them anew, QUICK=1 a coarse version in results. SIMS='sims/map_*.py' takes only some.
 figures: $(STAMP)
-	for script in sims/*.py; do $(VENV)/bin/python $$script $(if $(QUICK),--quick,$(if $(RERUN),,--redraw)) || exit 1; done
+	for script in $(SIMS); do $(VENV)/bin/python $$script $(if $(QUICK),--quick,$(if $(RERUN),,--redraw)) || exit 1; done
 	$(VENV)/bin/python -m pt_jax.gallery figures
 
 # The stamp is touched last: an install that stops halfway is done again on the next call.

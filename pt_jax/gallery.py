@@ -24,7 +24,7 @@ _SECTIONS = {
     ),
     "What happens inside, and does theory know?": ("feature_growth", "theory_agreement"),
     "Real images: what carries over, and what does it do?": (
-        *("vision_transfer", "vision_negative", "vision_layers", "vision_blocks", "vision_twins"),
+        *("vision_transfer", "vision_negative", "vision_layers", "vision_blocks", "vision_twins", "vision_criticality"),
         *("vision_checkpoints", "vision_collapse", "vision_methods", "vision_transferability"),
     ),
     "Extremes": ("million_trajectories", "million_dimensions", "smallest_error", "kou2023"),

@@ -9,8 +9,10 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # workers inherit what the fi
     _MADE = os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="pt_jax-")
 
 from pt_jax.sweep import lanes  # noqa: E402 - jax reads the variable when it is imported
+from tests import compiling  # noqa: E402
 
-lanes.LLVM = 0  # a sixth less to compile; no test is about speed
+lanes.CPU_OPTIONS = compiling.SOON
+os.environ["XLA_FLAGS"] = compiling.FLAGS  # of workers and of processes that tests start
 
 
 def pytest_unconfigure():

@@ -35,7 +35,6 @@ def maps(tmp_path_factory):
     (root / "one" / "lock").touch()  # the mark of an earlier run: a folder that may be written again
     (root / "one" / "figure.csv").write_text("old\n")
     env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "MPLBACKEND")}
-    env["XLA_FLAGS"] = "--xla_backend_optimization_level=1"  # half the compile time
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=root)
     running = {
         name: subprocess.Popen([sys.executable, "-c", SCRIPT, "map", *axes, *TINY, "--out", str(root / name)], **pipes)

@@ -21,7 +21,8 @@ from pt_jax.sweep.devices import SPLIT, WHOLE, free_memory, spread
 from pt_jax.sweep.grid import Axis, Sweep, flatten
 
 _CALL = 512  # lanes a device computes in one call: about a second of the signal-noise world on a CPU core
-LLVM = 1  # level: a second less to compile, and as fast: the work is in library products and plain loops
+# LLVM at level 1: a second less to compile, and as fast: the work is in library products and plain loops.
+CPU_OPTIONS = {"xla_backend_optimization_level": 1}
 _SHARE_OF_MEMORY = 8  # the results of one call take at most this part of the free memory
 
 
@@ -183,5 +184,4 @@ def _compiled(
         return jax.lax.fori_loop(0, count, store, empty)
 
     program = spread(stack, (WHOLE, WHOLE, SPLIT, SPLIT, WHOLE), SPLIT, devices)
-    options = {"xla_backend_optimization_level": LLVM} if devices[0].platform == "cpu" else None
-    return jax.jit(program, compiler_options=options)
+    return jax.jit(program, compiler_options=CPU_OPTIONS if devices[0].platform == "cpu" else None)

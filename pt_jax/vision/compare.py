@@ -3,7 +3,8 @@
 Each trajectory pretrains one network P, trains two P-T from it and three RI-T on the same target samples: the first two
 from different weights, the third from the weights of the first. The first of each kind share their minibatches. They
 are compared in pairs: features, parameters, mistakes, and the loss on the straight path. Then one layer at a time is
-put back to where its training started, while the others stay.
+put back to where its training started, while the others stay; and its criticality is measured, with a mean test loss of
+the first 250 images up to `RISE` above that of the trained network, over the grids `BACK` and `SIGMA`.
 
 Source: 'What is being transferred in transfer learning?', arXiv 2008.11687.
 """
@@ -21,6 +22,8 @@ from pt_jax.vision import criticality, distance, landscape, mistakes, similarity
 from pt_jax.vision.datasets import Pair
 from pt_jax.vision.inherit import Params
 from pt_jax.vision.networks import (
+    COMPARED,
+    Draw,
     accepted,
     draw_tasks,
     on_target,
@@ -29,7 +32,6 @@ from pt_jax.vision.networks import (
     runs,
     target_network,
     train_target,
-    twin,
 )
 from pt_jax.vision.point import Point, Static
 from pt_jax.vision.task import Task
@@ -45,6 +47,9 @@ _PAIRS = {  # dimension `pair`; those with P have no target head
 _TRAINED = 4  # pairs of networks that are both trained on the target
 PATH = np.linspace(0, 1, 21)
 BACK = np.linspace(0, 1, 5)
+SIGMA = np.logspace(-2.5, 0, 6)
+RISE = 0.1
+_DRAWS = 4  # of noise a point of the grid
 
 DIMS: Mapping[str, tuple[str, ...]] = {
     "cka": ("pair", "layer_name"),
@@ -56,6 +61,8 @@ DIMS: Mapping[str, tuple[str, ...]] = {
     "barrier": ("trained_pair",),
     "reset": ("layer_name", "kept"),
     "reset_scratch": ("layer_name", "kept"),
+    "criticality": ("layer_name",),
+    "criticality_scratch": ("layer_name",),
 }
 
 
@@ -85,6 +92,7 @@ class Comparison(NamedTuple):
         barrier: how far the test loss rises above the line between its ends.
         reset, reset_scratch: rise of the test error with one layer moved back, of which the fraction `kept` of its
             training is kept; of the P-T towards P, and of the RI-T towards its initial weights.
+        criticality, criticality_scratch: ln(1 + criticality) of one layer, see `criticality.measure`.
     """
 
     error: Array
@@ -100,6 +108,8 @@ class Comparison(NamedTuple):
     barrier: Array
     reset: Array
     reset_scratch: Array
+    criticality: Array
+    criticality_scratch: Array
 
 
 def compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison:
@@ -111,16 +121,17 @@ def compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison:
 def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison:
     source, target = draw_tasks(key, point, static, data)
     upstream = pretrain(key, point, static, source).trained
-    first, second = (train_target(k, upstream, point, static, target) for k in (key, twin(key)))
+    twin, moved = (jax.random.fold_in(key, stream) for stream in (Draw.TWIN, Draw.MOVED))
+    first, second = (train_target(k, upstream, point, static, target) for k in (key, twin))
     nets = {
         "upstream": on_target(upstream, first.fresh, static),
         "transfer": first.transfer,
         "twin": second.transfer,
         "scratch": first.scratch,
         "other": second.scratch,
-        "same": train_target(twin(key), upstream, point, static, target, fresh=first.fresh).scratch,
+        "same": train_target(twin, upstream, point, static, target, fresh=first.fresh).scratch,
     }
-    test = _Test(target, point, static)
+    test, some = (_Test(target, point, static, most) for most in (len(target.data.test.labels), COMPARED))
     pairs = [(nets[a], nets[b]) for a, b in _PAIRS.values()]
     common = [test.mistakes(a, b) for a, b in pairs[:_TRAINED]]
     paths = jnp.stack([landscape.interpolate(test.measure, a, b, PATH) for a, b in pairs[:_TRAINED]])
@@ -143,16 +154,18 @@ def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison
         barrier=jnp.max(loss - line, axis=1),
         reset=test.put_back(first.start, first.transfer),
         reset_scratch=test.put_back(first.fresh, first.scratch),
+        criticality=some.criticality(moved, first.start, first.transfer),
+        criticality_scratch=some.criticality(moved, first.fresh, first.scratch),
     )
 
 
 class _Test:
-    """The test split of the target, on which networks are compared."""
+    """The first images of the test split of the target, on which networks are compared."""
 
-    def __init__(self, target: Task, point: Point, static: Static):
+    def __init__(self, target: Task, point: Point, static: Static, most: int):
         self.network, self.target, self.names = target_network(static), target, static.layer_names
         self.static, self.run, self.loss = static, runs(point, static)[1], training.loss_function("cross_entropy", 0.0)
-        self.truth = jnp.asarray(target.data.test.labels)
+        self.truth = jnp.asarray(target.data.test.labels)[:most]
         self.present = self.truth < target.classes
 
     def logits(self, params: Params) -> Array:
@@ -177,3 +190,15 @@ class _Test:
             return jax.lax.map(lambda kept: criticality.reset(self.measure, initial, final, name, kept)[1], BACK)
 
         return jnp.stack([rise(name) for name in self.names])
+
+    def criticality(self, key: Array, initial: Params, final: Params) -> Array:
+        """Return ln(1 + criticality) of each layer, (layers,)."""
+
+        def loss(params: Params) -> Array:
+            return self.measure(params)[0]
+
+        def one(name: str) -> Array:
+            allowed = loss(final) + RISE
+            return criticality.measure(key, loss, initial, final, name, BACK, SIGMA, allowed, _DRAWS).value
+
+        return jnp.log1p(jnp.stack([one(name) for name in self.names]))

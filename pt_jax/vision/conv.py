@@ -8,10 +8,10 @@ once. `winograd` takes two rows of y at a time from four of x, with two thirds o
 
     y_i = A^T [(G k) * (B^T x_i)],    k and x_i by rows, * a product of matrices for each of four combinations of rows
 
-It is for kernels of side 3 and images of even height and several channels; others go by im2col. In both the derivative to x is the same
-convolution with the kernel turned by half a turn and its channels exchanged: autodiff would add up shifted images one
-by one, which is slower. Only the first derivative is defined. With samples last, a shift copies long rows: trained 16
-at a time, models took two thirds of the time of samples first.
+It is for kernels of side 3 and images of even height and several channels; others go by im2col. In both the derivative
+to x is the same convolution with the kernel turned by half a turn and its channels exchanged: autodiff would add up
+shifted images one by one, which is slower. Only the first derivative is defined. With samples last, a shift copies long
+rows: trained 16 at a time, models took two thirds of the time of samples first.
 
 Source: the filters F(2, 3) of 'Fast Algorithms for Convolutional Neural Networks' (arXiv 1509.09308), along rows.
 """

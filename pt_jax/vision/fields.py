@@ -66,6 +66,7 @@ RESULTS: Mapping[str, tuple[str, str]] = {  # symbol and meaning; all dimensionl
     "path_error": (r"$\mathcal{E}$", "test error on the straight line"),
     "barrier": ("barrier", "test loss above the straight line between its ends"),
     "reset": ("rise", "rise of the test error with one layer put back"),
+    "criticality": (r"$\ln(1 + \mu)$", "criticality of one layer, as ln(1 + criticality)"),
 }
 
 

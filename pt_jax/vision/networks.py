@@ -51,11 +51,13 @@ class Downstream(NamedTuple):
     taken: Params
 
 
-class _Draw(IntEnum):
-    SOURCE, TARGET, RANDOM, FRESH, INHERIT, BATCH1, BATCH2, TWIN = range(8)
+class Draw(IntEnum):
+    """Streams of a trajectory's key: TWIN of its second target networks, MOVED of the noise on their parameters."""
+
+    SOURCE, TARGET, RANDOM, FRESH, INHERIT, BATCH1, BATCH2, TWIN, MOVED = range(9)
 
 
-_COMPARED = 250  # test samples on which features are compared
+COMPARED = 250  # test samples on which features and losses of moved networks are compared
 
 
 def networks(key: Array, point: Point, static: Static, data: Pair) -> tuple[Upstream, Downstream]:
@@ -102,8 +104,8 @@ def _check_data(name: str, data: Dataset, counts: tuple[int, ...], static: Stati
 
 def draw_tasks(key: Array, point: Point, static: Static, data: Pair) -> tuple[Task, Task]:
     """Return the source and the target task of a trajectory."""
-    source = tasks.draw(jax.random.fold_in(key, _Draw.SOURCE), data.source, "1", point, static)
-    return source, tasks.draw(jax.random.fold_in(key, _Draw.TARGET), data.target, "2", point, static)
+    source = tasks.draw(jax.random.fold_in(key, Draw.SOURCE), data.source, "1", point, static)
+    return source, tasks.draw(jax.random.fold_in(key, Draw.TARGET), data.target, "2", point, static)
 
 
 def source_network(static: Static) -> Network:
@@ -126,9 +128,9 @@ def runs(point: Point, static: Static) -> tuple[Run, Run]:
 def pretrain(key: Array, point: Point, static: Static, source: Task) -> Upstream:
     """Train the source network from random weights."""
     network, run = source_network(static), runs(point, static)[0]
-    random = _initial(jax.random.fold_in(key, _Draw.RANDOM), network, static)
+    random = _initial(jax.random.fold_in(key, Draw.RANDOM), network, static)
     ones = jax.tree.map(lambda _: 1.0, random)
-    batches = jax.random.fold_in(key, _Draw.BATCH1)
+    batches = jax.random.fold_in(key, Draw.BATCH1)
     return Upstream(random, train(batches, network, random, ones, source, run, static, static.loss1))
 
 
@@ -147,8 +149,8 @@ def train_target(
     """
     network, run = target_network(static), runs(point, static)[1]
     if fresh is None:
-        fresh = _initial(jax.random.fold_in(key, _Draw.FRESH), network, static)
-    choose, batches = (jax.random.fold_in(key, stream) for stream in (_Draw.INHERIT, _Draw.BATCH2))
+        fresh = _initial(jax.random.fold_in(key, Draw.FRESH), network, static)
+    choose, batches = (jax.random.fold_in(key, stream) for stream in (Draw.INHERIT, Draw.BATCH2))
     taken, nothing = (inherit.choice(choose, alpha, fresh, static) for alpha in (point.alpha, jnp.zeros(())))
     above = {name: upstream[name] if name != HEAD else fresh[name] for name in fresh}  # heads may differ in classes
     start = jax.tree.map(jnp.where, taken, above, dict(fresh))
@@ -161,11 +163,6 @@ def train_target(
     return Downstream(fresh, start, scratch, after, factor, taken)
 
 
-def twin(key: Array) -> Array:
-    """Return the key of a trajectory's second target networks."""
-    return jax.random.fold_in(key, _Draw.TWIN)
-
-
 def on_target(upstream: Params, fresh: Params, static: Static) -> Params:
     """Return the pretrained network as it meets the target: with a fresh head."""
     return {**fresh, **{name: upstream[name] for name in static.layer_names}}
@@ -173,7 +170,7 @@ def on_target(upstream: Params, fresh: Params, static: Static) -> Params:
 
 def outputs_on_test(params: Params, target: Task, static: Static) -> tuple[Array, ...]:
     """Return what each layer of a target network puts out for test images, (n, ..., channels)."""
-    index = jnp.arange(min(_COMPARED, len(target.data.test.labels)))
+    index = jnp.arange(min(COMPARED, len(target.data.test.labels)))
     return target_network(static).outputs(params, tasks.images(target, index, test=True)).layers
 
 

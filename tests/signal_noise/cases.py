@@ -1,6 +1,6 @@
 """What several test files share: jitted lanes, one compilation for each Static, and the bounds of statistical tests."""
 
-from functools import cache, partial
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +11,7 @@ from scipy.stats import norm
 from pt_jax.signal_noise.network import Net
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.trajectory import Outcome, simulate
-
-# The same XLA program, compiled by LLVM at level 0: half the compile time. No test here is about speed.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
-# Level 1 for long runs.
-jit_long = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 1})
+from tests.compiling import jit, jit_long
 
 # Small enough that d = 20 and 60 are below the 4m + n1 + n2 = 70 vectors.
 BASE = Static(n1=30, n2=20, m=5, steps1=60, steps2=60, d=60)

@@ -10,7 +10,8 @@ from scipy import stats
 
 from pt_jax.signal_noise.data import AXES, World, _chi, dense_world, span_world
 from pt_jax.signal_noise.point import Point, Static
-from tests.signal_noise.cases import jit, limit
+from tests.compiling import jit
+from tests.signal_noise.cases import limit
 
 DRAW = {"span": span_world, "dense": dense_world}
 SIZES = Static(n1=5, n2=4, m=2, d=30)

@@ -13,7 +13,8 @@ from pt_jax.signal_noise.data import dense_world
 from pt_jax.signal_noise.network import Net, readout
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.training import Descent
-from tests.signal_noise.cases import assert_close, jit, lanes, unit
+from tests.compiling import jit
+from tests.signal_noise.cases import assert_close, lanes, unit
 
 ENGINES = {"span": span, "dense": dense}
 STATIC = Static(n1=12, n2=12, m=4, d=40, steps1=200, steps2=200, engine="dense", init="uniform")

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from pt_jax.signal_noise.trajectory import simulate
-from tests.signal_noise.cases import BASE, POINT, jit
+from tests.compiling import jit
+from tests.signal_noise.cases import BASE, POINT
 
 assert len(jax.devices()) == 4
 def lane(seed):

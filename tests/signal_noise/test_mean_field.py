@@ -10,10 +10,11 @@ import pytest
 import pt_jax
 from pt_jax import theory
 from pt_jax.signal_noise.point import Point, Static
+from tests.compiling import jit
 
 BASE = Point(d=1000, n1=60, n2=20, m=20, steps1=40, steps2=50, lr1=0.5, lr2=0.5)
 STATIC = Static.covering(BASE, fixed=True)
-predict = jax.jit(theory.predict, static_argnums=1)
+predict = jit(theory.predict, static_argnums=1)
 
 
 def test_it_agrees_with_simulation():
@@ -67,7 +68,7 @@ def test_lanes_agree_with_single_points_and_one_trace_serves_all():
 
     values = jnp.array([0.0, 0.5, 1.0, 2.0])
     together = jax.vmap(lambda u: predict(BASE._replace(u=u), STATIC))(values)
-    jitted = jax.jit(counted)
+    jitted = jit(counted)
     for i, u in enumerate(values):
         alone = jitted(jax.tree.map(jnp.asarray, BASE._replace(u=u)))
         # Sums of another order, and units that flip by rounding: as between two runs of a simulation.
@@ -78,7 +79,7 @@ def test_lanes_agree_with_single_points_and_one_trace_serves_all():
 def test_float32_is_enough():
     single = predict(BASE, STATIC)
     with jax.enable_x64(True):
-        double = jax.jit(theory.predict, static_argnums=1)(BASE, STATIC)
+        double = jit(theory.predict, static_argnums=1)(BASE, STATIC)
         assert double.error.dtype == jnp.float64
     np.testing.assert_allclose(single.error, double.error, atol=1e-3)  # units that flip by rounding
     np.testing.assert_allclose(single.error_scratch, double.error_scratch, atol=1e-3)

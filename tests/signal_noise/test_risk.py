@@ -14,7 +14,8 @@ from pt_jax.signal_noise.data import Task, dense_world
 from pt_jax.signal_noise.network import Net, readout
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.training import Descent
-from tests.signal_noise.cases import jit, limit, unit
+from tests.compiling import jit
+from tests.signal_noise.cases import limit, unit
 
 
 def task_of(mu, own=(0.0, 1.0, 0.0), sigma=1.0) -> Task:

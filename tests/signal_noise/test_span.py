@@ -13,7 +13,8 @@ from pt_jax.signal_noise.data import dense_world
 from pt_jax.signal_noise.network import Net, readout
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.training import Descent
-from tests.signal_noise.cases import jit, unit
+from tests.compiling import jit
+from tests.signal_noise.cases import unit
 
 STATIC = Static(n1=6, n2=2, m=3, d=12, steps1=40, engine="dense", init="uniform")
 POINT = Point(d=12, n1=5, n2=2, m=2, lr1=0.5, steps1=30, init_scale=0.2, u=1.0, v1=1.0, sigma1=0.7, flip1=0.2)

@@ -14,7 +14,8 @@ from pt_jax.signal_noise.network import readout
 from pt_jax.signal_noise.point import FIELDS, Point, Static
 from pt_jax.signal_noise.training import Descent
 from pt_jax.signal_noise.trajectory import Outcome, scratch, simulate
-from tests.signal_noise.cases import BASE, POINT, assert_close, jit, lanes, limit, unit
+from tests.compiling import jit, jit_exact
+from tests.signal_noise.cases import BASE, POINT, assert_close, lanes, limit, unit
 
 SCALARS = tuple(name for name in Outcome._fields if name != "curves")
 
@@ -243,10 +244,10 @@ def test_scratch_alone_and_runs_apart_are_those_of_a_trajectory(options):
         point = Point(*(float(leaf) for leaf in POINT))
         static = replace(BASE, record=(0, 20), **options)
         together, apart = (
-            jit(simulate, static_argnums=2)(jax.random.key(3), point, replace(static, paired=paired))
+            jit_exact(simulate, static_argnums=2)(jax.random.key(3), point, replace(static, paired=paired))
             for paired in (True, False)
         )
-        alone = jit(scratch, static_argnums=2)(jax.random.key(3), point, static)
+        alone = jit_exact(scratch, static_argnums=2)(jax.random.key(3), point, static)
     assert_close(apart, together, 1e-10)  # the same sums in another order
     for name, value in alone._asdict().items():
         if name not in ("diverged", "curves"):

@@ -6,7 +6,6 @@ import sys
 import textwrap
 import time
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,19 +21,16 @@ from pt_jax.signal_noise.trajectory import simulate
 from pt_jax.sweep import lanes
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.run import run
+from tests.compiling import jit_long
 from tests.sweep.cases import Dice, by_loop, throw_sweep
 
 ROOT = Path(__file__).parents[2]
 AXES = {"shift": [0.0, 1.0, 2.5, 4.0, 7.0], "scale": [1.0, 2.0, 0.25]}
 
 
-# LLVM at level 1: less compile time, and no test that takes this is about speed.
-quick = partial(jax.jit, compiler_options={"xla_backend_optimization_level": lanes.LLVM})
-
-
 @pytest.fixture
 def quick_compile(monkeypatch):
-    monkeypatch.setattr(jax, "jit", quick)
+    monkeypatch.setattr(jax, "jit", jit_long)
 
 
 # Engine, with a function of one's own. Sums and products of quarters are exact in float32, so all is compared exactly.
@@ -207,14 +203,14 @@ def tiny_sweep(axes=GRID, **options):
 def tiny():
     """The sweep that the others are compared with."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jax, "jit", quick)
+        patch.setattr(jax, "jit", jit_long)
         return run(tiny_sweep())
 
 
 _ONE = Static(n_directions=16, n1=12, n2=12, m=4, steps1=7, steps2=7)
 
 
-@quick
+@jit_long
 def _one(seed, point):
     outcome = simulate(jax.random.key(seed), point, _ONE)
     return outcome.gain, outcome.loss, outcome.rho
@@ -301,7 +297,7 @@ def test_a_dense_lane_that_is_not_finite_leaves_the_others_bit_equal(quick_compi
 
 def child(code):
     """Run Python in a process of its own, which never hangs for longer than two minutes."""
-    env = {k: v for k, v in os.environ.items() if k not in ("JAX_NUM_CPU_DEVICES", "XLA_FLAGS")}
+    env = {k: v for k, v in os.environ.items() if k != "JAX_NUM_CPU_DEVICES"}
     command = [sys.executable, "-c", textwrap.dedent(code)]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, cwd=ROOT)
 

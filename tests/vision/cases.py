@@ -1,11 +1,13 @@
 """What the tests of the diagnostics share: a small flax model, a loop to hold against vmap, and a count of traces."""
 
-from functools import cache, partial
+from functools import cache
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from tests.compiling import jit
 
 
 class Block(nn.Module):
@@ -36,8 +38,6 @@ MODEL = Small()
 IMAGES = jax.random.normal(jax.random.key(100), (12, 4, 4, 2))
 
 
-# The same XLA program, compiled by LLVM at level 0: half the compile time. No test here is about speed.
-jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 _init = jit(MODEL.init)
 
 

@@ -10,6 +10,7 @@ from pt_jax.vision import datasets
 from pt_jax.vision.networks import networks
 from pt_jax.vision.point import Point, Static
 from pt_jax.vision.transfer import transfer
+from tests.compiling import jit_exact
 
 
 def made_up(seed, n=90, classes=3, shape=(4, 4, 1)):
@@ -25,16 +26,11 @@ POINT = Point(n1=40, n2=20, classes1=3, classes2=4, steps1=6, steps2=5, lr1=0.01
 TINY = Static.covering(PAIR, POINT, width=2, depth=1, batch=4, dials=())
 
 
-def jit(function):
-    """Compile by LLVM at level 0: no test here is about speed."""
-    return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})
-
-
 class Lane:
     """function(seed, point) for one static, compiled once."""
 
     def __init__(self, static, function):
-        self.run = jit(partial(_one, function, static))
+        self.run = jit_exact(partial(_one, function, static))
 
     def __call__(self, seed, point):
         return jax.device_get(self.run(seed, jax.tree.map(float, point), PAIR))

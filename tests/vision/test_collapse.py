@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from pt_jax.vision import collapse
-from tests.vision.cases import assert_float32_is_close, assert_one_trace, assert_vmap_equals_loop, jit, stack
+from tests.compiling import jit
+from tests.vision.cases import assert_float32_is_close, assert_one_trace, assert_vmap_equals_loop, stack
 
 metrics = jit(collapse.metrics)
 
@@ -218,7 +219,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from pt_jax.vision import collapse
-from tests.vision.cases import jit, stack
+from tests.compiling import jit
+from tests.vision.cases import stack
 from tests.vision.test_collapse import case
 
 def lane(args):

@@ -34,6 +34,7 @@ def test_without_training_twins_stay_where_they_started():
         np.testing.assert_allclose(at(pair, one.cka), 1, rtol=1e-5)
     assert at("RI-T, RI-T", one.distance) > 1 and at("P-T, RI-T", one.distance) > 1
     assert not one.reset.any() and not one.reset_scratch.any()
+    assert not one.criticality.any() and not one.criticality_scratch.any()
     assert np.ptp(one.path[0]) == 0 and one.barrier[0] == 0
 
 
@@ -42,6 +43,7 @@ def test_without_inheritance_both_are_the_same_training():
     assert at("P-T, RI-T", one.distance) == 0 and one.gain == 0
     assert at("P-T, P-T", one.distance) == at("RI-T, RI-T", one.distance) > 0
     np.testing.assert_array_equal(one.reset, one.reset_scratch)
+    np.testing.assert_array_equal(one.criticality, one.criticality_scratch)
 
 
 def test_networks_are_those_that_transfer_trains():
@@ -72,6 +74,11 @@ def test_the_barrier_is_the_largest_rise_above_the_line():
     assert (one.barrier >= 0).all() and one.barrier[1] > 0
     assert one.path_error[0, 0] == one.error and one.path_error[1, 0] == one.error_scratch
     assert (one.reset[:, -1] == 0).all()  # all of the training is kept
+
+
+def test_a_trained_layer_is_critical():
+    one = found(steps2=300)
+    assert np.isfinite(one.criticality).all() and (one.criticality > 1).all()
 
 
 def test_a_sweep_names_the_pairs():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pt_jax.vision.conv import FORMS, convolve, pool, samples_last
-from tests.vision.pairs import jit
+from tests.compiling import jit
 
 
 def draw(side, channels=3, out=4, dtype=jnp.float32):

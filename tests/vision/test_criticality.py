@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pt_jax.vision import criticality
-from tests.vision.cases import assert_one_trace, assert_vmap_equals_loop, jit, mlp, mlp_loss, stack
+from tests.compiling import jit
+from tests.vision.cases import assert_one_trace, assert_vmap_equals_loop, mlp, mlp_loss, stack
 
 KEY = jax.random.key(0)
 INITIAL = {"used": {"w": jnp.array([1.0, 2.0, 3.0]), "b": jnp.array([1.0])}, "idle": {"w": jnp.zeros(2)}}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pt_jax.vision.jacobi import orthogonal_rows
-from tests.vision.cases import jit
+from tests.compiling import jit
 
 rows_of = jit(orthogonal_rows)
 

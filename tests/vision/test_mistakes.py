@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pt_jax.vision import mistakes
-from tests.vision.cases import assert_float32_is_close, assert_one_trace, assert_vmap_equals_loop, jit
+from tests.compiling import jit
+from tests.vision.cases import assert_float32_is_close, assert_one_trace, assert_vmap_equals_loop
 
 overlap = jit(mistakes.overlap)
 

@@ -8,7 +8,7 @@ import pytest
 from pt_jax.vision import models, similarity
 from pt_jax.vision.fields import HEAD, MODELS
 from pt_jax.vision.point import Static
-from tests.vision.pairs import jit
+from tests.compiling import jit
 
 IMAGES = jax.random.uniform(jax.random.key(0), (6, 8, 8, 1))
 

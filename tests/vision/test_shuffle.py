@@ -9,7 +9,8 @@ import pytest
 from scipy.stats import chi2
 
 from pt_jax.vision import shuffle
-from tests.vision.cases import assert_one_trace, jit
+from tests.compiling import jit
+from tests.vision.cases import assert_one_trace
 
 KEY = jax.random.key(0)
 # All entries differ, so that each can be followed.

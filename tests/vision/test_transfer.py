@@ -13,7 +13,8 @@ from pt_jax.vision import networks as module
 from pt_jax.vision.fields import HEAD
 from pt_jax.vision.networks import networks
 from pt_jax.vision.transfer import transfer
-from tests.vision.pairs import PAIR, POINT, TINY, jit, lane, leaves, same, trained
+from tests.compiling import jit_exact
+from tests.vision.pairs import PAIR, POINT, TINY, lane, leaves, same, trained
 
 FULL = replace(TINY, dials=("labels1", "invert1", "pixels2", "block1", "noise1", "shift1", "flip1", "smoothing1"))
 LAYERS = TINY.layer_names
@@ -94,7 +95,7 @@ def test_vmap_equals_a_loop():
         **{k: jnp.array(v, float) for k, v in SPREAD.items()}
     )
     together = jax.device_get(
-        jit(jax.vmap(lambda s, p: transfer(jax.random.key(s), p, FULL, PAIR)))(jnp.arange(4), points)
+        jit_exact(jax.vmap(lambda s, p: transfer(jax.random.key(s), p, FULL, PAIR)))(jnp.arange(4), points)
     )
     for i in range(4):
         apart = lane(FULL)(i, jax.tree.map(lambda x, i=i: x[i], points))
@@ -107,7 +108,7 @@ def test_lanes_that_fill_the_cache_run_one_by_one():
     large = replace(TINY, batch=1000)  # minibatches are drawn with replacement
     assert large.lanes == 1 < TINY.lanes
     point = POINT._replace(alpha=0.5, lr_ratio=0.5)
-    run = jit(jax.vmap(lambda ratio: networks(jax.random.key(0), point._replace(lr_ratio=ratio), large, PAIR)[1]))
+    run = jit_exact(jax.vmap(lambda ratio: networks(jax.random.key(0), point._replace(lr_ratio=ratio), large, PAIR)[1]))
     together, apart = jax.device_get(run(jnp.array([0.5, 1.0]))), trained(large, 0, point)
     for x, y in zip(leaves(together.transfer), leaves(apart.transfer), strict=True):
         np.testing.assert_allclose(x[0], y, rtol=1e-5, atol=1e-6)  # two programs; no sum in another order
@@ -157,7 +158,7 @@ def test_a_sweep_through_a_store_resumes_to_the_same_bits(tmp_path):
 def test_float64_runs_in_float64():
     with jax.enable_x64(True):
         data = jax.tree.map(lambda x: x.astype(np.float64) if x.dtype == np.float32 else x, PAIR)
-        run = jit(lambda p: transfer(jax.random.key(0), p, TINY, data))
+        run = jit_exact(lambda p: transfer(jax.random.key(0), p, TINY, data))
         found = jax.device_get(run(jax.tree.map(float, POINT)))
     assert found.loss.dtype == found.cka.dtype == np.float64
     assert 0 < found.loss < 10

@@ -1,0 +1,93 @@
+"""Which layers must keep what they learned: put back one at a time, after pretraining (P-T) and without it (RI-T).
+
+    python sims/vision_criticality.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+
+One layer is moved back towards where its training on the target started, the others stay: the rise of the test error,
+and the criticality of each layer, the least move in units of the noise that the rest of the path bears. Source MNIST at
+8 x 8 pixels, target 200 digits, a VGG-like network of four layers.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+import xarray as xr
+
+import pt_jax
+from pt_jax.findings import Finding
+from pt_jax.vision import compare, datasets
+from pt_jax.vision.point import Point, Static
+
+SOURCE = "arXiv 2008.11687"
+NAMES = {"P-T": ("reset", "criticality"), "RI-T": ("reset_scratch", "criticality_scratch")}
+RESULTS = tuple(name for names in NAMES.values() for name in names)
+
+
+def sweeps(_quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
+    """All networks at one point."""
+    data = datasets.mnist_to_digits()
+    static = Static.covering(data)
+    dims, labels = compare.DIMS, compare.labels(static)
+    return {"back": pt_jax.Sweep(compare.compare, Point(n2=200), {}, seeds, RESULTS, static, data, dims, labels)}
+
+
+def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
+    """All results, with their own dimensions as columns."""
+    ds = found["back"].load()
+    return pd.concat([pt_jax.stats.table(ds[[name, "diverged", "done"]], [name]) for name in RESULTS])
+
+
+def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
+    """The findings of the paper, one effect each."""
+    ds = found["back"].load()
+    back, alone = (ds[name].sel(kept=0) for name in ("reset", "reset_scratch"))
+    critical, critical_alone = ds["criticality"], ds["criticality_scratch"]
+    for claim, measured, effect, matters in (
+        ("P-T is robust to a layer put back", "rise of error, RI-T - P-T", (alone - back).mean("layer_name"), 0.02),
+        (
+            "P-T is less critical",
+            "ln(1 + criticality), RI-T - P-T",
+            (critical_alone - critical).mean("layer_name"),
+            0.1,
+        ),
+        ("criticality rises with depth", "ln(1 + criticality) of P-T, highest - lowest layer", _rise(critical), 0.1),
+        ("the same, from random weights", "ln(1 + criticality) of RI-T, highest - lowest", _rise(critical_alone), 0.1),
+        ("a layer put back hurts more with depth", "rise of error of P-T, highest - lowest layer", _rise(back), 0.02),
+    ):
+        yield Finding(claim, SOURCE, measured, effect, matters)
+
+
+def _rise(values: xr.DataArray) -> xr.DataArray:
+    return values.isel(layer_name=-1) - values.isel(layer_name=0)
+
+
+def draw(table: pd.DataFrame) -> plt.Figure:
+    """Put back on the left, P-T beside RI-T; criticality on the right."""
+    figure, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
+    cells = partial(pt_jax.stats.cells, table)
+
+    def line(ax: plt.Axes, found: xr.Dataset, x: str, label: str, colour: Any) -> None:
+        half = found["high"] - found["mean"]
+        ax.errorbar(found[x].values, found["mean"], half, color=colour, label=label, capsize=2, lw=1.2, marker="o")
+
+    for ax, colour, (kind, (reset, critical)) in zip(axes, ("tab:orange", "tab:blue"), NAMES.items(), strict=False):
+        found = cells(reset, ["layer_name", "kept"])
+        for name, shade in zip(found["layer_name"].values, plt.get_cmap("viridis")([0, 64, 128, 192]), strict=True):
+            line(ax, found.sel(layer_name=name), "kept", str(name), shade)
+        ax.set(title=f"{kind}: one layer moved back", xlabel="part of its training kept", ylabel="rise of test error")
+        line(axes[2], cells(critical, ["layer_name"]), "layer_name", kind, colour)
+    axes[1].sharey(axes[0])
+    axes[2].set(title="criticality", xlabel="layer", ylabel=r"$\ln(1 + \mu)$")
+    for ax in axes:
+        ax.legend(frameon=False)
+    figure.suptitle(
+        "After pretraining (P-T) any layer can be put back almost freely;"
+        " from random weights (RI-T) criticality rises with depth"
+    )
+    return figure
+
+
+if __name__ == "__main__":
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=64, findings=findings)
