@@ -107,4 +107,4 @@ def draw(table: pd.DataFrame) -> plt.Figure:
 
 
 if __name__ == "__main__":
-    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=64, findings=findings)
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=128, findings=findings)
