@@ -41,15 +41,16 @@ DIALS: dict[str, tuple[str, list[float], str]] = {  # name: axis, values, colour
 
 def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
     """Error and NC1 along each dial."""
-    found = {}
+    found, steps = {}, 300 if quick else 600
     for pair, load in PAIRS.items():
         data = load()
-        point = Point(classes1=data.source.train.labels.max() + 1, classes2=data.target.train.labels.max() + 1)
+        classes1, classes2 = (part.train.labels.max() + 1 for part in (data.source, data.target))
+        point = Point(classes1=classes1, classes2=classes2, steps1=steps)
         for name, (axis, values, *_) in DIALS.items():
             projection = {"projection dropped": "drop", "projection kept": "keep"}.get(name, "no")
             loss = "squared" if name == "squared loss" else "cross_entropy"
             static = Static.covering(data, method="probe", projection=projection, loss1=loss)
-            axes = {axis: [values[0], values[-1]] if quick and len(values) > 1 else values}
+            axes = {axis: sorted({min(value, steps) for value in (values[0], values[-1])}) if quick else values}
             found[f"{name}, {pair}"] = pt_jax.Sweep(transfer, point, axes, seeds, RESULTS, static, data)
     return found
 

@@ -53,7 +53,12 @@ def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
             0.1,
         ),
         ("criticality rises with depth", "ln(1 + criticality) of P-T, highest - lowest layer", _rise(critical), 0.1),
-        ("criticality rises with depth in RI-T", "ln(1 + criticality) of RI-T, highest - lowest", _rise(critical_alone), 0.1),
+        (
+            "criticality rises with depth in RI-T",
+            "ln(1 + criticality) of RI-T, highest - lowest",
+            _rise(critical_alone),
+            0.1,
+        ),
         ("a layer put back hurts more with depth", "rise of error of P-T, highest - lowest layer", _rise(back), 0.02),
     ):
         yield Finding(claim, SOURCE, measured, effect, matters)
