@@ -43,12 +43,12 @@ CLAIMS = {  # effect: gain at the last value - gain at the first, in this direct
 
 def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
     """The gain along each curve, for each architecture."""
-    data, found = datasets.mnist_to_digits(), {}
+    data, point, found = datasets.mnist_to_digits(), Point(steps1=200 if quick else 600), {}
     for model in MODELS:
         static = Static.covering(data, model=model, depth=1)
         for name, values in CURVES.items():
             axes = {name: values[[0, -1]] if quick else values}
-            found[f"{model}-{name}"] = pt_jax.Sweep(transfer, Point(), axes, seeds, ("gain",), static, data)
+            found[f"{model}-{name}"] = pt_jax.Sweep(transfer, point, axes, seeds, ("gain",), static, data)
     return found
 
 
