@@ -42,10 +42,9 @@ DIALS: dict[str, tuple[str, list[float], str]] = {  # name: axis, values, colour
 def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
     """Error and NC1 along each dial."""
     found, steps = {}, 300 if quick else 600
-    for pair, load in PAIRS.items():
-        data = load()
-        classes1, classes2 = (part.train.labels.max() + 1 for part in (data.source, data.target))
-        point = Point(classes1=classes1, classes2=classes2, steps1=steps)
+    for pair, data in ((pair, load()) for pair, load in PAIRS.items()):
+        count = [part.train.labels.max() + 1 for part in (data.source, data.target)]
+        point = Point(classes1=count[0], classes2=count[1], steps1=steps)
         for name, (axis, values, *_) in DIALS.items():
             projection = {"projection dropped": "drop", "projection kept": "keep"}.get(name, "no")
             loss = "squared" if name == "squared loss" else "cross_entropy"
