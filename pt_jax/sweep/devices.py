@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import psutil
 from jax.sharding import AxisType, PartitionSpec
 
 WHOLE, SPLIT = PartitionSpec(), PartitionSpec("lane")  # an argument or result that all devices share, or divide
@@ -29,7 +30,15 @@ def free_memory() -> int:
     known = jax.local_devices()[0].memory_stats()
     if known and "bytes_limit" in known:
         return known["bytes_limit"] - known["bytes_in_use"]
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return psutil.virtual_memory().available
+
+
+def check_memory(what: str, need: int, free: int | None = None) -> None:
+    """Raise ValueError where something needs more bytes than are free, by default in the machine."""
+    free = psutil.virtual_memory().available if free is None else free
+    if need > free:
+        sizes = f"{need / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free"
+        raise ValueError(f"{what} is not accepted: it needs {sizes}; use less.")
 
 
 def spread(function: Callable, in_specs: Any, out_specs: Any, devices: tuple) -> Callable:

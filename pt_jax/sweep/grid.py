@@ -12,7 +12,7 @@ work depends on; `lanes` is how many trajectories fit the cache of a CPU core; `
 sweep's own.
 """
 
-import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,19 +21,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from pt_jax.sweep.devices import WHOLE, spread
-
-
-@dataclass(frozen=True, eq=False)
-class Axis:
-    """One dimension of the grid: `fields` of the point that move together, `values` (k, fields)."""
-
-    name: str
-    fields: tuple[str, ...]
-    values: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.values)
+from pt_jax.sweep import accepted
+from pt_jax.sweep.accepted import Axis
+from pt_jax.sweep.program import Program, hash_of, trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +65,16 @@ class Sweep:
     lanes: int | None = None
 
     def __post_init__(self):
+        changed = {
+            "static": accepted.static(self.function, self.static),
+            "point": accepted.point(self.point),
+            "lanes": accepted.lanes(self.lanes),
+            "outputs": accepted.outputs(self.outputs),
+            **{role: accepted.mapping(role, getattr(self, role)) for role in ("dims", "labels", "derived")},
+            "data": accepted.data(self.data),
+        }
+        for name, value in changed.items():
+            object.__setattr__(self, name, value)
         named = [name for axis in self.grid for name in axis.fields]
         for name in [*named, *(name for fields, *_ in self.derived.values() for name in fields)]:
             if name not in self.point._fields:
@@ -84,53 +84,32 @@ class Sweep:
         for name in named:
             if named.count(name) > 1:
                 raise ValueError(f"{name} is on two axes: name each field once.")
-        if self.static is None:
-            third = list(inspect.signature(self.function).parameters.values())[2:3]
-            if not third:
-                name = getattr(self.function, "__name__", self.function)
-                raise ValueError(f"{name} is not accepted: use a function of (key, point, static, data).")
-            object.__setattr__(self, "static", None if third[0].default is third[0].empty else third[0].default)
-        seeds: Any = self.seeds if np.ndim(self.seeds) == 1 else [self.seeds]
-        if not all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in seeds):
-            raise ValueError(f"seeds = {self.seeds!r} is not accepted: use a whole number, or a list of whole numbers.")
-        values = self.seed_values
-        if len(values) < 1 or len(set(values)) < len(values) or min(values) < 0 or max(values) >= 2**31:
-            raise ValueError(
-                f"seeds = {self.seeds!r} is not accepted: use at least 1, or different seeds of at least 0, below 2^31."
-            )
-        if self.lanes is not None and (not isinstance(self.lanes, int) or self.lanes < 1):
-            raise ValueError(f"lanes = {self.lanes!r} is not accepted: use a whole number of at least 1, or None.")
-        for name, leaf in self.point._asdict().items():
-            if np.ndim(leaf) != 0:
-                raise ValueError(f"{name} has shape {np.shape(leaf)} in the base point: give its values as an axis.")
-        object.__setattr__(self, "point", type(self.point)(*map(float, self.point)))  # whole numbers would be int32
-        try:
-            hash(self.static)
-        except TypeError:
-            raise ValueError(f"static = {self.static!r} is not accepted: use a hashable value.") from None
+        self.seed_values  # noqa: B018 - checked here, kept for later
+        accepted.check_names(self.grid, {}, self.derived, {})
         if hasattr(self.static, "validate"):
             self.static.validate(self._mesh())
         for axis in self.grid:
-            if not np.isfinite(axis.values).all():
-                value = axis.values[~np.isfinite(axis.values)][0]
-                raise ValueError(f"The axis {','.join(axis.fields)} has the value {value}: use finite numbers.")
+            accepted.check_finite(axis)
+
+    def __getstate__(self):
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}  # without what follows from them
 
     @cached_property
     def grid(self) -> tuple[Axis, ...]:
         """The axes, checked."""
         if isinstance(self.axes, Mapping):
-            return tuple(_axis(names, values) for names, values in self.axes.items())
+            return tuple(accepted.axis(names, values) for names, values in self.axes.items())
         try:
             values = np.array([[float(getattr(p, name)) for name in self.point._fields] for p in self.axes])
         except (AttributeError, TypeError, ValueError):
             name = type(self.point).__name__
             raise ValueError(f"axes = {self.axes!r} is not accepted: use name: values, or a list of {name}s.") from None
-        return (replace(_axis(",".join(self.point._fields), values), name="point"),)
+        return (replace(accepted.axis(",".join(self.point._fields), values), name="point"),)
 
     @cached_property
-    def seed_values(self) -> tuple[int, ...]:
+    def seed_values(self) -> Sequence[int]:
         """The seeds, one by one."""
-        return tuple(range(self.seeds)) if np.ndim(self.seeds) == 0 else tuple(int(s) for s in self.seeds)  # type: ignore[arg-type, union-attr]
+        return accepted.seeds(self.seeds, math.prod(len(axis) for axis in self.grid))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -140,45 +119,47 @@ class Sweep:
     @property
     def trajectories(self) -> int:
         """Number of calls of the function that the sweep stands for."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
-    def results(self, static: Any) -> dict[str, jax.ShapeDtypeStruct]:
-        """Return name, shape and dtype of the results that are kept, tracing the function once.
+    def program(self, static: Any) -> Program:
+        """Return the function traced for one static. The sweep keeps it; a run takes a new sweep.
 
         Raises:
-            ValueError: an output is not among the results, or the function refuses its arguments.
+            ValueError: an output is not among the results, a name is taken, or the function refuses its arguments.
         """
-        if static in self._traced:
-            return self._traced[static]
-        point = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((), float), self.point)
-        key = jax.eval_shape(lambda: jax.random.key(0))
-        # Under the devices of the program: what of the function is jitted is then not traced again for it.
-        call = spread(lambda k, p, d: self.function(k, p, static, d), WHOLE, WHOLE, tuple(jax.local_devices()))
-        returned = jax.eval_shape(call, key, point, self.data)
+        known = self._programs
+        if static not in known:
+            made = trace(self.function, self._kept, self.point, static, self.data)
+            first = next(iter(known.values()), made).kinds
+            for name in {**first, **made.kinds}:
+                if first.get(name) != made.kinds.get(name):
+                    raise ValueError(
+                        f"The result {name} is {first.get(name)} in one size class and {made.kinds.get(name)} in "
+                        "another: its shape and dtype must be the same in all."
+                    )
+            known[static] = made
+        return known[static]
+
+    def results(self, static: Any) -> dict[str, jax.ShapeDtypeStruct]:
+        """Return name, shape and dtype of the results that are kept; errors as in `program`."""
+        return self.program(static).kinds
+
+    def _kept(self, returned: Any) -> dict[str, Any]:
+        """Return the results that are kept, of all that the function returns."""
         if not hasattr(returned, "_asdict"):
             raise ValueError(f"The function returns a {type(returned).__name__}: use a NamedTuple of arrays.")
         found = flatten(returned)
-        for name, kind in found.items():
-            if not (hasattr(kind, "dtype") and kind.dtype.kind in "biuf"):
-                raise ValueError(
-                    f"The result {name} is {getattr(kind, 'dtype', kind)!r}: use real numbers or booleans."
-                )
         for name in self.outputs or ():
             if name not in found:
                 raise ValueError(f"output {name!r} is not among the results: use some of {_list(found)}.")
-        kept = list(found)
+        names = list(found)
         if self.outputs is not None:
-            kept = [*self.outputs, *({"diverged"} & set(found) - set(self.outputs))]
-        results = {name: found[name] for name in kept}
-        first = next(iter(self._traced.values()), results)
-        for name in {**first, **results}:
-            if first.get(name) != results.get(name):
-                raise ValueError(
-                    f"The result {name} is {first.get(name)} in one size class and {results.get(name)} in another: "
-                    "its shape and dtype must be the same in all."
-                )
-        self._traced[static] = results
-        return results
+            names = [*self.outputs, *({"diverged"} & set(found) - set(self.outputs))]
+        kept = {name: found[name] for name in names}
+        shapes = {name: np.shape(value) for name, value in kept.items()}
+        own = {name: dict(zip(self.own_dims(name, len(x)), x, strict=True)) for name, x in shapes.items()}
+        accepted.check_names(self.grid, own, self.derived, self._labels)
+        return kept
 
     def size_classes(self, cells: tuple[np.ndarray, ...]) -> Iterator[tuple[Any, tuple[np.ndarray, ...]]]:
         """Split a block, given by its indices on each axis, into product blocks whose points have one size class.
@@ -223,12 +204,22 @@ class Sweep:
                 shape = [-1 if i == j else 1 for j in range(len(along))]
                 values |= {f: v.reshape(shape) for f, v in zip(axis.fields, axis.values.T, strict=True)}
             found[name] = ([axis.name for axis in along], function(*(values[f] for f in fields)), dict(about))
-        for name, values in {**getattr(self.static, "labels", {}), **self.labels}.items():
+        for name, values in self._labels.items():
             found[name] = (name, np.asarray(values), {})
         return found
 
+    @property
+    def _labels(self) -> dict[str, Sequence[Any]]:
+        return {**getattr(self.static, "labels", {}), **self.labels}
+
     @cached_property
-    def _traced(self) -> dict[Any, dict[str, jax.ShapeDtypeStruct]]:
+    def data_hash(self) -> str | None:
+        """Hash of the data by value, None where there are none."""
+        leaves = jax.tree.leaves(self.data)
+        return hash_of(leaves) if leaves else None
+
+    @cached_property
+    def _programs(self) -> dict[Any, Program]:
         return {}
 
     def classes(self) -> list[int]:
@@ -248,14 +239,18 @@ class Sweep:
             point = point._replace(**{f: x.reshape(shape) for f, x in zip(axis.fields, axis.values.T, strict=True)})
         return point
 
-    def _static(self, chosen: Mapping[Axis, Any]) -> Any:
-        """Return the static for the base point moved along some axes to the values with these indices."""
+    def static_of(self, point: Any) -> Any:
+        """Return the static for a point of the sweep: its size class."""
         if not hasattr(self.static, "size_class"):
             return self.static
+        return self.static.size_class(point, [name for axis in self.grid for name in axis.fields])
+
+    def _static(self, chosen: Mapping[Axis, Any]) -> Any:
+        """Return the static for the base point moved along some axes to the values with these indices."""
         point = self.point
         for axis, indices in chosen.items():
             point = point._replace(**dict(zip(axis.fields, axis.values[indices].T, strict=True)))
-        return self.static.size_class(point, [name for axis in self.grid for name in axis.fields])
+        return self.static_of(point)
 
 
 def flatten(result: Any, prefix: str = "") -> dict[str, Any]:
@@ -267,26 +262,6 @@ def flatten(result: Any, prefix: str = "") -> dict[str, Any]:
         elif value is not None:
             leaves[prefix + name] = value
     return leaves
-
-
-def _axis(names: str, values: Any) -> Axis:
-    fields = tuple(name.strip() for name in names.split(","))
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        raise ValueError(f"The axis {names} has values of different lengths: use (k,) or (k, {len(fields)}).") from None
-    if array.size == 0:
-        raise ValueError(f"The axis {names} has no values: give at least one.")
-    if array.dtype.kind not in "iuf":
-        raise ValueError(f"The axis {names} has values {values!r}: use numbers.")
-    array = array.astype(float)
-    if array.ndim == 1:
-        array = np.repeat(array[:, None], len(fields), axis=1)
-    if array.ndim != 2 or array.shape[1] != len(fields):
-        raise ValueError(f"The axis {names} has values of shape {array.shape}: use (k,) or (k, {len(fields)}).")
-    if len(np.unique(array.astype(np.float32), axis=0)) < len(array):
-        raise ValueError(f"The axis {names} repeats a value: all must differ in float32.")
-    return Axis(fields[0], fields, array)
 
 
 def _list(names: Any) -> str:

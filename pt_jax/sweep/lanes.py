@@ -9,16 +9,20 @@ Every device works through its share of tiles one after the other: on a CPU a gr
 caches is fastest, and one virtual device per core is twice as fast as XLA's own threads.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from pt_jax.sweep.devices import SPLIT, WHOLE, free_memory, spread
-from pt_jax.sweep.grid import Axis, Sweep, flatten
+from pt_jax.sweep.accepted import Axis
+from pt_jax.sweep.devices import SPLIT, WHOLE, check_memory, free_memory, spread
+from pt_jax.sweep.grid import Sweep
+from pt_jax.sweep.program import Program
 
 _CALL = 512  # lanes a device computes in one call: about a second of the signal-noise world on a CPU core
 # LLVM at level 1: a second less to compile, and as fast: the work is in library products and plain loops.
@@ -93,23 +97,34 @@ class SizeClass:
         self, sweep: Sweep, static: Any, cells: tuple[np.ndarray, ...], part: tuple[np.ndarray, ...], tile: tuple
     ):
         """Take `cells` and `tile` as in `compute`, and the positions `part` within the cells along each axis."""
-        self.kinds = kinds = sweep.results(static)
-        self.sweep, self.cells, self.tile = sweep, cells, tile
+        self.program = sweep.program(static)
+        self.kinds = kinds = self.program.kinds
+        self.cells, self.tile = cells, tile
         self.part = (*part, np.arange(len(cells[-1])))
         self.devices = tuple(jax.local_devices())
-        fields = tuple(axis.fields for axis in sweep.grid)
-        self.program = _compiled(sweep.function, static, fields, tuple(kinds), self.devices)
         each = sum(kind.dtype.itemsize * int(np.prod(kind.shape)) for kind in kinds.values())
         self.bytes = max(1, int(np.prod(tile)) * each)
         room = free_memory() // (_SHARE_OF_MEMORY * len(self.devices) * self.bytes)
         self.share = max(1, min(_CALL // int(np.prod(tile)), room))
+        at = {name: i for i, name in enumerate(sweep.point._fields)}
+        self.fields = tuple(tuple(at[name] for name in axis.fields) for axis in sweep.grid)
+        self.shared = (*np.asarray(sweep.point, float), *jax.tree.leaves(sweep.data))
         self.values = [axis.values for axis in sweep.grid] + [np.asarray(sweep.seed_values, np.int32)]
+
+    @property
+    def compiled(self) -> Any:
+        """The compiled program: the same for all parts of a sweep that have this static.
+
+        Raises:
+            ValueError: a call of it needs more memory than is free.
+        """
+        return _compiled(self.program, self.fields, self.devices, self.tile, self.share)
 
     def run(self) -> Iterator[tuple[list[np.ndarray], dict[str, np.ndarray]]]:
         """Yield, for each tile, its positions in the block along each dimension, and its results by name."""
-        running = None
+        running, compiled = None, self.compiled
         for group in self.groups():
-            previous, running = running, (group, self.program(*self.arguments(group)))  # one call ahead of the host
+            previous, running = running, (group, compiled(*self.arguments(group)))  # one call ahead of the host
             if previous is not None:
                 yield from self._collect(*previous)
         if running is not None:
@@ -118,9 +133,8 @@ class SizeClass:
     def groups(self) -> Iterator[list[tuple[int, ...]]]:
         """Yield the tiles of each call, by their index along each dimension."""
         counts = [-(-len(i) // width) for i, width in zip(self.part, self.tile, strict=True)]
-        tiles = list(np.ndindex(*counts))
-        whole = self.share * len(self.devices)
-        return (tiles[start : start + whole] for start in range(0, len(tiles), whole))
+        tiles, whole = iter(np.ndindex(*counts)), self.share * len(self.devices)
+        return iter(lambda: list(islice(tiles, whole)), [])
 
     def arguments(self, group: list[tuple[int, ...]]) -> tuple[Any, ...]:
         """Return what the program takes: each device computes the first `count` of its slots."""
@@ -134,7 +148,7 @@ class SizeClass:
         ):
             at = np.minimum(tiles[:, k, None] * width + np.arange(width), len(part) - 1)
             leaves.append(values[cells[part[at]]])
-        return self.sweep.point, self.sweep.data, tuple(leaves[:-1]), leaves[-1], count
+        return self.shared, tuple(leaves[:-1]), leaves[-1], count
 
     def _count(self, group: list[tuple[int, ...]]) -> int:
         return -(-len(group) // len(self.devices))
@@ -152,30 +166,29 @@ class SizeClass:
 
 @cache
 def _compiled(
-    function: Callable, static: Any, fields: tuple[tuple[str, ...], ...], names: tuple[str, ...], devices: tuple
+    program: Program, fields: tuple[tuple[int, ...], ...], devices: tuple, tile: tuple[int, ...], share: int
 ) -> Any:
-    """Return the function (point, data, values of each axis, seeds, count) -> results of the tiles, on all devices.
+    """Return the compiled (leaves, values of each axis, seeds, count) -> results of the tiles, on all devices.
 
-    Each device computes the first `count` tiles of its stack. Kept for the life of the process: the same sweep with
-    other values, seeds or base point does not compile again.
+    Each device computes the first `count` tiles of its stack of `share`; `fields` are the positions of each axis among
+    the leaves. Kept for the life of the process: a sweep that computes the same with other values, seeds or base point
+    does not compile again.
     """
 
-    def trajectory(point: Any, data: Any, seed: jax.Array, *values: jax.Array) -> dict[str, jax.Array]:
-        for axis, value in zip(fields, values, strict=True):
-            point = point._replace(**{name: value[i] for i, name in enumerate(axis)})
-        found = flatten(function(jax.random.key(seed), point, static, data))
-        return {name: found[name] for name in names}
+    def trajectory(leaves: tuple, seed: jax.Array, *values: jax.Array) -> dict[str, jax.Array]:
+        moved = {k: value[i] for axis, value in zip(fields, values, strict=True) for i, k in enumerate(axis)}
+        return program(jax.random.key(seed), [moved.get(k, leaf) for k, leaf in enumerate(leaves)])
 
-    tile = jax.vmap(trajectory, (None, None, 0, *[None] * len(fields)))
+    lanes = jax.vmap(trajectory, (None, 0, *[None] * len(fields)))
     for i in reversed(range(len(fields))):
-        tile = jax.vmap(tile, (None, None, None, *(0 if i == j else None for j in range(len(fields)))))
+        lanes = jax.vmap(lanes, (None, None, *(0 if i == j else None for j in range(len(fields)))))
 
-    def stack(point: Any, data: Any, axes: tuple, seeds: jax.Array, count: jax.Array) -> dict[str, jax.Array]:
+    def stack(leaves: tuple, axes: tuple, seeds: jax.Array, count: jax.Array) -> dict[str, jax.Array]:
         def one(i: Any) -> dict[str, jax.Array]:
             values, own_seeds = jax.tree.map(
                 lambda x: jax.lax.dynamic_index_in_dim(x, i, keepdims=False), (axes, seeds)
             )
-            return tile(point, data, own_seeds, *values)
+            return lanes(leaves, own_seeds, *values)
 
         def store(i: Any, filled: dict[str, jax.Array]) -> dict[str, jax.Array]:
             return jax.tree.map(lambda x, new: jax.lax.dynamic_update_index_in_dim(x, new, i, 0), filled, one(i))
@@ -183,5 +196,21 @@ def _compiled(
         empty = jax.tree.map(lambda x: jnp.zeros((len(seeds), *x.shape), x.dtype), jax.eval_shape(one, 0))
         return jax.lax.fori_loop(0, count, store, empty)
 
-    program = spread(stack, (WHOLE, WHOLE, SPLIT, SPLIT, WHOLE), SPLIT, devices)
-    return jax.jit(program, compiler_options=CPU_OPTIONS if devices[0].platform == "cpu" else None)
+    spread_out = spread(stack, (WHOLE, SPLIT, SPLIT, WHOLE), SPLIT, devices)
+    cpu = devices[0].platform == "cpu"
+    tiles, number = len(devices) * share, jnp.result_type(float)
+    axes = tuple(
+        jax.ShapeDtypeStruct((tiles, width, len(axis)), number) for width, axis in zip(tile, fields, strict=False)
+    )
+    seeds, count = (jax.ShapeDtypeStruct(shape, jnp.int32) for shape in ((tiles, tile[-1]), ()))
+    shapes = (tuple(program.leaves), axes, seeds, count)
+    made = jax.jit(spread_out, compiler_options=CPU_OPTIONS if cpu else None).lower(*shapes).compile()
+    what = f"A group of {math.prod(tile)} trajectories of this size"
+    check_memory(what, call_bytes(made) * (len(devices) if cpu else 1), free_memory())
+    return made
+
+
+def call_bytes(compiled: Any) -> int:
+    """Return the bytes that one device needs to run a compiled program, 0 where that is not known."""
+    need = compiled.memory_analysis()
+    return need.temp_size_in_bytes + need.argument_size_in_bytes + need.output_size_in_bytes if need else 0

@@ -29,7 +29,9 @@ def with_values(sweep: Sweep, values: Mapping[str, np.ndarray], seeds: list[int]
         axes: Any = {",".join(axis.fields): values[axis.name] for axis in sweep.grid}
     else:
         axes = [type(sweep.point)(*row) for row in values["point"]]
-    return replace(sweep, axes=axes, seeds=seeds)
+    made = replace(sweep, axes=axes, seeds=seeds)
+    made.__dict__.update(_programs=sweep._programs, data_hash=sweep.data_hash)  # they compute the same
+    return made
 
 
 def positions(whole: Sweep, part: Sweep) -> list[np.ndarray]:

@@ -1,6 +1,7 @@
 """What a sweep will cost, before it is run: trajectories, compilations, memory, time and size on disk."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 from pt_jax.sweep import store as files
 from pt_jax.sweep.devices import free_memory
 from pt_jax.sweep.grid import Sweep
-from pt_jax.sweep.lanes import SizeClass, tile_shape
+from pt_jax.sweep.lanes import SizeClass, call_bytes, tile_shape
 
 _MEASURED = 3  # size classes that are compiled and timed; others lie between
 
@@ -72,7 +73,8 @@ def plan(sweep: Sweep, store: str | Path | None = None, scattered: bool = False,
     Raises:
         ValueError: the store holds another sweep.
     """
-    known, tile = _known(sweep, Path(store), force) if store is not None else (0, None)
+    sweep = replace(sweep)  # traced anew, as in `run`
+    known, tile = (0, None) if store is None else _known(sweep, files.folder_of(store), force)
     tile = tile or tile_shape(sweep, scattered)
     whole = tuple(np.arange(length) for length in sweep.shape)
     parts = list(sweep.size_classes(whole[:-1]))
@@ -107,11 +109,12 @@ def in_words(seconds: float) -> str:
 
 def _known(sweep: Sweep, folder: Path, force: bool) -> tuple[int, tuple[int, ...] | None]:
     """Return how many trajectories of the sweep a folder has, and its tile."""
-    files.check_folder(folder)
     if not (folder / "data.zarr").exists():
+        files.check_folder(folder)
         return 0, None
     files.check_same(sweep, folder, force)
-    return files.known(sweep, folder), files.load(sweep, folder).tile
+    kept = files.load(sweep, folder, "r")
+    return files.known(sweep, kept), kept.tile
 
 
 def _measure(size: SizeClass) -> tuple[float, float, float]:
@@ -119,10 +122,9 @@ def _measure(size: SizeClass) -> tuple[float, float, float]:
     group = next(size.groups())
     arguments = size.arguments(group)
     start = time.perf_counter()
-    compiled = size.program.lower(*arguments).compile()  # the sweep itself does not compile it again
+    compiled = size.compiled  # the sweep itself does not compile it again
     compiling = time.perf_counter() - start
-    need = compiled.memory_analysis()
-    used = (need.temp_size_in_bytes + need.argument_size_in_bytes + need.output_size_in_bytes) if need else size.bytes
+    used = call_bytes(compiled) or size.bytes
     jax.block_until_ready(compiled(*arguments))
     start = time.perf_counter()
     jax.block_until_ready(compiled(*arguments))

@@ -1,0 +1,195 @@
+"""What a sweep computes: its function, traced into JAX's own list of operations, and the hash that identifies it.
+
+A program is traced once for each size class of a run. It is both what is run and what is hashed, so that two
+programs with one hash give the same numbers. A helper, a global, an attribute, an optimizer or a constant counts where
+it changes an operation or a number in it; comments, names and places of files do not.
+"""
+
+import hashlib
+import itertools
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
+
+_IGNORED = {"name", "debug_info", "jvp_jaxpr_fun"}  # parameters of operations that change no number
+_TRACING, _COUNT = threading.RLock(), itertools.count()
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """The function of a sweep for one static, traced; equal to another where it computes the same.
+
+    Attributes:
+        jaxpr: of (key, leaves of the point, leaves of the data) -> results kept.
+        kinds: name, shape and dtype of the results kept.
+    """
+
+    jaxpr: ClosedJaxpr
+    kinds: dict[str, jax.ShapeDtypeStruct]
+
+    def __call__(self, key: jax.Array, leaves: Sequence[Any]) -> dict[str, jax.Array]:
+        """Compute one trajectory from its key and the leaves of (point, data)."""
+        return dict(zip(self.kinds, jaxpr_as_fun(self.jaxpr)(key, *leaves), strict=True))
+
+    @property
+    def leaves(self) -> list[jax.ShapeDtypeStruct]:
+        """Shape and dtype of the leaves of (point, data)."""
+        return [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in self.jaxpr.in_avals[1:]]
+
+    @cached_property
+    def digest(self) -> str:
+        """What is computed, as a hash that is the same in every process."""
+        return hash_of([list(self.kinds), self.jaxpr])
+
+    @property
+    def calls_back(self) -> bool:
+        """Whether a number comes from a function in Python that is called while the program runs."""
+        return any(not name.startswith("debug") for name, _ in self._callbacks)
+
+    @cached_property
+    def _callbacks(self) -> tuple[tuple[str, Any], ...]:
+        return tuple(_callbacks(self.jaxpr.jaxpr))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Program) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @property
+    def _key(self) -> tuple[Any, ...]:
+        return self.digest, tuple(self.kinds), tuple(id(called) for _, called in self._callbacks)
+
+
+def trace(function: Callable, keep: Callable[[Any], dict[str, Any]], point: Any, static: Any, data: Any) -> Program:
+    """Return the program of a function of (key, point, static, data).
+
+    Args:
+        function: what is traced.
+        keep: what is kept of what it returns, by name.
+        point: a NamedTuple of scalars; its values do not count.
+        static: any value.
+        data: a pytree of arrays; their values do not count.
+
+    Raises:
+        ValueError: a result that is kept is none that a dataset can hold.
+    """
+    names: list[str] = []
+
+    def kept(key: jax.Array, point: Any, data: Any) -> list[jax.Array]:
+        found = keep(function(key, point, static, data))
+        names[:] = found
+        return [_accepted(name, value) for name, value in found.items()]
+
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    scalars = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((), jnp.result_type(float)), point)
+    with _anew():
+        jaxpr = jax.make_jaxpr(kept)(key, scalars, data)
+    kinds = (jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in jaxpr.out_avals)
+    return Program(jaxpr, dict(zip(names, kinds, strict=True)))
+
+
+def hash_of(value: Any) -> str:
+    """Return a hash of programs, arrays and plain values that is the same in every process."""
+    hashed = hashlib.sha256()
+    for token in _tokens(value):
+        hashed.update(token)
+        hashed.update(b";")
+    return hashed.hexdigest()[:16]
+
+
+def _accepted(name: str, value: Any) -> jax.Array:
+    """Return a result, or raise ValueError where a dataset cannot hold it."""
+    try:
+        array = jnp.asarray(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"The result {name} is a {type(value).__name__}: use real numbers or booleans.") from None
+    if not any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.bool_, jnp.integer, jnp.floating)):
+        raise ValueError(f"The result {name} is {array.dtype!r}: use real numbers or booleans.")
+    return array
+
+
+@contextmanager
+def _anew() -> Iterator[None]:
+    """Let jax trace again what it has traced before, also below somebody's own `jax.jit`.
+
+    What a function reads from outside, a global or an attribute, may have changed since. jax keeps traces apart by
+    its options; this one shortens paths in the debug information of a program and changes nothing else.
+    """
+    option = "jax_hlo_source_file_canonicalization_regex"
+    with _TRACING:  # options are those of the whole process
+        before = getattr(jax.config, option)
+        try:
+            jax.config.update(option, f"pt_jax {next(_COUNT)}")
+            yield
+        finally:
+            jax.config.update(option, before)
+
+
+def _callbacks(jaxpr: Jaxpr) -> Iterator[tuple[str, Any]]:
+    """Yield the operations that call back into Python, and what they call."""
+    for equation in jaxpr.eqns:
+        if "callback" in equation.primitive.name:
+            yield equation.primitive.name, equation.params.get("callback")
+        for value in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_program):
+            if _is_program(value):
+                yield from _callbacks(value.jaxpr if isinstance(value, ClosedJaxpr) else value)
+
+
+def _is_program(value: Any) -> bool:
+    return isinstance(value, Jaxpr | ClosedJaxpr)
+
+
+def _tokens(value: Any) -> Iterator[Any]:
+    """Yield what a jaxpr, or a parameter in one, says: variables by their number, constants by value."""
+    if isinstance(value, ClosedJaxpr):
+        yield from _tokens(value.jaxpr)
+        for constant in value.consts:
+            yield from _tokens(constant)
+    elif isinstance(value, Jaxpr):
+        yield from _operations(value)
+    elif isinstance(value, dict):
+        for key in sorted(value, key=str):
+            yield f"{key}=".encode()
+            yield from _tokens(value[key])
+    elif isinstance(value, set | frozenset):
+        yield from _tokens(sorted(value, key=str))
+    elif isinstance(value, tuple | list):
+        yield f"{type(value).__name__}{len(value)}".encode()
+        for item in value:
+            yield from _tokens(item)
+    elif isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key):
+        yield str(value.dtype).encode()
+        yield from _tokens(jax.random.key_data(value))
+    elif hasattr(value, "__array__"):
+        array = np.asarray(value)
+        yield f"{array.dtype}{array.shape}".encode()
+        yield np.ascontiguousarray(array).view(np.uint8).data
+    elif not callable(value):  # a rule for derivatives or lanes; what it does is in the program where it is used
+        yield re.sub("0x[0-9a-f]+", "", repr(value)).encode()
+
+
+def _operations(jaxpr: Jaxpr) -> Iterator[Any]:
+    number: dict[Any, int] = {}
+
+    def name(variable: Any) -> str:
+        return f"{number.setdefault(variable, len(number))}:{variable.aval.str_short()}"
+
+    yield " ".join(map(name, [*jaxpr.constvars, *jaxpr.invars])).encode()
+    for equation in jaxpr.eqns:
+        yield equation.primitive.name.encode()
+        for variable in equation.invars:
+            yield from _tokens(variable.val) if isinstance(variable, Literal) else [name(variable).encode()]
+        yield from _tokens({key: x for key, x in equation.params.items() if key not in _IGNORED})
+        yield " ".join(map(name, equation.outvars)).encode()
+    for variable in jaxpr.outvars:
+        yield from _tokens(variable.val) if isinstance(variable, Literal) else [name(variable).encode()]
