@@ -180,9 +180,9 @@ def _show(folder: tyro.conf.Positional[Path], /) -> None:
         folder: written by pt-jax map or a script.
     """
     import pt_jax
+    from pt_jax.sweep.dataset import open_dataset
     from pt_jax.sweep.journal import runs
     from pt_jax.sweep.run import locked
-    from pt_jax.sweep.store import open_dataset
 
     ds = open_dataset(folder)
     done, total = int(ds["done"].sum()), ds["done"].size
@@ -218,7 +218,7 @@ def _plot(
         row: field of the panels below each other.
         value: result that is drawn.
     """
-    from pt_jax.sweep.store import open_dataset
+    from pt_jax.sweep.dataset import open_dataset
 
     ds = open_dataset(folder)
     if value not in ds.data_vars:

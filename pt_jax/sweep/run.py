@@ -6,23 +6,29 @@ the workers of an executor compute and never write.
 """
 
 import contextlib
-import fcntl
+import itertools
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from pt_jax.sweep import accepted
 from pt_jax.sweep import store as files
+from pt_jax.sweep.dataset import LOADED, dataset
 from pt_jax.sweep.grid import Sweep
-from pt_jax.sweep.journal import Journal, now, runs, spent
+from pt_jax.sweep.identity import base_of, identity
+from pt_jax.sweep.journal import Journal, at_work, now, runs, spent
+from pt_jax.sweep.locks import held, lock
 from pt_jax.sweep.overlap import positions
-from pt_jax.sweep.provenance import describe, identity
-from pt_jax.sweep.units import Unit, accepted, blocks, here, on_executor
+from pt_jax.sweep.provenance import describe, machine
+from pt_jax.sweep.units import Computed, Todo, Unit, accepted_pool, blocks, here, on_executor
 
 Report = Callable[[int, int, int, int], None]
 
@@ -53,9 +59,9 @@ def run(
             returns one, and it is replaced. Its workers must be spawned, not forked.
 
     Returns:
-        A dataset with the axes, then `seed`, then a result's own dimensions; units and long names are set. From a
-        store: the cells and seeds asked for, opened lazily; `load()` it before the store is enlarged. NaN where
-        nothing is computed, `done` is 0 there.
+        A dataset with the axes, then `seed`, then a result's own dimensions; units and long names are set. NaN where
+        nothing is computed, `done` is 0 there. Of a store up to 256 MB it is in memory; a larger one is read when it is
+        needed, which is an error once the store was enlarged, replaced or moved.
 
     Raises:
         ValueError: the folder holds another sweep or another program's files, or is being written.
@@ -81,132 +87,165 @@ def opened(
     It takes a mask in the shape of the sweep, which trajectories are wanted, None for all; it computes those that are
     missing and returns the dataset. It may be called again with more. `scattered` says that the wanted cells will be.
     """
-    (i, n), folder = shard, Path(store) if store is not None else None
-    if not (isinstance(i, int) and isinstance(n, int) and 0 <= i < n) or (n > 1 and folder is None):
+    (i, n), folder = accepted.check_shard(shard), None if store is None else files.folder_of(store)
+    if n > 1 and folder is None:
         raise ValueError(f"shard = {i}/{n} is not accepted: use i/n with whole numbers 0 <= i < n, and a store.")
     if n > 1 and fresh:
         raise ValueError("fresh is not accepted with shards: each would delete what the others computed.")
     if executor is not None and not callable(executor):
-        accepted(executor)
+        accepted_pool(executor)
+    sweep = replace(sweep)  # traced anew: what its function reads from outside may have changed since the last run
     with contextlib.ExitStack() as stack:
         if folder is None:
             kept, journal = files.in_memory(sweep, scattered, whole=executor is None), None
         else:
-            kept = stack.enter_context(_locked_store(sweep, folder, shard, fresh, force, scattered))
-            journal = Journal(folder, shard)
-        asked = [np.full(length, -1) for length in kept.sweep.shape]
-        wanted = positions(kept.sweep, sweep)
-        for places, at in zip(asked, wanted, strict=True):
+            kept, journal = stack.enter_context(_opened_store(sweep, folder, (i, n), fresh, force, scattered))
+        yield _Filling(sweep, kept, journal, (i, n), report, stop, executor)
+
+
+class _Filling:
+    """What `opened` yields: computes what is missing of a sweep in a store, and returns the dataset."""
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        kept: files.Store,
+        journal: Journal | None,
+        shard: tuple[int, int],
+        report: Report | None,
+        stop: Callable[[], bool],
+        executor: Executor | Callable[[], Executor] | None,
+    ):
+        self.sweep, self.kept, self.journal, self.shard = sweep, kept, journal, shard
+        self.report, self.stop, self.executor = report, stop, executor
+        self.wanted = positions(kept.sweep, sweep)
+        self.asked = [np.full(length, -1) for length in kept.sweep.shape]
+        for places, at in zip(self.asked, self.wanted, strict=True):
             places[at] = np.arange(len(at))
-        computed, start, begun = 0, now(), time.monotonic()
+        self.computed, self.start, self.begun = 0, now(), time.monotonic()
+        self.described = describe(sweep)
 
-        def fill(where: np.ndarray | None) -> xr.Dataset:
-            nonlocal computed
-            todo = [(unit, kept.missing(unit, asked, where)) for unit in kept.units()[i::n]]
-            todo = [(unit, mask) for unit, mask in todo if mask.any()]
-            left = sum(int(mask.sum()) for _, mask in todo)
-            total = left if n > 1 else sweep.trajectories if where is None else int(where.sum())
-            done, units = total - left, 0
+    def __call__(self, where: np.ndarray | None) -> xr.Dataset:
+        """Compute the trajectories of a mask in the shape of the sweep, None for all, and return the dataset."""
+        todo = self._missing(where)
+        left = sum(int(mask.sum()) for _, mask in todo)
+        shared = self.shard[1] > 1
+        total = left if shared else self.sweep.trajectories if where is None else int(where.sum())
+        done, units = total - left, 0
 
-            def count(more: int) -> None:
-                nonlocal done
-                done += more
-                if report is not None:
-                    report(done, total, units, len(todo))
+        def count(more: int) -> None:
+            nonlocal done
+            done += more
+            if self.report is not None:
+                self.report(done, total, units, len(todo))
 
-            count(0)
-            if executor is None:
-                engine = here(kept.sweep, kept.tile, todo, count, stop)
-            else:
-                engine = on_executor(executor, kept.sweep, kept.tile, todo, stop)
-            try:
-                for unit, mask, found in engine:
-                    _write(kept, unit, mask, found)
-                    units += 1
-                    computed += int(mask.sum())
-                    count(0 if executor is None else int(mask.sum()))
-                    if journal is not None:
-                        journal.note(computed)
-            except OSError as error:
-                raise OSError(f"{store} cannot be written ({error}): what is done is kept, run again.") from error
-            ds = kept.dataset().isel(dict(zip([*(axis.name for axis in sweep.grid), "seed"], wanted, strict=True)))
-            here_alone = {"start": start, "end": now(), "seconds": time.monotonic() - begun}
-            times = spent(runs(folder) if folder else [here_alone])
-            return ds.assign_attrs(provenance=json.dumps(kept.machine | describe(sweep) | times))
+        if todo and self.journal is None and self.kept.folder is not None:
+            files.check_folder(self.kept.folder)  # opened only to be read
+        count(0)
+        here_alone = self.executor is None
+        for unit, mask, found in self._engine(todo, count):
+            self._write(unit, mask, found)
+            units += 1
+            self.computed += int(mask.sum())
+            count(0 if here_alone else int(mask.sum()))
+            if self.journal is not None:
+                self.journal.note(self.computed)
+        return self._dataset()
 
-        yield fill
+    def _missing(self, where: np.ndarray | None) -> Todo:
+        """Return the units of this shard in which something is wanted and not done, with masks of it."""
+        units = itertools.islice(self.kept.units(), self.shard[0], None, self.shard[1])
+        masks = ((unit, self.kept.missing(unit, self.asked, where)) for unit in units)
+        return [(unit, mask) for unit, mask in masks if mask.any()]
 
+    def _engine(self, todo: Todo, count: Callable[[int], None]) -> Computed:
+        if self.executor is None:
+            return here(self.kept.sweep, self.kept.tile, todo, count, self.stop)
+        return on_executor(self.executor, self.kept.sweep, self.kept.tile, todo, self.stop)
 
-def _write(kept: files.Store, unit: Unit, mask: np.ndarray, found: list[dict[str, np.ndarray]]) -> None:
-    """Put the results of the blocks into the unit, then mark them as done."""
-    # Shards i/n and k/l may meet in a unit: then one must not write what it read before the other wrote.
-    path = None if kept.folder is None else kept.folder / "lock-write"
-    with contextlib.nullcontext() if path is None else _lock(path, fcntl.LOCK_EX, math.inf):
-        arrays = found[0] if mask.all() else kept.read(unit)
-        if not mask.all():
-            for block, results in zip(blocks(mask), found, strict=True):
-                for name, values in results.items():
-                    arrays[name][np.ix_(*block)] = values
-        kept.write(unit, arrays, mask)
+    def _write(self, unit: Unit, mask: np.ndarray, found: list[dict[str, np.ndarray]]) -> None:
+        """Put the results of the blocks into the unit, then mark them as done."""
+        folder = self.kept.folder
+        # Shards i/n and k/l may meet in a unit: then one must not write what it read before the other wrote.
+        alone = contextlib.nullcontext() if folder is None else lock(folder / "lock-write", patience=math.inf)
+        try:
+            with alone:
+                if mask.all():
+                    return self.kept.write(unit, found[0], mask)
+                arrays, done = self.kept.read(unit)
+                for block, results in zip(blocks(mask), found, strict=True):
+                    for name, values in results.items():
+                        arrays[name][np.ix_(*block)] = values
+                self.kept.write(unit, arrays, done | mask)
+        except OSError as error:
+            raise OSError(f"{folder} cannot be written ({error}): what is done is kept, run again.") from error
+
+    def _dataset(self) -> xr.Dataset:
+        """Return the part of the store that was asked for, and where it comes from."""
+        dims = [*(axis.name for axis in self.sweep.grid), "seed"]
+        ds = dataset(self.kept).isel(dict(zip(dims, self.wanted, strict=True)))
+        if self.kept.folder is None:
+            made, times = machine(), {"start": self.start, "end": now(), "seconds": time.monotonic() - self.begun}
+        else:
+            made, times = json.loads(ds.attrs["provenance"]), spent(runs(self.kept.folder))
+        return ds.assign_attrs(provenance=json.dumps(made | self.described | times))
 
 
 def locked(folder: Path) -> bool:
-    """Return whether a process is writing into the store."""
-    try:
-        with _lock(folder / "lock", fcntl.LOCK_EX, patience=0, mode="r"):
-            return False
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
+    """Return whether a process is writing into the store, as far as can be told from here."""
+    return held(folder / "lock") or bool(at_work(folder / "runs", time.time()))
 
 
 @contextlib.contextmanager
-def _locked_store(
+def _opened_store(
     sweep: Sweep, folder: Path, shard: tuple[int, int], fresh: bool, force: bool, scattered: bool
-) -> Iterator[files.Store]:
-    """Lock the folder, make or enlarge the store where needed, and open it."""
-    identity(sweep)  # refuses what could not be run again before anything is written
+) -> Iterator[tuple[files.Store, Journal | None]]:
+    """Lock the folder, make or enlarge the store where needed, and open it; a finished one is only read."""
+    identity(sweep, base_of(sweep))  # refuses what cannot be identified before anything is written
+    if (folder / "data.zarr").is_dir() and not os.access(folder, os.W_OK) and not fresh:
+        files.check_same(sweep, folder, force)
+        if files.covers(sweep, folder):
+            yield files.load(sweep, folder, "r"), None
+            return
     files.check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    journal, alone = Journal(folder, shard), shard[1] == 1
     try:
         with contextlib.ExitStack() as locks:
-            if shard[1] == 1:
-                locks.enter_context(_lock(folder / "lock", fcntl.LOCK_EX))
+            locks.enter_context(lock(folder / ("lock" if alone else f"lock-{shard[0]}-{shard[1]}")))
+            locks.enter_context(journal.at_work())
+            _check_alone(folder, journal, alone)
+            if alone:
+                if fresh:
+                    journal.forget_others()
                 files.prepare(sweep, folder, fresh, force, scattered)
             else:
-                locks.enter_context(_lock(folder / f"lock-{shard[0]}-{shard[1]}", fcntl.LOCK_EX))
                 _prepare_shared(sweep, folder, force)
-                locks.enter_context(_lock(folder / "lock", fcntl.LOCK_SH))
-            yield files.load(sweep, folder)
+                locks.enter_context(lock(folder / "lock", shared=True))
+            kept = files.load(sweep, folder)
+            if files.size_on_disk(kept.sweep) <= LOADED:  # in a larger store only chunks that are gone are missed
+                for unit in kept.units():
+                    kept.repair(unit)
+            yield kept, journal
     except BlockingIOError:
         raise ValueError(f"{folder} is being written by another process: wait for it, or use another folder.") from None
 
 
-@contextlib.contextmanager
-def _lock(path: Path, kind: int, patience: float = 1.0, mode: str = "a") -> Iterator[None]:
-    """Hold a lock that the system gives back when the process ends, however it ends.
-
-    `patience`: seconds to wait for it; who only asks whether it is held, holds it for a moment.
-    """
-    last = time.monotonic() + patience
-    with open(path, mode) as file:
-        while True:
-            try:
-                fcntl.flock(file, kind | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > last:
-                    raise
-                time.sleep(0.02)
-        yield
+def _check_alone(folder: Path, journal: Journal, alone: bool) -> None:
+    """Refuse to write beside another run where no lock does: it may not be granted, or not be seen by other hosts."""
+    for other in journal.others():
+        if alone or other["shard"] in ("0/1", journal.shard):
+            raise ValueError(
+                f"{folder} is being written by another process: {other['host']} showed a sign of life "
+                f"{other['silent']:.0f} s ago. Wait for it, use another folder, or delete {other['file']}."
+            )
 
 
 def _prepare_shared(sweep: Sweep, folder: Path, force: bool) -> None:
     """Let whichever shard comes first make the store; the others wait for it."""
     while not (folder / "data.zarr").exists():
         try:
-            with _lock(folder / "lock", fcntl.LOCK_EX):
+            with lock(folder / "lock"):
                 files.prepare(sweep, folder, False, force)
         except BlockingIOError:
             time.sleep(0.1)

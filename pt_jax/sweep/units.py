@@ -5,22 +5,27 @@ results of the product blocks that the mask is made of, for whoever called to wr
 """
 
 import contextlib
+import pickle
+import sys
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from pt_jax.sweep.accepted import name_of
+from pt_jax.sweep.chunks import Unit
 from pt_jax.sweep.grid import Sweep
+from pt_jax.sweep.identity import base_of, differences, identity
 from pt_jax.sweep.lanes import compute
 
 _WAITING = 256  # units given to an executor at a time: bounds what waits to be written
 _ATTEMPTS = 3  # for a unit, on an executor
 
-Unit = tuple[slice, ...]  # along each axis, then along the seeds
 Tile = tuple[int, ...]
 Todo = list[tuple[Unit, np.ndarray]]
 Computed = Iterator[tuple[Unit, np.ndarray, list[dict[str, np.ndarray]]]]
@@ -37,15 +42,23 @@ def here(sweep: Sweep, tile: Tile, todo: Todo, count: Callable[[int], None], sto
 def on_executor(
     executor: Executor | Callable[[], Executor], sweep: Sweep, tile: Tile, todo: Todo, stop: Callable[[], bool]
 ) -> Computed:
-    """Compute the units on the workers of an executor, in any order."""
+    """Compute the units on the workers of an executor, in any order.
+
+    A task names the sweep; a worker that does not hold it says so and is sent it, once, with all data.
+    """
     sweep = replace(sweep, derived={})  # its functions need not travel
+    base = base_of(sweep)
+    parcel = Parcel(uuid.uuid4().hex, sweep, base, identity(sweep, base))
     waiting = deque((unit, mask, 1) for unit, mask in todo)
     running: dict[Any, tuple] = {}
+    sending: set[Any] = set()  # parcels under way
+    lacking: set[str] = set()  # workers that have said so
     breaks = 0  # of the whole pool since a unit was finished
     with contextlib.ExitStack() as ending:
 
         def open_pool() -> Any:
-            pool = accepted(executor() if callable(executor) else executor)
+            pool = accepted_pool(executor() if callable(executor) else executor)
+            _check_importable(pool, sweep)
             if callable(executor):
                 ending.callback(pool.shutdown)
             ending.callback(cancel)  # before the shutdown, which waits
@@ -53,21 +66,28 @@ def on_executor(
 
         def cancel() -> None:
             waiting.clear()
-            for future in running:
+            for future in [*running, *sending]:
                 future.cancel()
 
+        ending.enter_context(_held_here(parcel))
         pool = open_pool()
         while waiting or running:
             if stop():
                 cancel()
             broken = False
-            while waiting and len(running) < _WAITING and not broken:
-                unit, mask, attempt = waiting.popleft()
-                try:
-                    running[pool.submit(work, sweep, tile, cells_of(unit, mask))] = (unit, mask, attempt)
-                except BrokenExecutor:
-                    waiting.appendleft((unit, mask, attempt))
-                    broken = True
+            try:
+                while waiting and len(sending) < len(lacking):
+                    sending.add(pool.submit(hold, parcel))
+                while waiting and len(running) < _WAITING and not lacking:
+                    unit, mask, attempt = waiting[0]
+                    running[pool.submit(task, parcel.name, tile, cells_of(unit, mask))] = waiting.popleft()
+            except BrokenExecutor:
+                broken = True
+            arrived = [future for future in sending if future.done()]
+            for future in arrived:
+                sending.remove(future)
+                with contextlib.suppress(CancelledError, BrokenExecutor):
+                    lacking.discard(future.result())
             finished = [future for future in running if future.done()]
             for future in finished:
                 unit, mask, attempt = running.pop(future)
@@ -84,18 +104,24 @@ def on_executor(
                         raise RuntimeError(f"A unit failed {attempt} times, the others are kept: {error!r}.") from error
                     waiting.append((unit, mask, attempt + 1))
                     continue
+                if isinstance(found, str):  # the worker's name: it holds nothing yet
+                    lacking.add(found)
+                    waiting.append((unit, mask, attempt))
+                    continue
                 breaks = 0
                 yield unit, mask, found
             if broken:
                 breaks += 1
                 if not callable(executor) or breaks == _ATTEMPTS:
                     raise RuntimeError("The executor has lost a worker and takes no more; what is computed is kept.")
+                lacking.clear()
+                sending.clear()
                 pool = open_pool()
-            elif not finished:
+            elif not finished and not arrived:
                 time.sleep(0.02)
 
 
-def accepted(pool: Any) -> Any:
+def accepted_pool(pool: Any) -> Any:
     """Return an executor, or raise ValueError where it cannot be used."""
     if not hasattr(pool, "submit"):
         raise ValueError(f"executor = {pool!r} is not accepted: use a concurrent.futures.Executor.")
@@ -103,6 +129,67 @@ def accepted(pool: Any) -> Any:
     if isinstance(pool, ProcessPoolExecutor) and context.get_start_method() == "fork":
         raise ValueError("executor is not accepted: jax hangs in forked workers; use mp_context=get_context('spawn').")
     return pool
+
+
+class Parcel(NamedTuple):
+    """A sweep as it is sent to a worker, with the identity that it must have there."""
+
+    name: str
+    sweep: Sweep
+    base: dict[str, float]
+    identity: dict[str, Any]
+
+
+_WORKER = uuid.uuid4().hex  # the name of this process
+_HOLDS: dict[str, Sweep] = {}  # what it was sent, the last few sweeps
+_MOST_HELD = 4
+
+
+def hold(parcel: Parcel) -> str:
+    """Keep a sweep for the tasks to come, in a worker; return the worker's name.
+
+    Raises:
+        RuntimeError: here it would compute something else: the code or the versions differ.
+    """
+    if parcel.name not in _HOLDS:
+        changed = differences(parcel.identity, identity(parcel.sweep, parcel.base))
+        if changed:
+            raise RuntimeError(f"A worker would compute another sweep: {'; '.join(changed.values())}.")
+        _HOLDS[parcel.name] = parcel.sweep
+        for name in list(_HOLDS)[:-_MOST_HELD]:
+            del _HOLDS[name]
+    return _WORKER
+
+
+def task(name: str, tile: Tile, cells: list[tuple[np.ndarray, ...]]) -> list[dict[str, np.ndarray]] | str:
+    """Compute product blocks of a sweep that this worker holds, or return the worker's name."""
+    return work(_HOLDS[name], tile, cells) if name in _HOLDS else _WORKER
+
+
+@contextlib.contextmanager
+def _held_here(parcel: Parcel) -> Iterator[None]:
+    """Let workers that are threads of this process find the sweep."""
+    _HOLDS[parcel.name] = parcel.sweep
+    try:
+        yield
+    finally:
+        _HOLDS.pop(parcel.name, None)
+
+
+def _check_importable(pool: Any, sweep: Sweep) -> None:
+    """Refuse what the processes of a pool could not import."""
+    if not isinstance(pool, ProcessPoolExecutor):
+        return
+    why = "defined in a notebook or typed in" if not hasattr(sys.modules["__main__"], "__file__") else ""
+    try:
+        sent = pickle.dumps((sweep.function, type(sweep.point), sweep.static))
+    except Exception as error:  # a lambda, a function within another one, or what they hold
+        sent, why = b"__main__", str(error)
+    if why and b"__main__" in sent:
+        raise ValueError(
+            f"function = {name_of(sweep.function)} is not accepted with worker processes, which cannot import it "
+            f"({why}): put it, its point and its static into a module."
+        )
 
 
 def work(

@@ -24,7 +24,7 @@ def test_counts_are_those_of_the_run(tmp_path, monkeypatch):
     more = plan(throw_sweep({**AXES, "shift": np.linspace(0, 2, 15)}, seeds=8, lanes=8), tmp_path)
     assert (more.trajectories, more.known) == (15 * 10 * 8, 320)
     # 1 byte `done`, 6 results and half.first in float32: of each trajectory.
-    assert before.disk == 320 * (1 + 4 * 7)
+    assert before.disk == 320 * (1 + 4 + 4 * 7)
     assert before.memory > 0 and before.free > before.memory and before.rate > 0
     for word in ("320, of which 0 are known", "each compiled once", "MB free", "trajectories/s", "at most"):
         assert word in str(before)

@@ -1,13 +1,9 @@
 """A description reads back as the same sweep; what cannot be read back is refused by name."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import optax
 import pytest
 
 from pt_jax.signal_noise.derived import DERIVED
@@ -15,7 +11,7 @@ from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.trajectory import simulate
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.journal import runs
-from pt_jax.sweep.provenance import describe, identity, machine, provenance, restore, source_hash
+from pt_jax.sweep.provenance import describe, machine, provenance, restore
 from pt_jax.sweep.run import run
 from tests.sweep.cases import Dice, throw, throw_sweep
 
@@ -81,52 +77,6 @@ def test_a_dataset_says_where_it_comes_from_and_when(tmp_path):
     part = provenance(run(sweep, store=tmp_path))  # the store is larger by now: the picture is of this part
     assert part["axes"] == {"shift": [0.1, 0.2]} and part["start"] == one["start"]
     assert [r["computed"] for r in runs(tmp_path)] == [8, 4]
-
-
-def test_the_source_hash_is_of_what_is_imported(tmp_path, monkeypatch):
-    (tmp_path / "walks").mkdir()
-    walk = "from walks import step\ndef walk(): return step.SIZE\n"
-    files = {"__init__": "", "step": "SIZE = 1\n", "walk": walk, "notes": ""}
-    for name, text in files.items():
-        (tmp_path / "walks" / f"{name}.py").write_text(text)
-    monkeypatch.syspath_prepend(tmp_path)
-    import walks.notes
-    import walks.walk
-
-    before = source_hash(walks.walk.walk)
-    (tmp_path / "walks" / "notes.py").write_text("# not imported by walk\n")
-    assert source_hash(walks.walk.walk) == before
-    (tmp_path / "walks" / "step.py").write_text("SIZE = 2\n")
-    assert source_hash(walks.walk.walk) != before
-
-
-def test_a_constant_and_a_file_beside_a_script_are_hashed(tmp_path, monkeypatch):
-    (tmp_path / "sizes.py").write_text("SIZE = 1\n")
-    (tmp_path / "hops.py").write_text("from sizes import SIZE\nimport json\ndef hop(): return SIZE\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    import hops
-
-    before = source_hash(hops.hop)
-    (tmp_path / "sizes.py").write_text("SIZE = 2\n")
-    assert source_hash(hops.hop) != before
-
-
-@pytest.mark.parametrize("how", ["-c", "-"])
-def test_a_function_without_source_is_refused_with_a_store(tmp_path, how):
-    code = "from tests.sweep.cases import *\ndef f(key, point, static, data): return throw(key, point, None, None)\n"
-    code += f"from pt_jax import run\nrun(Sweep(f, Dice(), {{'shift': [0.0]}}), store={str(tmp_path)!r})"
-    given = {"args": [sys.executable, "-c", code]} if how == "-c" else {"args": [sys.executable, "-"], "input": code}
-    done = subprocess.run(**given, capture_output=True, text=True, timeout=120, cwd=Path(__file__).parents[2])
-    assert "__main__.f is not accepted with a store: it has no source; write it in a file." in done.stderr
-    assert not (tmp_path / "data.zarr").exists()
-
-
-def test_a_static_that_holds_a_function_goes_by_its_name(tmp_path):
-    sweep = Sweep(simulate, Point(), {"u": [1.0]}, static=Static(engine="dense", optimizer=optax.adam))
-    assert identity(sweep)["static.optimizer"] == "<optax._src.alias.adam>"
-    local = Sweep(simulate, Point(), {"u": [1.0]}, static=Static(engine="dense", optimizer=lambda lr: optax.sgd(lr)))
-    with pytest.raises(ValueError, match=r"optimizer = .*lambda.* is not accepted with a store"):
-        run(local, store=tmp_path)
 
 
 def test_derived_quantities_are_coordinates_along_their_axes(tmp_path):

@@ -21,7 +21,7 @@ from pt_jax.sweep import store
 from pt_jax.sweep.journal import runs
 from pt_jax.sweep.run import locked, run
 from pt_jax.sweep.units import blocks
-from tests.sweep.cases import throw, throw_sweep
+from tests.sweep.cases import throw_sweep
 
 SMALL = {"shift": [0.0, 1.0, 2.0], "scale": [1.0, 2.0, 4.0, 8.0]}
 ROOT = Path(__file__).parents[2]
@@ -251,12 +251,6 @@ def test_foreign_folders_and_wrong_shards_are_refused_untouched(tmp_path):
             run(throw_sweep(SMALL), store=tmp_path / "new", shard=shard)
     assert (tmp_path / "file").read_text() == (tmp_path / "theirs" / "notes.txt").read_text() == "mine"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "theirs"]
-
-
-def test_a_function_that_could_not_be_run_again_is_refused(tmp_path):
-    sweep = replace(throw_sweep(SMALL), function=lambda key, point, static, data: throw(key, point, static, data))
-    with pytest.raises(ValueError, match=r"lambda.*could not be run again"):
-        run(sweep, store=tmp_path / "new")
 
 
 def test_ten_kills_leave_the_same_store():

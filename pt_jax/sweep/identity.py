@@ -1,0 +1,90 @@
+"""What identifies the numbers of a sweep: a change in any of it is refused by name, and nothing else is.
+
+The program that is computed (`program.Program.digest`), the base point, the data, and what turns a program into
+numbers: versions, kind of device, precision, random generator, lanes. Names, comments and places of files do not count.
+"""
+
+import dataclasses
+import importlib.metadata
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from pt_jax.sweep.accepted import name_of
+from pt_jax.sweep.grid import Sweep
+
+# Flags of XLA that change no number: how many devices there are, and what is written for a person to read.
+_HARMLESS = (
+    "--xla_force_host_platform_device_count",
+    "--xla_dump",
+    "--xla_cpu_multi_thread",
+    "--xla_gpu_cuda_data_dir",
+)
+
+
+def base_of(sweep: Sweep) -> dict[str, float]:
+    """Return the first value of each field that is on an axis: where the program of a sweep is identified."""
+    return {name: float(x) for axis in sweep.grid for name, x in zip(axis.fields, axis.values[0], strict=True)}
+
+
+def identity(sweep: Sweep, base: Mapping[str, float]) -> dict[str, Any]:
+    """Return what must not change between two runs into one store, flat and ready for JSON.
+
+    Args:
+        sweep: what is run.
+        base: values of the fields on axes, as `base_of` gave them when the store was made: they choose a size class.
+
+    Raises:
+        ValueError: the program calls back into Python, so that nobody can say what it computes.
+    """
+    program = sweep.program(sweep.static_of(sweep.point._replace(**base)))
+    if program.calls_back:
+        raise ValueError(
+            f"function = {name_of(sweep.function)} is not accepted with a store: it calls back into Python, where it "
+            "may compute anything; write it in jax."
+        )
+    maxima = getattr(sweep.static, "maxima", ())
+    return {
+        "program": program.digest,
+        "axes": [",".join(axis.fields) for axis in sweep.grid],
+        "outputs": None if sweep.outputs is None else sorted(sweep.outputs),
+        "data": sweep.data_hash,
+        **{f"point.{name}": float(x) for name, x in sweep.point._asdict().items() if name not in base},
+        **{f"static.{name}": x for name, x in fields_of(sweep.static).items() if name not in maxima and is_plain(x)},
+        "lanes": sweep.lanes,
+        "backend": jax.default_backend(),
+        "float": str(jnp.result_type(float)),
+        "matmul_precision": jax.config.jax_default_matmul_precision,  # type: ignore[attr-defined]
+        "prng": [jax.config.jax_default_prng_impl, jax.config.jax_threefry_partitionable],  # type: ignore[attr-defined]
+        **{name: importlib.metadata.version(name) for name in ("jax", "jaxlib")},
+        "xla": sorted(flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(_HARMLESS)),
+    }
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
+    """Return, by name, what differs between two identities, in words."""
+    found = {}
+    for name in {**before, **now}:
+        texts = [json.dumps(one[name]) if name in one else "nothing" for one in (before, now)]  # NaN equals itself so
+        if texts[0] != texts[1]:
+            why = "; what the function computes has changed" if name == "program" else ""
+            found[name] = f"{name} ({texts[0]} there, {texts[1]} here{why})".replace('"', "")
+    return found
+
+
+def fields_of(static: Any) -> dict[str, Any]:
+    """Return the fields of a static by name; of one that has none, itself as `value`."""
+    if dataclasses.is_dataclass(static):
+        return {field.name: getattr(static, field.name) for field in dataclasses.fields(static)}
+    return static._asdict() if hasattr(static, "_asdict") else {"value": static}
+
+
+def is_plain(value: Any) -> bool:
+    """Whether JSON holds a value as it is, but that its tuples are lists."""
+    if isinstance(value, tuple | list):
+        return all(map(is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
