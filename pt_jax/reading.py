@@ -46,7 +46,8 @@ class Bounded:
         left: bytes that may still be read.
     """
 
-    def __init__(self, file: Any, left: int) -> None:
+    def __init__(self, file: Any, left: int):
+        """Read nothing yet."""
         self._file, self.left = file, left
         self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
 
@@ -82,13 +83,13 @@ def npz(path: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
         with found.open("rb") as file, warnings.catch_warnings(action="ignore"):
             return _arrays(file, names)
     except Exception as error:  # zipfile, zlib and NumPy have many for what a damaged or encrypted file can be
-        reason = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
-        raise ValueError(f"{found} is not accepted: use {use} ({reason}).") from None
+        reason = str(error)[:200].encode("unicode_escape").decode() or type(error).__name__
+        raise ValueError(f"{found} is not accepted: use {use} ({reason.rstrip('.')}).") from None
 
 
 def _arrays(file: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
     bounded = Bounded(file, _DIRECTORY)
-    with zipfile.ZipFile(bounded) as archive:  # type: ignore[arg-type]
+    with zipfile.ZipFile(bounded) as archive:
         bounded.left = LARGEST
         members = {name: _member(archive, name) for name in names}
         if sum(_needed(archive, member) for member in members.values()) > LARGEST:
@@ -105,7 +106,8 @@ def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
     """Return what the directory says of an array."""
     found = [member for member in archive.infolist() if member.filename == f"{name}.npy"]
     if len(found) != 1:
-        raise ValueError(f"{name} is in it {len(found)} times")
+        held = ", ".join(member.filename[:40] for member in archive.infolist()[:5])
+        raise ValueError(f"{name} is in it {len(found)} times; it holds {held or 'nothing'}")
     if found[0].flag_bits & 1:
         raise ValueError(f"{name} is encrypted")
     if found[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others can ask for any memory

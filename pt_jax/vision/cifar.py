@@ -20,8 +20,8 @@ from pt_jax.reading import Bounded, located
 from pt_jax.vision import pickled
 from pt_jax.vision.datasets import Dataset, splits
 
-LARGEST_BATCH = 200 * 10**6  # bytes; the largest batch, that of CIFAR-100, has 156 million
-LARGEST_ARCHIVE = 400 * 10**6  # bytes, unpacked; both archives have 187 million
+LARGEST_BATCH = 160 * 10**6  # bytes; the largest batch, that of CIFAR-100, has 155 million
+LARGEST_ARCHIVE = 250 * 10**6  # bytes, unpacked; both archives have 187 million
 _PIECE = 2**20
 _SHAPE = (3, 32, 32)
 _FORMATS = {  # names of the training batches, of the test batch, and of the labels
@@ -63,7 +63,7 @@ def read(path: str | Path) -> Dataset:
             *parts, last = [_batch(f"{found}: {name}", files.pop(name), labels) for name in (*train, test)]
             images, truth = (np.concatenate(x) for x in zip(*parts, strict=True))
             return splits(images / np.float32(255), truth, last.images / np.float32(255), last.labels)
-    raise ValueError(f"{found} is no CIFAR archive: use a tar file or folder with data_batch_1 to 5 or train, and test.")
+    raise ValueError(f"{found} is no CIFAR archive: use a tar file or folder with all batches of one.")
 
 
 def _in_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
