@@ -40,27 +40,29 @@ def located(path: Any, use: str) -> Path:
 
 
 class Bounded:
-    """A file of which no more than `left` bytes are handed out: for a reader that asks for what the file tells it to.
+    """A file of which only so much is handed out, for a reader that asks for as much as the file tells it to.
 
     Attributes:
-        left: bytes that may still be read.
+        limit: bytes that may be read, from first to last.
     """
 
-    def __init__(self, file: Any, left: int):
+    def __init__(self, file: Any, limit: int):
         """Read nothing yet."""
-        self._file, self.left = file, left
+        self.limit = limit
+        self._file, self._taken = file, 0
         self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
 
     def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes, all that follow if it is negative.
+        """Return up to `size` bytes, or all that follow.
 
         Raises:
-            ValueError: they are more than `left`.
+            ValueError: the limit is passed.
         """
-        found = self._file.read(self.left + 1 if size < 0 else min(size, self.left + 1))
-        self.left -= len(found)
-        if self.left < 0:
-            raise ValueError("it unpacks to more bytes than are read")
+        left = self.limit - self._taken
+        found = self._file.read(left + 1 if size < 0 else min(size, left + 1))
+        self._taken += len(found)
+        if self._taken > self.limit:
+            raise ValueError(f"it takes more than {self.limit:,} bytes to read")
         return found
 
 
@@ -90,13 +92,12 @@ def npz(path: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
 def _arrays(file: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
     bounded = Bounded(file, _DIRECTORY)
     with zipfile.ZipFile(bounded) as archive:
-        bounded.left = LARGEST
+        bounded.limit = 2 * LARGEST  # what is packed takes little more than what is unpacked, which is bounded below
         members = {name: _member(archive, name) for name in names}
         if sum(_needed(archive, member) for member in members.values()) > LARGEST:
             raise ValueError(f"they take more than {LARGEST / 2**30:g} GiB: read them with NumPy, in parts")
         found = {}
         for name, member in members.items():
-            bounded.left = LARGEST
             with archive.open(member) as content:
                 found[name] = np.lib.format.read_array(content, allow_pickle=False)
         return found

@@ -90,7 +90,9 @@ def _in_archive(path: Path) -> Iterator[tuple[str, bytes]]:
             while unpacked.read(_PIECE):
                 pass
     except Exception as error:  # tarfile, gzip and zlib have many for what a damaged file can be
-        raise ValueError(f"{path} is no tar file, or not a whole one: {str(error)[:200]}.") from None
+        raise ValueError(
+            f"{path} is no tar file, or not a whole one: use it as it is downloaded ({str(error)[:200]})."
+        ) from None
 
 
 def _members(archive: Bounded) -> Iterator[tuple[str, bytes]]:

@@ -182,7 +182,9 @@ def npz(path: str | Path, scale: float | None = None) -> Dataset:
         ValueError: not such a file, one of more than `reading.LARGEST` bytes, or arrays that are not accepted.
     """
     if scale is not None and not (isinstance(scale, Real) and 1 <= scale < 2**64):
-        raise ValueError(f"scale = {scale!r} is not accepted: use the largest possible value of the images, at least 1.")
+        raise ValueError(
+            f"scale = {scale!r} is not accepted: use the largest possible value of the images, at least 1."
+        )
     arrays = reading.npz(path, ("train_images", "train_labels", "test_images", "test_labels"))
     train, test = arrays["train_images"], arrays["test_images"]
     if not all(x.dtype.kind in "biuf" for x in (train, test)):

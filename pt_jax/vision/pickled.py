@@ -84,7 +84,7 @@ def array(record: Any) -> np.ndarray:
 
 def _dtype(record: Any) -> np.dtype:
     match record:
-        case Record("dtype", (str() | bytes() as code, _, _), (3 | 4, str() | bytes() as order, None, None, None, *_)):
+        case Record("dtype", (str() | bytes() as code, _, _), (3, str() | bytes() as order, None, None, None, -1, -1, _)):
             if _text(code) in _WHOLE and _text(order) in ("|", "<", ">"):
                 return np.dtype(_text(code)).newbyteorder(_text(order))  # type: ignore[arg-type]
     raise ValueError("describes an array that is not of whole numbers.")
