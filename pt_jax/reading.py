@@ -85,7 +85,7 @@ def npz(path: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
         with found.open("rb") as file, warnings.catch_warnings(action="ignore"):
             return _arrays(file, names)
     except Exception as error:  # zipfile, zlib and NumPy have many for what a damaged or encrypted file can be
-        reason = str(error)[:200].encode("unicode_escape").decode() or type(error).__name__
+        reason = str(error).partition("\n")[0][:200].encode("unicode_escape").decode() or type(error).__name__
         raise ValueError(f"{found} is not accepted: use {use} ({reason.rstrip('.')}).") from None
 
 

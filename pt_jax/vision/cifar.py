@@ -47,23 +47,31 @@ def read(path: str | Path) -> Dataset:
 
     Raises:
         ValueError: no such archive, one that is damaged or larger than `LARGEST_ARCHIVE`, a batch that is truncated or
-            names anything but NumPy arrays, or arrays that are not those of a batch.
+            names anything but NumPy arrays, or arrays that are not those of a batch; the sentence names the file.
     """
     found = located(path, "a CIFAR archive or the folder that is in it")
     files: dict[str, bytes] = {}
-    for name, content in _in_folder(found) if found.is_dir() else _in_archive(found):
-        if name in files:
-            raise ValueError(f"{found} holds two files {name}: use one archive alone.")
-        files[name] = content
+    try:
+        for name, content in _in_folder(found) if found.is_dir() else _in_archive(found):
+            if name in files:
+                raise ValueError(f"it holds two files {name}: use one archive alone.")
+            files[name] = content
+        return _dataset(files)
+    except ValueError as error:
+        raise ValueError(f"{found}: {error}") from None
+
+
+def _dataset(files: dict[str, bytes]) -> Dataset:
+    """Return what is in the batches; each is let go when it is read, to spare memory."""
     for train, test, labels in _FORMATS.values():
         if test in files and set(train) & set(files):
             missing = [name for name in train if name not in files]
             if missing:
-                raise ValueError(f"{found} lacks the batch {missing[0]}: use the whole archive.")
-            *parts, last = [_batch(f"{found}: {name}", files.pop(name), labels) for name in (*train, test)]
+                raise ValueError(f"it lacks the batch {missing[0]}: use the whole archive.")
+            *parts, last = [_batch(name, files.pop(name), labels) for name in (*train, test)]
             images, truth = (np.concatenate(x) for x in zip(*parts, strict=True))
             return splits(images / np.float32(255), truth, last.images / np.float32(255), last.labels)
-    raise ValueError(f"{found} is no CIFAR archive: use a tar file or folder with all batches of one.")
+    raise ValueError("it is no CIFAR archive: use a tar file or folder with all batches of one.")
 
 
 def _in_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -74,7 +82,7 @@ def _in_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
                 with file.open("rb") as opened:
                     yield file.name, _content(opened, file.name, file.stat().st_size)
             except (OSError, ValueError) as error:
-                raise ValueError(f"{file} cannot be read: {error}.") from None
+                raise ValueError(f"{file.name} cannot be read: {error}.") from None
 
 
 def _in_archive(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -91,7 +99,7 @@ def _in_archive(path: Path) -> Iterator[tuple[str, bytes]]:
                 pass
     except Exception as error:  # tarfile, gzip and zlib have many for what a damaged file can be
         raise ValueError(
-            f"{path} is no tar file, or not a whole one: use it as it is downloaded ({str(error)[:200]})."
+            f"it is no tar file, or not a whole one: use it as it is downloaded ({str(error)[:200]})."
         ) from None
 
 

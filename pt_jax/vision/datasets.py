@@ -181,22 +181,25 @@ def npz(path: str | Path, scale: float | None = None) -> Dataset:
     Raises:
         ValueError: not such a file, one of more than `reading.LARGEST` bytes, or arrays that are not accepted.
     """
-    if scale is not None and not (isinstance(scale, Real) and 1 <= scale < 2**64):
-        raise ValueError(
-            f"scale = {scale!r} is not accepted: use the largest possible value of the images, at least 1."
-        )
-    arrays = reading.npz(path, ("train_images", "train_labels", "test_images", "test_labels"))
-    train, test = arrays["train_images"], arrays["test_images"]
+    names = ("train_images", "train_labels", "test_images", "test_labels")
+    train, train_labels, test, test_labels = reading.npz(path, names).values()
+    labels = [y[:, 0] if y.shape[1:] == (1,) else y for y in (train_labels, test_labels)]
+    try:
+        white = np.float32(_white(train, test, scale))
+        images = [(x[..., None] if x.ndim == 3 else x) / white for x in (train, test)]
+        return splits(images[0], labels[0], images[1], labels[1])
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _white(train: np.ndarray, test: np.ndarray, scale: float | None) -> float:
+    """Return what images have to be divided by: without a scale, 1 for real numbers and truth values."""
     if not all(x.dtype.kind in "biuf" for x in (train, test)):
         raise ValueError(f"train images are {train.dtype} and test images {test.dtype}: use numbers.")
-    white = np.float32(_white(train, test) if scale is None else scale)
-    images = [(x[..., None] if x.ndim == 3 else x) / white for x in (train, test)]
-    labels = [y[:, 0] if y.shape[1:] == (1,) else y for y in (arrays["train_labels"], arrays["test_labels"])]
-    return splits(images[0], labels[0], images[1], labels[1])
-
-
-def _white(train: np.ndarray, test: np.ndarray) -> int:
-    """Return what images have to be divided by: 1 for real numbers and truth values."""
+    if scale is not None:
+        if not (isinstance(scale, Real) and 1 <= scale < 2**64):
+            raise ValueError(f"scale = {scale!r} is not accepted: use the largest possible value, of at least 1.")
+        return float(scale)
     whole = [x.dtype.kind in "iu" for x in (train, test)]
     if any(whole) != all(whole):
         raise ValueError(f"train images are {train.dtype} and test images {test.dtype}: use one type for both.")

@@ -84,7 +84,7 @@ def array(record: Any) -> np.ndarray:
 
 def _dtype(record: Any) -> np.dtype:
     match record:
-        case Record("dtype", (str() | bytes() as code, _, _), (3, str() | bytes() as order, None, None, None, -1, -1, _)):
+        case Record("dtype", (code, _, _), (3, order, None, None, None, -1, -1, _)):
             if _text(code) in _WHOLE and _text(order) in ("|", "<", ">"):
                 return np.dtype(_text(code)).newbyteorder(_text(order))  # type: ignore[arg-type]
     raise ValueError("describes an array that is not of whole numbers.")
@@ -194,5 +194,5 @@ def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.decode("latin-1")
     if not isinstance(value, str):
-        raise TypeError
+        raise ValueError(f"holds a {type(value).__name__} where a batch has text.")
     return value
