@@ -77,12 +77,12 @@ def _dataset(files: dict[str, bytes]) -> Dataset:
 def _in_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Yield name and bytes of what may be a batch."""
     for file in folder.rglob("*"):
-        if file.name in _KNOWN and file.is_file():
-            try:
+        try:
+            if file.name in _KNOWN and file.is_file():
                 with file.open("rb") as opened:
                     yield file.name, _content(opened, file.name, file.stat().st_size)
-            except (OSError, ValueError) as error:
-                raise ValueError(f"{file.name} cannot be read: {error}.") from None
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{file.name} cannot be read: {error}.") from None
 
 
 def _in_archive(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -132,6 +132,7 @@ def _batch(name: str, content: bytes, labels: str) -> _Batch:
         found = pickled.load(content)
         if not isinstance(found, dict):
             raise ValueError(f"holds a {type(found).__name__}: a CIFAR batch is a dictionary.")
+        found = {pickled.text(key): value for key, value in found.items()}
         data, truth = pickled.array(found.get("data")), _labels(found.get(labels), labels)
     except ValueError as error:
         raise ValueError(f"{name} {error}") from None

@@ -71,7 +71,7 @@ def array(record: Any) -> np.ndarray:
         case Record("reconstruct", (Record("ndarray", None), (0,), b"b" | "b"), (1, shape, kind, fortran, content)):
             order = "F" if fortran else "C"
         case Record("frombuffer", (content, kind, shape, "C" | "F" | b"C" | b"F" as order)):
-            order = _text(order)
+            order = text(order)
         case _:
             raise ValueError(f"holds a {type(record).__name__} that does not describe an array as NumPy does.")
     dtype = _dtype(kind)
@@ -82,11 +82,24 @@ def array(record: Any) -> np.ndarray:
     return np.frombuffer(content, dtype).reshape(shape, order=order)  # type: ignore[call-overload]
 
 
+def text(value: Any) -> str:
+    """Return text that Python 2 or 3 wrote.
+
+    Raises:
+        ValueError: the value is something else. The message goes on after the name of the file.
+    """
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    if not isinstance(value, str):
+        raise ValueError(f"holds a {type(value).__name__} where a batch has text.")
+    return value
+
+
 def _dtype(record: Any) -> np.dtype:
     match record:
         case Record("dtype", (code, _, _), (3, order, None, None, None, -1, -1, _)):
-            if _text(code) in _WHOLE and _text(order) in ("|", "<", ">"):
-                return np.dtype(_text(code)).newbyteorder(_text(order))  # type: ignore[arg-type]
+            if text(code) in _WHOLE and text(order) in ("|", "<", ">"):
+                return np.dtype(text(code)).newbyteorder(text(order))  # type: ignore[arg-type]
     raise ValueError("describes an array that is not of whole numbers.")
 
 
@@ -154,7 +167,9 @@ class _Walk:
             case "APPEND" | "APPENDS":
                 self._top(list).extend(taken)
             case "SETITEM" | "SETITEMS":
-                keys = [_text(key) for key in taken[::2]]
+                keys = taken[::2]
+                if not all(isinstance(key, str | bytes) for key in keys):  # a tuple can take any time to hash
+                    raise TypeError
                 self._top(dict).update(zip(keys, taken[1::2], strict=True))
             case "BUILD":
                 self._top(Record).state = taken[0]
@@ -172,11 +187,11 @@ class _Walk:
 
     def _call(self, called: Any, arguments: Any) -> Record | bytes:
         match called, arguments:
-            case Record("encode", None), (str(text), "latin1" | b"latin1"):
-                self._left -= len(text)
+            case Record("encode", None), (str(words), "latin1" | b"latin1"):
+                self._left -= len(words)
                 if self._left < 0:
                     raise ValueError
-                return text.encode("latin-1")
+                return words.encode("latin-1")
             case Record(name, None), tuple():
                 return Record(name, arguments)
         raise TypeError
@@ -187,12 +202,3 @@ def _named(name: str) -> Record:
         shown = name[:80].encode("unicode_escape").decode()
         raise _Foreign(f"names {shown}, which no CIFAR batch does: nothing of it was executed.")
     return Record(_KNOWN[name])
-
-
-def _text(value: Any) -> str:
-    """Return text that Python 2 or 3 wrote."""
-    if isinstance(value, bytes):
-        return value.decode("latin-1")
-    if not isinstance(value, str):
-        raise ValueError(f"holds a {type(value).__name__} where a batch has text.")
-    return value

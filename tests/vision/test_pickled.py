@@ -103,6 +103,14 @@ HOSTILE = {
         + b"e.",
         DAMAGED,
     ),
+    "a long key again": (
+        b"\x80\x02}T" + struct.pack("<I", 10**7) + b"a" * 10**7 + b"q\x00N(" + b"h\x00N" * 1000 + b"us.",
+        DAMAGED,
+    ),
+    "a long key in a dictionary": (
+        b"\x80\x02}(T" + struct.pack("<I", 10**7) + b"a" * 10**7 + b"q\x00N" + b"h\x00N" * 1000 + b"u.",
+        "holds a NoneType",
+    ),
     "deep tuples": (b"\x80\x02)" + b"\x85" * MANY + b".", "holds a tuple"),
     "deep lists": (b"\x80\x02" + b"]" * (MANY // 2) + b"a" * (MANY // 2 - 1) + b".", "holds a list"),
     "many dictionaries": (b"\x80\x02(" + b"}" * MANY + b"t.", "holds a tuple"),
