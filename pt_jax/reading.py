@@ -6,6 +6,7 @@ a file states is checked before memory is taken, and no more is unpacked than wa
 
 import io
 import math
+import sys
 import warnings
 import zipfile
 from collections.abc import Sequence
@@ -100,7 +101,14 @@ def _arrays(file: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
         for name, member in members.items():
             with archive.open(member) as content:
                 found[name] = np.lib.format.read_array(content, allow_pickle=False)
+            if found[name].dtype.kind == "U" and not _is_text(found[name]):
+                raise ValueError(f"{name} holds text with characters that do not exist")
         return found
+
+
+def _is_text(array: np.ndarray) -> bool:
+    """Return whether Python can make strings of an array: NumPy tries it without asking."""
+    return bool((np.frombuffer(array.tobytes(), f"{array.dtype.byteorder}u4") <= sys.maxunicode).all())
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:

@@ -117,6 +117,7 @@ HOSTILE = {
     "complex numbers": (archive(IMAGES * 1j), "holds complex128, not numbers or text"),
     "dates": (archive(np.zeros(3, "M8[s]")), "not numbers or text"),
     "a type that is none": (archive(stated("(96,)", "nonsense")), ""),
+    "characters that do not exist": (archive(stated("(24,)", ">U1", b"\x7f" * 96)), "characters that do not exist"),
     "no dimension": (archive(np.uint8(3)), r"train images have shape \(\): use"),
     "seventy dimensions": (archive(stated("(" + "1," * 70 + ")", data=b"1")), ""),
     # Archives

@@ -186,7 +186,8 @@ def npz(path: str | Path, scale: float | None = None) -> Dataset:
     labels = [y[:, 0] if y.shape[1:] == (1,) else y for y in (train_labels, test_labels)]
     try:
         white = np.float32(_white(train, test, scale))
-        images = [(x[..., None] if x.ndim == 3 else x) / white for x in (train, test)]
+        with np.errstate(invalid="ignore"):  # what is no number is refused below
+            images = [(x[..., None] if x.ndim == 3 else x) / white for x in (train, test)]
         return splits(images[0], labels[0], images[1], labels[1])
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None

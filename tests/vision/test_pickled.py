@@ -169,3 +169,24 @@ def test_arrays_come_back(protocol, kind, order):
     for record in (first, again):
         np.testing.assert_array_equal(pickled.array(record), values)
         assert pickled.array(record).dtype == values.dtype
+
+
+def test_damaged_batches_are_read_or_refused_in_one_sentence():
+    rng, labels = np.random.default_rng(0), np.arange(3)
+    batches = [
+        pickle.dumps({b"data": np.ones((3, 4), kind), "labels": labels}, p) for p in (2, 4, 5) for kind in ("u1", ">i2")
+    ]
+    read = 0
+    for i in range(3000):
+        content = bytearray(batches[i % len(batches)])
+        for place in rng.integers(0, len(content), rng.integers(1, 4)):
+            content[place] = rng.integers(0, 256) if i % 2 else content[place] ^ (1 << rng.integers(0, 8))
+        try:
+            found = pickled.load(bytes(content))
+            assert pickled.array(found[b"data"]).size == 12
+            read += 1
+        except (KeyError, TypeError):
+            assert not isinstance(found, dict) or b"data" not in found
+        except ValueError as error:
+            assert str(error).endswith(".") and str(error).isprintable()
+    assert read > 100  # a number is changed, or a name that is not looked at
