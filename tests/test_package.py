@@ -66,10 +66,10 @@ def test_an_unknown_name_is_an_attribute_error():
 def test_imports_run_one_way(path):
     used, own = parts_used(path), part(path)
     if own in WORLDS:
-        # Both worlds say what a hyper-parameter is in the same words.
-        assert used <= {own} | ({"field"} if own != "sweep" else set()), f"{path} belongs to {own}"
+        # Both worlds say what a hyper-parameter is in the same words, and read a user's files in the same way.
+        assert used <= {own} | ({"field", "reading"} if own != "sweep" else set()), f"{path} belongs to {own}"
         assert not {name.split(".")[0] for name in imported(path)} & {"matplotlib", "rich", "tyro"}
-    elif own == "field":
+    elif own in ("field", "reading"):
         assert not used
     elif own == "plot":
         assert used <= {"sweep"}

@@ -18,7 +18,6 @@ its probability is at least 0.9.
 Source: derived here; B. Efron, The jackknife, the bootstrap and other resampling plans (1982) for the jackknife.
 """
 
-import zipfile
 from functools import partial
 from typing import NamedTuple
 
@@ -27,6 +26,7 @@ import numpy as np
 from jax import Array
 from scipy import stats
 
+from pt_jax import reading
 from pt_jax.signal_noise.mean_field import in_regime, predict
 from pt_jax.signal_noise.point import FIELDS, Point, Static, validate
 
@@ -51,15 +51,9 @@ def load(path: str) -> Sample:
     """Read a sample from an npz file with the arrays `x` and `y`.
 
     Raises:
-        ValueError: the file is no such npz; nothing in it is executed.
+        ValueError: the file is no such npz, or holds more than `reading.LARGEST` bytes; nothing in it is executed.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return Sample(file["x"], file["y"])
-    except FileNotFoundError:
-        raise ValueError(f"{path} is not there.") from None
-    except (KeyError, ValueError, OSError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not accepted: use an npz with the arrays x and y ({error}).") from None
+    return Sample(**reading.npz(path, Sample._fields))
 
 
 class Advice(NamedTuple):

@@ -11,10 +11,13 @@ import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from pt_jax import reading
 
 _SPLIT = 0  # seed of the split into train and test: the same for everyone
 
@@ -73,7 +76,7 @@ def splits(train_images: Any, train_labels: Any, test_images: Any, test_labels: 
         raise ValueError(f"test images have shape {parts[2].shape[1:]}, but {parts[0].shape[1:]} in training.")
     present = np.unique(parts[1])
     if not np.array_equal(present, np.arange(len(present))) or parts[3].max() >= len(present):
-        listed = f"{present.tolist()} in training and {np.unique(parts[3]).tolist()} in test"
+        listed = f"{present[:20].tolist()} in training and {np.unique(parts[3])[:20].tolist()} in test"
         raise ValueError(f"labels are {listed}: use 0..K-1, each with a training sample.")
     train, test = (Split(x.astype(np.float32), y.astype(np.int32)) for x, y in (parts[:2], parts[2:]))
     return Dataset(train, test)
@@ -163,26 +166,49 @@ def low_to_high(data: Dataset) -> Pair:
     return pair(classes(data, range(5)), classes(data, range(5, 10)))
 
 
-def npz(path: str | Path) -> Dataset:
+def npz(path: str | Path, scale: float | None = None) -> Dataset:
     """Return the dataset in a plain npz file with train_images, train_labels, test_images and test_labels.
 
-    Images are (n, H, W, C) or (n, H, W), whole numbers up to 255 or real numbers in [0, 1]. Nothing is executed.
+    Images are (n, H, W, C) or (n, H, W). Real numbers are taken as they are. Whole numbers are divided by what white
+    is: 1, 15 or 16 if that is the largest of both splits, 255 if the largest is 17 to 255, and 65535 if it is 32768 to
+    65535; anything else could be two things, and is refused without `scale`.
+    Labels are (n,) or (n, 1). Other arrays, such as the val_images of MedMNIST, are left alone. Nothing is executed.
+
+    Args:
+        path: of the file; `~` is the user's home.
+        scale: what images of any type are divided by: their largest possible value.
 
     Raises:
-        ValueError: not such a file, or arrays that are not accepted.
+        ValueError: not such a file, one of more than `reading.LARGEST` bytes, or arrays that are not accepted.
     """
     names = ("train_images", "train_labels", "test_images", "test_labels")
+    train, train_labels, test, test_labels = reading.npz(path, names).values()
+    labels = [y[:, 0] if y.shape[1:] == (1,) else y for y in (train_labels, test_labels)]
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in names}
-    except FileNotFoundError:
-        raise ValueError(f"{path} does not exist: give an npz file with {', '.join(names)}.") from None
-    except Exception as error:  # zipfile, NumPy and zlib have one each for what a damaged file can be
-        raise ValueError(f"{path} is not an npz file with plain arrays {', '.join(names)}: {error}.") from None
-    for name in names[::2]:
-        x = arrays[name][..., None] if arrays[name].ndim == 3 else arrays[name]
-        arrays[name] = x / np.float32(255) if x.dtype.kind in "ui" else x
-    return splits(*(arrays[name] for name in names))
+        white = np.float32(_white(train, test, scale))
+        with np.errstate(invalid="ignore"):  # what is no number is refused below
+            images = [(x[..., None] if x.ndim == 3 else x) / white for x in (train, test)]
+        return splits(images[0], labels[0], images[1], labels[1])
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _white(train: np.ndarray, test: np.ndarray, scale: float | None) -> float:
+    """Return what images have to be divided by: without a scale, 1 for real numbers and truth values."""
+    if not all(x.dtype.kind in "biuf" for x in (train, test)):
+        raise ValueError(f"train images are {train.dtype} and test images {test.dtype}: use numbers.")
+    if scale is not None:
+        if not (isinstance(scale, Real) and 1 <= scale < 2**64):
+            raise ValueError(f"scale = {scale!r} is not accepted: use the largest possible value, of at least 1.")
+        return float(scale)
+    whole = [x.dtype.kind in "iu" for x in (train, test)]
+    if any(whole) != all(whole):
+        raise ValueError(f"train images are {train.dtype} and test images {test.dtype}: use one type for both.")
+    largest = max(int(x.max(initial=0)) for x in (train, test)) if all(whole) else 1
+    for low, high in ((0, 1), (15, 15), (16, 16), (17, 2**8 - 1), (2**15, 2**16 - 1)):
+        if low <= largest <= high:
+            return high
+    raise ValueError(f"images of whole numbers up to {largest} are not accepted: say in `scale` what white is.")
 
 
 def _package(module: str, package: str) -> Any:
@@ -204,7 +230,7 @@ def _check(images: np.ndarray, labels: np.ndarray, image: str, label: str) -> No
         raise ValueError(f"{image} have shape {images.shape}: use (samples, height, width, channels), none of them 0.")
     if labels.shape != images.shape[:1]:
         raise ValueError(f"{label} have shape {labels.shape}: use ({len(images)},), one for each of the {image}.")
-    if images.dtype.kind not in "fiu" or not (np.isfinite(images).all() and images.min() >= 0 and images.max() <= 1):
+    if images.dtype.kind not in "bfiu" or not (np.isfinite(images).all() and images.min() >= 0 and images.max() <= 1):
         raise ValueError(f"{image} have {images.dtype} values outside 0 to 1: divide by their largest possible value.")
     if labels.dtype.kind not in "iu" or labels.min() < 0:
         raise ValueError(f"{label} have {labels.dtype} values {np.unique(labels)[:3].tolist()}...: use 0..K-1.")

@@ -9,6 +9,7 @@ from pt_jax.vision import datasets
 from tests.vision.pairs import made_up
 
 RNG = np.random.default_rng(0)
+NAMES = ("train_images", "train_labels", "test_images", "test_labels")
 IMAGES, LABELS = RNG.uniform(size=(20, 4, 4, 2)), np.arange(20) % 4
 
 
@@ -65,27 +66,110 @@ def test_a_missing_package_is_one_clear_sentence(monkeypatch, call, package):
         call()
 
 
-def test_an_npz_file_is_read(tmp_path):
+def saved(path, *arrays, **more):
+    """A file of images and labels, for training and for test."""
+    np.savez(path, **dict(zip(NAMES, arrays, strict=True)), **more)
+    return path
+
+
+def test_an_npz_file_is_read(tmp_path, monkeypatch):
     whole = (IMAGES[..., 0] * 255).astype(np.uint8)
-    path = tmp_path / "own.npz"
-    np.savez(path, train_images=whole, train_labels=LABELS, test_images=whole[:4], test_labels=LABELS[:4])
-    data = datasets.npz(path)
-    np.testing.assert_allclose(data.train.images[..., 0], whole / 255, rtol=1e-6)
-    assert data.test.images.shape == (4, 4, 4, 1)
+    saved(tmp_path / "own.npz", whole, LABELS, whole[:4], LABELS[:4])
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for path in (tmp_path / "own.npz", str(tmp_path / "own.npz"), "~/own.npz"):
+        data = datasets.npz(path)
+        np.testing.assert_allclose(data.train.images[..., 0], whole / 255, rtol=1e-6)
+        assert data.test.images.shape == (4, 4, 4, 1)
+
+
+def test_files_as_medmnist_lays_them_out_are_read(tmp_path):
+    images, labels = RNG.integers(0, 256, (8, 28, 28), np.uint8), (np.arange(8) % 2).astype(np.uint8)[:, None]
+    more = {"val_images": images[:2], "val_labels": labels[:2]}
+    data = datasets.npz(saved(tmp_path / "own.npz", images, labels, images[:2], labels[:2], **more))
+    np.testing.assert_allclose(data.train.images[..., 0], images / 255, rtol=1e-6)
+    np.testing.assert_array_equal(data.train.labels, labels[:, 0])
+    with pytest.raises(ValueError, match=r"train labels have shape \(8, 2\): use \(8,\)"):
+        datasets.npz(saved(tmp_path / "two.npz", images, np.repeat(labels, 2, axis=1), images[:2], labels[:2]))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int64, ">u2", "F"])
+@pytest.mark.parametrize(
+    ("largest", "white"), [(0, 1), (1, 1), (15, 15), (16, 16), (17, 255), (100, 255), (254, 255), (255, 255)]
+)
+def test_whole_numbers_are_divided_by_what_white_is(tmp_path, kind, largest, white):
+    whole = RNG.integers(0, largest + 1, (6, 4, 4)).astype(np.uint8 if kind == "F" else kind)
+    whole[0, 0, 0] = largest
+    if kind == "F":
+        whole = np.asfortranarray(whole)
+    dark = whole // 2  # one split alone would be divided by something else
+    for train, test in ((whole, dark), (dark, whole)):
+        data = datasets.npz(saved(tmp_path / "own.npz", train, LABELS[:6], test, LABELS[:6]))
+        for found, x in ((data.train, train), (data.test, test)):
+            np.testing.assert_allclose(found.images[..., 0], x / white, rtol=1e-6)
+            assert found.images.dtype == np.float32 and found.images.max() <= 1
+
+
+@pytest.mark.parametrize("largest", [2**15, 60000, 2**16 - 1])
+def test_sixteen_bits_are_divided_by_65535(tmp_path, largest):
+    whole = np.linspace(0, largest, 96).round().astype(np.uint16).reshape(6, 4, 4)
+    data = datasets.npz(saved(tmp_path / "own.npz", whole, LABELS[:6], whole, LABELS[:6]))
+    np.testing.assert_allclose(data.train.images[..., 0], whole / 65535, rtol=1e-6)
+
+
+@pytest.mark.parametrize("largest", [2, 7, 14, 256, 1023, 4095, 2**15 - 1, 2**16, 2**32 - 1])
+def test_whole_numbers_that_could_be_two_things_need_a_scale(tmp_path, largest):
+    whole = np.linspace(0, largest, 96).round().astype(np.uint32).reshape(6, 4, 4)
+    path = saved(tmp_path / "own.npz", whole, LABELS[:6], whole, LABELS[:6])
+    with pytest.raises(ValueError, match=rf"images of whole numbers up to {largest} are not accepted: say in `scale`"):
+        datasets.npz(path)
+    data = datasets.npz(path, scale=largest)
+    np.testing.assert_allclose(data.test.images[..., 0], whole / largest, rtol=1e-6)
+
+
+def test_truth_values_and_real_numbers_are_taken_as_they_are(tmp_path):
+    for values in (IMAGES > 0.5, IMAGES, IMAGES.astype(np.float16), IMAGES.astype(">f4")):
+        data = datasets.npz(saved(tmp_path / "own.npz", values, LABELS, values, LABELS))
+        np.testing.assert_array_equal(data.train.images, values.astype(np.float32))
+    np.testing.assert_array_equal(datasets.dataset(IMAGES > 0.5, LABELS).train.images.max(), 1)
+    data = datasets.npz(saved(tmp_path / "own.npz", IMAGES * 255, LABELS, IMAGES * 255, LABELS), scale=255)
+    np.testing.assert_allclose(data.train.images, IMAGES, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "scale", "sentence"),
+    [
+        (IMAGES * 255, IMAGES, None, "train images have float64 values outside 0 to 1: divide"),
+        (IMAGES * np.nan, IMAGES, None, "train images have float64 values outside 0 to 1"),
+        (np.full(IMAGES.shape, -1), IMAGES > 0, None, "train images are int64 and test images bool: use one type"),
+        (IMAGES, np.full(IMAGES.shape, 200, np.uint8), None, "train images are float64 and test images uint8"),
+        (np.full(IMAGES.shape, -1), np.ones(IMAGES.shape, int), None, "values outside 0 to 1"),
+        (IMAGES.astype(str), IMAGES, None, "train images are <U32 and test images float64: use numbers"),
+        (np.full(IMAGES.shape, 200, np.uint8), np.full(IMAGES.shape, 200, np.uint8), 100, "values outside 0 to 1"),
+        *(
+            (IMAGES, IMAGES, bad, r"own\.npz: scale = .* is not accepted: use the largest")
+            for bad in (0, -1, np.nan, np.inf, "255")
+        ),
+    ],
+)
+def test_images_of_another_kind_are_one_clear_sentence(tmp_path, train, test, scale, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        datasets.npz(saved(tmp_path / "own.npz", train, LABELS, test, LABELS), scale)
 
 
 def test_what_is_no_npz_file_is_one_clear_sentence(tmp_path):
-    with pytest.raises(ValueError, match="does not exist: give an npz file with train_images"):
+    with pytest.raises(ValueError, match="is not there: use an npz file with the plain arrays train_images"):
         datasets.npz(tmp_path / "none.npz")
     (tmp_path / "text.npz").write_text("no zip")
-    with pytest.raises(ValueError, match="is not an npz file with plain arrays"):
+    with pytest.raises(ValueError, match="is not accepted: use an npz file with the plain arrays train_images"):
         datasets.npz(tmp_path / "text.npz")
     np.savez(tmp_path / "other.npz", images=IMAGES)
-    with pytest.raises(ValueError, match="is not an npz file with plain arrays train_images"):
+    with pytest.raises(
+        ValueError, match=r"is not accepted: use .* \(train_images is in it 0 times; it holds images.npy\)"
+    ):
         datasets.npz(tmp_path / "other.npz")
     objects = np.array([print, None])  # NumPy would have to unpickle them
-    np.savez(tmp_path / "objects.npz", train_images=objects)
-    with pytest.raises(ValueError, match="is not an npz file with plain arrays"):
+    np.savez(tmp_path / "objects.npz", **dict.fromkeys(NAMES, objects))
+    with pytest.raises(ValueError, match=r"train_images.npy holds object, not numbers or text"):
         datasets.npz(tmp_path / "objects.npz")
 
 
