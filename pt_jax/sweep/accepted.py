@@ -119,8 +119,8 @@ def seeds(given: Any, cells: int) -> Sequence[int]:
     if not all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in (given if many else [given])):
         raise ValueError(f"seeds = {given!r} is not accepted: use a whole number, or a list of whole numbers.")
     count = len(given) if many else int(given)
-    # Beside the results: which trajectories are wanted and done, and the seeds as numbers.
-    check_memory(f"{cells:,} cells with {count:,} seeds", 2 * cells * max(count, 0) + 100 * max(count, 0))
+    # Beside the results: which trajectories are wanted and done, and lists and sets of the seeds.
+    check_memory(f"{cells:,} cells with {count:,} seeds", (2 * cells + 250) * max(count, 0))
     values = tuple(int(s) for s in given) if many else tuple(range(count))
     if len(values) < 1 or len(set(values)) < len(values) or min(values) < 0 or max(values) >= 2**31:
         raise ValueError(

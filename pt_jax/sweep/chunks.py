@@ -21,40 +21,36 @@ from pt_jax.sweep.grid import Sweep
 Unit = tuple[slice, ...]  # along each axis, then along the seeds
 
 
-class Store:
-    """The arrays of a sweep, in memory or on disk, by units.
+class Chunks:
+    """Arrays over axes and seeds, in memory or on disk, by units.
 
     Attributes:
-        sweep: whole grid, which may be larger than the one asked for.
-        tile: shape in which lanes are computed, see `lanes.tile_shape`.
+        values: of each dimension, (length, fields): values on an axis, then the seeds.
         unit: shape of a unit.
         arrays: the results, `done` and, on disk, `check` by name, all indexed by a unit.
+        names: of the results.
         about: on disk, what the store says about itself, see `layout.create`.
         folder: on disk, where it is.
-        names: of the results.
     """
 
     def __init__(
         self,
-        sweep: Sweep,
-        tile: tuple[int, ...],
+        values: list[np.ndarray],
         unit: tuple[int, ...],
         arrays: Any,
+        names: list[str],
         about: Mapping[str, Any] | None = None,
         folder: Path | None = None,
     ):
         """Use `store.load` or `store.in_memory`."""
-        self.sweep, self.tile, self.unit = sweep, tile, unit
-        self.arrays, self.about, self.folder = arrays, about, folder
-        self.names = [name for name in arrays if name in sweep.results(sweep.static_of(sweep.point))]
+        self.values, self.unit, self.arrays, self.names = values, unit, arrays, names
+        self.about, self.folder, self.shape = about, folder, tuple(map(len, values))
 
     def units(self) -> Iterator[Unit]:
         """Yield the chunks, as slices along each axis and along the seeds."""
-        counts = [-(-length // width) for length, width in zip(self.sweep.shape, self.unit, strict=True)]
+        counts = [-(-length // width) for length, width in zip(self.shape, self.unit, strict=True)]
         for index in np.ndindex(*counts):
-            yield tuple(
-                slice(k * w, min((k + 1) * w, n)) for k, w, n in zip(index, self.unit, self.sweep.shape, strict=True)
-            )
+            yield tuple(slice(k * w, min((k + 1) * w, n)) for k, w, n in zip(index, self.unit, self.shape, strict=True))
 
     def missing(self, unit: Unit, asked: list[np.ndarray], where: np.ndarray | None) -> np.ndarray:
         """Return which trajectories of a unit are wanted and not done, bool in the shape of the unit.
@@ -96,13 +92,13 @@ class Store:
         Raises:
             OSError: the store in the folder is another one by now.
         """
-        self._same()
+        self.check_number()
         arrays = {name: np.asarray(arrays[name], self.arrays[name].dtype) for name in self.names}  # as it is read again
         for name in self.names:
             self.arrays[name][unit] = arrays[name]
         if self.about is not None:
             self.arrays["check"][unit] = self._checks(unit, arrays)
-        self._same()
+        self.check_number()
         self.arrays["done"][unit] = done
 
     def put(self, index: tuple[np.ndarray, ...], arrays: dict[str, np.ndarray], done: np.ndarray) -> None:
@@ -112,21 +108,21 @@ class Store:
         self.arrays["check"].oindex[index] = self._checks(index, arrays)
         self.arrays["done"].oindex[index] = done
 
-    def _same(self) -> None:
+    def check_number(self) -> None:
+        """Raise OSError where the store in the folder is another one by now."""
         if self.folder is not None and self.about is not None and layout.number_of(self.folder) != self.about["id"]:
             raise OSError("the store was deleted, moved or made again while this run was going on")
 
     def _checks(self, index: tuple[Any, ...], arrays: dict[str, np.ndarray]) -> np.ndarray:
         assert self.about is not None
-        values = [axis.values[s] for axis, s in zip(self.sweep.grid, index, strict=False)]
-        seeds = np.array(self.sweep.seed_values)[index[-1], None]
-        return checks([arrays[name] for name in self.names], [*values, seeds], self.about["identity"])
+        values = [x[i] for x, i in zip(self.values, index, strict=True)]
+        return checks([arrays[name] for name in self.names], values, self.about["identity"])
 
     def repair(self, unit: Unit) -> None:
         """Mark trajectories that do not fit their check as not done, so that they are computed again."""
         _, sound = self.read(unit)
         if (sound != self._read("done", unit)).any():
-            self._same()
+            self.check_number()
             self.arrays["done"][unit] = sound
 
     def _whole(self, unit: Unit) -> bool:
@@ -150,6 +146,25 @@ class Store:
                 f"{self.folder}/data.zarr/{name} is damaged in chunk {chunk} ({layout.in_a_line(error)}): delete "
                 f"done/c/{chunk} there and run again; only this unit is computed anew."
             ) from None
+
+
+class Store(Chunks):
+    """The chunks of a sweep: `sweep` is the whole stored grid, `tile` the shape in which lanes are computed."""
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        tile: tuple[int, ...],
+        unit: tuple[int, ...],
+        arrays: Any,
+        about: Mapping[str, Any] | None = None,
+        folder: Path | None = None,
+    ):
+        """Use `store.load` or `store.in_memory`."""
+        known = sweep.results(sweep.static_of(sweep.point))
+        values = [*(axis.values for axis in sweep.grid), np.array(sweep.seed_values)[:, None]]
+        super().__init__(values, unit, arrays, [name for name in arrays if name in known], about, folder)
+        self.sweep, self.tile = sweep, tile
 
 
 def checks(results: list[np.ndarray], values: list[np.ndarray], identity: Mapping[str, Any]) -> np.ndarray:

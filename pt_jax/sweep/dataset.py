@@ -10,7 +10,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from pt_jax.sweep import layout
-from pt_jax.sweep.chunks import Store, checks
+from pt_jax.sweep.chunks import Chunks, Store
 
 LOADED = 2**28  # bytes up to which a dataset is loaded when it is opened
 _ATTEMPTS = 20  # to read a store that is enlarged or made again meanwhile
@@ -25,20 +25,17 @@ def open_dataset(folder: Path) -> xr.Dataset:
     Raises:
         ValueError: it is not a store of this program, or it is damaged.
     """
-    for _ in range(_ATTEMPTS):
-        arrays, about = layout.opened(folder)
+    for attempt in range(_ATTEMPTS):
+        number = layout.number_of(folder)
         try:
-            ds = xr.open_zarr(folder / "data.zarr", consolidated=False, chunks=None)
-            large = ds.nbytes > LOADED
-            ds = _guarded(ds, arrays, folder, about["id"]) if large else _loaded(ds, about)
-        except Exception as error:  # zarr, its codecs and xarray have one each for what a damaged file can be
-            if layout.number_of(folder) == about["id"]:
-                said = layout.in_a_line(error)
-                raise ValueError(f"{folder}/data.zarr is damaged ({said}): run the same sweep again.") from None
-            time.sleep(0.05)
-            continue
-        if layout.number_of(folder) == about["id"]:
-            return ds.drop_vars("check").assign_attrs(provenance=ds.attrs["provenance"])
+            ds = _open(folder)
+        except ValueError:
+            if attempt and layout.number_of(folder) == number:
+                raise
+        else:
+            if layout.number_of(folder) == number:
+                return ds
+        time.sleep(0.05)
     raise ValueError(f"{folder} is being written anew by another process: wait for it.")
 
 
@@ -53,26 +50,37 @@ def dataset(kept: Store) -> xr.Dataset:
     return xr.Dataset(variables, kept.sweep.coordinates())
 
 
-def _loaded(ds: xr.Dataset, about: dict[str, Any]) -> xr.Dataset:
-    """Load a dataset; `done` first: what another process writes meanwhile is then only more."""
-    ds["done"].load()
-    ds = ds.load()
-    fields = [axis.split(",") if axis else [] for axis in about["identity"]["axes"]]
-    values = [np.stack([ds[name].values for name in axis], axis=1) for axis in fields]
-    results = [ds[name].values for name in about["outputs"]]
-    fits = checks(results, [*values, ds["seed"].values[:, None]], about["identity"]) == ds["check"].values
-    sound = (ds["done"] == 1) & fits
-    ds = ds.assign({name: ds[name].where(sound).assign_attrs(ds[name].attrs) for name in about["outputs"]})
-    return ds.assign(done=sound.astype(np.uint8).assign_attrs(ds["done"].attrs))
+def _open(folder: Path) -> xr.Dataset:
+    arrays, about = layout.opened(folder)
+    try:
+        ds = xr.open_zarr(folder / "data.zarr", consolidated=False, chunks=None)
+        ds.coords.to_dataset().load()
+        coords, said = ds.coords, ds.attrs
+        variables = {name: ds[name].variable for name in (*about["outputs"], "done")}
+    except Exception as error:  # zarr, its codecs and xarray have one each for what a damaged file can be
+        raise ValueError(
+            f"{folder}/data.zarr is damaged ({layout.in_a_line(error)}): restore it, or use --fresh."
+        ) from None
+    if sum(variable.nbytes for variable in variables.values()) > LOADED:
+        read = {name: indexing.LazilyIndexedArray(_Guarded(arrays[name], folder, about["id"])) for name in variables}
+    else:
+        read = _read(
+            Chunks(layout.values_of(arrays, about), tuple(about["unit"]), arrays, about["outputs"], about, folder)
+        )
+    kept = {name: xr.Variable(variable.dims, read[name], variable.attrs) for name, variable in variables.items()}
+    return xr.Dataset(kept, coords, {"provenance": said["provenance"]})
 
 
-def _guarded(ds: xr.Dataset, arrays: dict[str, Any], folder: Path, number: str) -> xr.Dataset:
-    """Return a dataset whose large arrays are read when needed, from this very store."""
-    variables = {}
-    for name in ("done", *(str(name) for name in ds.data_vars if name in arrays)):
-        lazy = indexing.LazilyIndexedArray(_Guarded(arrays[name], folder, number))
-        variables[name] = (ds[name].dims, lazy, ds[name].attrs)
-    return ds.assign(variables)
+def _read(kept: Chunks) -> dict[str, Any]:
+    """Return the results and `done`; what does not fit its check is NaN and not done."""
+    found = {name: np.empty(kept.arrays[name].shape, kept.arrays[name].dtype) for name in (*kept.names, "done")}
+    for unit in kept.units():
+        arrays, done = kept.read(unit)
+        for name in kept.names:
+            own = (1,) * (arrays[name].ndim - done.ndim)
+            found[name][unit] = np.where(done.reshape(done.shape + own), arrays[name], np.nan)
+        found["done"][unit] = done
+    return found
 
 
 class _Guarded(BackendArray):

@@ -92,6 +92,20 @@ def opened(folder: Path, mode: Any = "r", name: str = "data.zarr") -> tuple[dict
     return arrays, about
 
 
+def values_of(arrays: dict[str, Any], about: dict[str, Any]) -> list[np.ndarray]:
+    """Return the values of each dimension of a store, (length, fields): on its axes, then the seeds.
+
+    Raises:
+        ValueError: they are damaged.
+    """
+    try:
+        axes = [axis.split(",") for axis in about["identity"]["axes"]]
+        return [np.stack([np.asarray(arrays[name][:]) for name in axis], axis=1) for axis in [*axes, ["seed"]]]
+    except Exception as error:  # zarr and its codecs have one each for what a damaged file can be
+        said = f"The store has damaged axes or seeds ({in_a_line(error)})"
+        raise ValueError(f"{said}: restore them, or use --fresh.") from None
+
+
 def number_of(folder: Path) -> str | None:
     """Return the number of the store that is in a folder now, None where there is none."""
     try:
@@ -143,7 +157,9 @@ def sync_one(path: Path) -> None:
 def _wait_for(folder: Path) -> None:
     """Give another process the moment in which it puts an enlarged store into its place."""
     last = time.monotonic() + _PATIENCE
-    while not (folder / "data.zarr").is_dir() and any((folder / f"{name}.zarr").exists() for name in ("old", "new")):
+    while not (folder / "data.zarr").is_dir() and any(
+        (folder / f"{name}.zarr").exists() for name in ("old", "new", "gone")
+    ):
         if time.monotonic() > last:
             return
         time.sleep(0.02)

@@ -73,7 +73,7 @@ def plan(sweep: Sweep, store: str | Path | None = None, scattered: bool = False,
     Raises:
         ValueError: the store holds another sweep.
     """
-    sweep = replace(sweep)  # traced anew, as in `run`
+    sweep = replace(sweep)  # without the programs of the last run
     known, tile = (0, None) if store is None else _known(sweep, files.folder_of(store), force)
     tile = tile or tile_shape(sweep, scattered)
     whole = tuple(np.arange(length) for length in sweep.shape)

@@ -6,7 +6,6 @@ it changes an operation or a number in it; comments, names and places of files d
 """
 
 import hashlib
-import itertools
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +20,8 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 
 _IGNORED = {"name", "debug_info", "jvp_jaxpr_fun"}  # parameters of operations that change no number
-_TRACING, _COUNT = threading.RLock(), itertools.count()
+_TRACING = threading.RLock()
+_runs = 0  # how often `forget` was called: what is traced under one number is not traced again
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ def trace(function: Callable, keep: Callable[[Any], dict[str, Any]], point: Any,
 
     key = jax.eval_shape(lambda: jax.random.key(0))
     scalars = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((), jnp.result_type(float)), point)
-    with _anew():
+    with _of_this_run():
         jaxpr = jax.make_jaxpr(kept)(key, scalars, data)
     kinds = (jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in jaxpr.out_avals)
     return Program(jaxpr, dict(zip(names, kinds, strict=True)))
@@ -118,18 +118,27 @@ def _accepted(name: str, value: Any) -> jax.Array:
     return array
 
 
-@contextmanager
-def _anew() -> Iterator[None]:
-    """Let jax trace again what it has traced before, also below somebody's own `jax.jit`.
+def forget() -> None:
+    """Let jax trace again what was traced up to now, also below somebody's own `jax.jit`.
 
-    What a function reads from outside, a global or an attribute, may have changed since. jax keeps traces apart by
-    its options; this one shortens paths in the debug information of a program and changes nothing else.
+    What a function reads from outside, a global or an attribute, may change between two runs.
+    """
+    global _runs
+    _runs += 1
+
+
+@contextmanager
+def _of_this_run() -> Iterator[None]:
+    """Let jax use no trace that it made in an earlier run.
+
+    jax keeps traces apart by its options. This one shortens paths in the debug information of a program and changes
+    nothing else.
     """
     option = "jax_hlo_source_file_canonicalization_regex"
     with _TRACING:  # options are those of the whole process
         before = getattr(jax.config, option)
         try:
-            jax.config.update(option, f"pt_jax {next(_COUNT)}")
+            jax.config.update(option, f"pt_jax {_runs}")
             yield
         finally:
             jax.config.update(option, before)

@@ -27,6 +27,7 @@ from pt_jax.sweep.identity import base_of, identity
 from pt_jax.sweep.journal import Journal, at_work, now, runs, spent
 from pt_jax.sweep.locks import held, lock
 from pt_jax.sweep.overlap import positions
+from pt_jax.sweep.program import forget
 from pt_jax.sweep.provenance import describe, machine
 from pt_jax.sweep.units import Computed, Todo, Unit, accepted_pool, blocks, here, on_executor
 
@@ -94,8 +95,9 @@ def opened(
         raise ValueError("fresh is not accepted with shards: each would delete what the others computed.")
     if executor is not None and not callable(executor):
         accepted_pool(executor)
-    sweep = replace(sweep)  # traced anew: what its function reads from outside may have changed since the last run
+    sweep = replace(sweep)  # without the programs of the last run
     with contextlib.ExitStack() as stack:
+        stack.callback(forget)
         if folder is None:
             kept, journal = files.in_memory(sweep, scattered, whole=executor is None), None
         else:
@@ -169,6 +171,7 @@ class _Filling:
         # Shards i/n and k/l may meet in a unit: then one must not write what it read before the other wrote.
         alone = contextlib.nullcontext() if folder is None else lock(folder / "lock-write", patience=math.inf)
         try:
+            self.kept.check_number()
             with alone:
                 if mask.all():
                     return self.kept.write(unit, found[0], mask)

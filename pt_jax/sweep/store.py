@@ -61,7 +61,8 @@ def in_memory(sweep: Sweep, scattered: bool, whole: bool) -> Store:
 def load(sweep: Sweep, folder: Path, mode: Any = "r+") -> Store:
     """Open the store of a sweep, made by `prepare`."""
     arrays, about = layout.opened(folder, mode)
-    return Store(_stored(sweep, folder, arrays), tuple(about["tile"]), tuple(about["unit"]), arrays, about, folder)
+    stored = _stored(sweep, layout.values_of(arrays, about))
+    return Store(stored, tuple(about["tile"]), tuple(about["unit"]), arrays, about, folder)
 
 
 def check_folder(folder: Path) -> None:
@@ -86,8 +87,6 @@ def prepare(sweep: Sweep, folder: Path, fresh: bool, force: bool, scattered: boo
     made, linked = data.exists(), ValueError(f"{data} is a link and cannot be replaced: name the folder it points to.")
     if fresh and data.is_symlink():
         raise linked
-    if fresh and made:
-        data.rename(gone)  # a kill while it is deleted must not leave half of it
     for leftover in (old, new, gone):
         if leftover.exists():
             shutil.rmtree(leftover)
@@ -95,7 +94,11 @@ def prepare(sweep: Sweep, folder: Path, fresh: bool, force: bool, scattered: boo
         union = union_of(sweep, sweep)
         tile = tile_shape(sweep, scattered)
         layout.create(union, new, tile, unit_shape(union, tile))
+        if made:
+            data.rename(gone)  # a kill while it is deleted must not leave half of it
         _put(new, data)
+        if made:
+            shutil.rmtree(gone)
         return
     check_same(sweep, folder, force)
     if covers(sweep, folder):
@@ -182,13 +185,7 @@ def _base(sweep: Sweep, about: dict[str, Any]) -> dict[str, float]:
     return {name: value for name, value in about["base"].items() if name in moving}
 
 
-def _stored(sweep: Sweep, folder: Path, arrays: dict[str, Any]) -> Sweep:
+def _stored(sweep: Sweep, values: list[np.ndarray]) -> Sweep:
     """Return the sweep with the axes and seeds of the store."""
-    try:
-        values = {a.name: np.stack([np.asarray(arrays[name][:]) for name in a.fields], axis=1) for a in sweep.grid}
-        return with_values(sweep, values, [int(s) for s in np.asarray(arrays["seed"][:])])
-    except Exception as error:  # zarr and its codecs have one each for what a damaged file can be
-        said = layout.in_a_line(error)
-        raise ValueError(
-            f"{folder}/data.zarr has damaged axes or seeds ({said}): restore it, or use --fresh."
-        ) from None
+    axes = {axis.name: x for axis, x in zip(sweep.grid, values[:-1], strict=True)}
+    return with_values(sweep, axes, [int(seed) for seed in values[-1][:, 0]])

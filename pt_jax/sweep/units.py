@@ -22,6 +22,7 @@ from pt_jax.sweep.chunks import Unit
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.identity import base_of, differences, identity
 from pt_jax.sweep.lanes import compute
+from pt_jax.sweep.program import forget
 
 _WAITING = 256  # units given to an executor at a time: bounds what waits to be written
 _ATTEMPTS = 3  # for a unit, on an executor
@@ -152,6 +153,7 @@ def hold(parcel: Parcel) -> str:
         RuntimeError: here it would compute something else: the code or the versions differ.
     """
     if parcel.name not in _HOLDS:
+        forget()  # the code of this worker may have changed since the last parcel
         changed = differences(parcel.identity, identity(parcel.sweep, parcel.base))
         if changed:
             raise RuntimeError(f"A worker would compute another sweep: {'; '.join(changed.values())}.")
