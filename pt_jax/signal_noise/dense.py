@@ -4,18 +4,16 @@ Any optax optimizer, minibatches, single inherited weights, other activations an
 the logistic loss with relu is the span engine's own recursion: fed the same vectors, the two agree to rounding.
 """
 
-import contextlib
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import Array
 from jax.scipy.sparse.linalg import cg
 
 from pt_jax.signal_noise.data import Task
-from pt_jax.signal_noise.network import Net, logistic, output, squared
+from pt_jax.signal_noise.functions import resolve
+from pt_jax.signal_noise.network import Net, output
 from pt_jax.signal_noise.point import Static
 from pt_jax.signal_noise.training import Curves, Descent, Trained, at_recorded_steps, largest
 
@@ -27,7 +25,7 @@ def train(key: Array, net: Net, task: Task, descent: Descent, readout: Array, le
     gradients): those of the span engine where full-batch descent is used and d exceeds n.
     """
     activation, loss_function = resolve("activation", static), resolve("loss", static)
-    optimizer = _optimizer(static, descent.lr)
+    optimizer = resolve("optimizer", static)(descent.lr)
     ratio = descent.ratio if static.bias else descent.ratio._replace(bias=jnp.zeros(()))
 
     def loss(net: Net, task: Task) -> Array:
@@ -68,35 +66,6 @@ def train_together(
         return train(key, net, task, descent._replace(ratio=ratio), readout, length, static)
 
     return jax.vmap(one)(nets, descent.ratio)
-
-
-def resolve(option: str, static: Static) -> Callable:
-    """Return the function that an option of Static names, or the function it already is."""
-    value = getattr(static, option)
-    if callable(value):
-        return value
-    source = {"optimizer": optax, "activation": jax.nn, "loss": _Losses}[option]
-    if not callable(getattr(source, value, None)):
-        where = {"optimizer": "a name in optax", "activation": "a name in jax.nn", "loss": "logistic or squared"}[
-            option
-        ]
-        raise ValueError(f"{option} = {value!r} is not accepted: use {where}, or a function.")
-    return getattr(source, value)
-
-
-def _optimizer(static: Static, lr: Array) -> optax.GradientTransformation:
-    made = None
-    with contextlib.suppress(TypeError):
-        made = resolve("optimizer", static)(lr)
-    if not isinstance(made, optax.GradientTransformation):
-        raise ValueError(
-            f"optimizer = {static.optimizer!r} is not accepted: use a function of the learning rate alone."
-        )
-    return made
-
-
-class _Losses:
-    logistic, squared = staticmethod(logistic), staticmethod(squared)
 
 
 def _minibatch(key: Array, task: Task, size: int) -> Task:
