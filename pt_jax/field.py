@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 LARGEST = 2**24  # float32 holds every whole number up to here
+_ROUNDED = 1 - 1e-7  # 1e-12 in float32 is just below 1e-12
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def check(name: str, value: Any, field: Field) -> np.ndarray:
     """Return the value as an array of doubles, or raise the one sentence that says what is wrong with it."""
     array = numbers(name, value, field)
     exact = array.astype(float)  # the bounds are no numbers in half precision
-    low = (exact <= field.low) if field.above else (exact < field.low)
+    low = (exact <= field.low) if field.above else (exact < field.low * _ROUNDED)
     if field.or_zero:
         low &= exact != 0
     bad = ~np.isfinite(exact) | (exact > field.high) | low

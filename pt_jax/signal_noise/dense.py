@@ -42,9 +42,13 @@ def train(key: Array, net: Net, task: Task, descent: Descent, readout: Array, le
 
     def gamma_rho(end: Net) -> tuple[Array, Array]:
         basis = jnp.concatenate([task.mu[None], jnp.where(task.weight[:, None] > 0, task.noise, 0.0)])
+        norm = jnp.linalg.norm(basis, axis=1, keepdims=True)
+        basis = basis / jnp.where(norm > 0, norm, 1.0)  # what is weak is fitted as well as what is strong
+        change = end.weights - net.weights
+        size = jnp.maximum(jnp.max(jnp.abs(change)), jnp.finfo(change.dtype).tiny)  # squares of it may not be numbers
         gram = basis @ basis.T
-        fit, _ = cg(lambda c: gram @ c, basis @ (end.weights - net.weights).T, maxiter=4 * len(gram))
-        scaled = fit * jnp.diag(gram)[:, None]
+        fit, _ = cg(lambda c: gram @ c, basis @ (change / size).T, maxiter=4 * len(gram))
+        scaled = fit * norm * size
         return jnp.sign(readout) * scaled[0], scaled[1:]
 
     def record(now: Net) -> Curves:
