@@ -1,8 +1,9 @@
 """What theory says about a point without training it: phase, criterion, boundary and best fraction, in closed form.
 
 Each takes a `Point` whose leaves are numbers or arrays that broadcast, and returns an array of their common shape, a
-scalar for numbers: dimensionless, jit- and vmap-able; a leaf that is no real number is a ValueError. These are leading-order statements with unknown constants; `predict`, the mean-field recursion, gives test
-errors. `sims/theory_agreement.py` measures how far each agrees with simulation.
+scalar for numbers: dimensionless, jit- and vmap-able; a leaf that is no real number is a ValueError. These are
+leading-order statements with unknown constants; `predict`, the mean-field recursion, gives test errors.
+`sims/theory_agreement.py` measures how far each agrees with simulation.
 
 With S the signal in f on a test point and V the variance of f by memorised noise, both to leading order where filters
 learn slowly and every sample is used alike,
