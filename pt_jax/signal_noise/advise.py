@@ -151,7 +151,8 @@ def _clean(source: Sample, target: Sample) -> tuple[list[Sample], str]:
     if found[0].x.shape[2] != found[1].x.shape[2]:
         d1, d2 = (one.x.shape[2] for one in found)
         raise ValueError(f"The source has {d1} columns and the target {d2}: use the same features.")
-    return found, shown(classes[0][1])
+    positive = classes[0][1]
+    return found, positive if isinstance(positive, str) else shown(positive)
 
 
 def _array(name: str, values: Any, wanted: str) -> np.ndarray:
@@ -188,7 +189,7 @@ def _labels(name: str, values: Any, count: int) -> np.ndarray:
         raise ValueError(f"y of the {name} has type {y.dtype}: use numbers or text, and leave out what has no label.")
     missing = np.isin(np.strings.lower(np.strings.strip(y)), _MISSING) if y.dtype.kind == "U" else ~np.isfinite(y)
     if missing.any():
-        raise ValueError(f"y of the {name} holds {shown(y[missing][0])}, no label: leave these samples out.")
+        raise ValueError(f"y of the {name} holds {shown(y[missing][0].item())}, no label: leave these samples out.")
     return y
 
 

@@ -4,7 +4,7 @@
 `--help`, dataset attributes and axis labels are read from them. This file imports no jax.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
@@ -169,8 +169,9 @@ class Static:
             value = getattr(self, name)
             if option.choices and value not in option.choices:
                 raise ValueError(f"{name} = {value!r} is not accepted: use {' or '.join(option.choices)}.")
-            if name in ("optimizer", "activation", "loss") and not (isinstance(value, str) or callable(value)):
-                raise ValueError(f"{name} = {value!r} is not accepted: use a name or a function.")
+            fits = isinstance(value, str) or (callable(value) and isinstance(value, Hashable))
+            if name in ("optimizer", "activation", "loss") and not fits:
+                raise ValueError(f"{name} = {shown(value)} is not accepted: use a name or a hashable function.")
             if self.engine == "span" and value != _DENSE_ONLY.get(name, value):
                 span = _DENSE_ONLY[name]
                 raise ValueError(f"{name} = {value!r} needs engine = 'dense': the span engine has {span!r}.")

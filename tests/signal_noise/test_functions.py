@@ -1,0 +1,54 @@
+"""The functions that Static names: what is no optimizer, activation or loss is refused before any work."""
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+
+from pt_jax.signal_noise.functions import resolve
+from pt_jax.signal_noise.point import Point, Static
+from pt_jax.signal_noise.trajectory import scratch, simulate
+
+BAD = {
+    "optimizer": ["chain", "lbfgs", "clip", "scale", "identity", "losses", "sgdd", "", optax.adam(0.1), lambda lr: lr],
+    "activation": ["glu", "one_hot", "softmax", "logsumexp", "initializers", "rellu", lambda x: x / x.sum(), jnp.sign],
+    "loss": ["mro", "hinge", "__doc__", lambda f: f, lambda y, f: jnp.mean((y - f) ** 2), lambda y, f: y > f],
+}
+BAD["activation"][-1] = lambda x: x > 0
+GOOD = {
+    "optimizer": ["adam", "lion", lambda lr: optax.chain(optax.clip(1.0), optax.sgd(lr, momentum=0.9))],
+    "activation": ["gelu", "softplus", lambda x: jnp.maximum(x, 0) ** 2],
+    "loss": ["squared", lambda y, f: jnp.exp(-y * f)],
+}
+
+
+def cases(table):
+    return [(option, value) for option, values in table.items() for value in values]
+
+
+@pytest.mark.parametrize(("option", "value"), cases(BAD))
+def test_what_does_not_fit_is_refused_in_one_sentence(option, value):
+    with pytest.raises(ValueError) as caught:
+        static = Static(engine="dense", **{option: value})
+        for function in (simulate, scratch):
+            function(jax.random.key(0), Point(), static)
+    text = str(caught.value)
+    assert f"{option} = " in text and "is not accepted: use " in text and "\n" not in text
+
+
+@pytest.mark.parametrize(("option", "value"), cases(GOOD))
+def test_what_fits_is_taken_also_while_somebody_traces(option, value):
+    static = Static(engine="dense", **{option: value})
+    traced = jax.jit(jax.vmap(lambda x: (resolve(option, static), x)[1]))
+    assert traced(jnp.ones(2)).shape == (2,) and callable(resolve(option, static))
+
+
+def test_functions_that_cannot_be_hashed_are_refused():
+    class Unhashable:
+        __hash__ = None
+
+        def __call__(self, x):
+            return x
+
+    with pytest.raises(ValueError, match=r"activation = .* is not accepted: use a name or a hashable function"):
+        Static(engine="dense", activation=Unhashable())
