@@ -1,7 +1,8 @@
 """The functions that `Static` names: found by name, and tried out on a few numbers before any work."""
 
+import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -14,12 +15,12 @@ from pt_jax.field import shown
 from pt_jax.signal_noise.network import Net, logistic, squared
 from pt_jax.signal_noise.point import Static
 
+_HERE = np.array([-2.0, -0.5, 0.5, 3.0], np.float32)  # what functions are tried on
 _LOSSES = {"logistic": logistic, "squared": squared}
 _WANTED = {
-    "optimizer": "a name in optax, or a function of the learning rate alone, whose transformation goes downhill "
-    "and updates by gradient, state and parameters alone, as adam",
-    "activation": "a name in jax.nn, or a function, of one array that works on each of its numbers apart, as gelu",
-    "loss": "logistic, squared, or a function of (labels, outputs) that returns one loss a sample",
+    "optimizer": "a name in optax, as adam, or a function of the learning rate alone that returns such an optimizer",
+    "activation": "a name in jax.nn, as gelu, or a function that maps each number of an array by itself",
+    "loss": "logistic, squared, or a function of (labels, outputs) that gives each sample a loss of its own",
 }
 
 
@@ -48,6 +49,24 @@ def _resolve(option: str, value: str | Callable) -> Callable:
     return function
 
 
+def programs(static: Static) -> str:
+    """Return what somebody's own functions in a static compute now, as text: what they use may have changed since."""
+    found = []
+    for option in ("optimizer", "activation", "loss"):
+        function = getattr(static, option)
+        if callable(function):
+            of = _first_update if option == "optimizer" else lambda f, *arrays: f(*arrays)
+            given = {"optimizer": (0.1, Net(_HERE, _HERE)), "activation": (_HERE,), "loss": (_HERE, _HERE)}[option]
+            traced = jax.make_jaxpr(partial(of, function))(*given)  # a new partial: jax keeps the trace of an old one
+            found += [re.sub("0x[0-9a-f]+", "", str(traced)), *(repr(np.asarray(x).tolist()) for x in traced.consts)]
+    return "\n".join(found)
+
+
+def _first_update(function: Callable, lr: Array, net: Net) -> Any:
+    made = function(lr)
+    return made.update(net, made.init(net), net)
+
+
 def _named(option: str, name: str) -> Any:
     if option == "loss":
         return _LOSSES.get(name)
@@ -56,7 +75,7 @@ def _named(option: str, name: str) -> Any:
 
 def _apart(function: Callable, count: int) -> bool:
     """Return whether a function of `count` arrays works on each of their numbers apart."""
-    arrays = [jnp.array([1.0, -1.0, 1.0, -1.0]), jnp.array([-2.0, -0.5, 0.5, 3.0])][-count:]
+    arrays = [jnp.array([1.0, -1.0, 1.0, -1.0]), jnp.asarray(_HERE, float)][-count:]
     whole, alone = function(*arrays), jax.vmap(function)(*arrays)
     alike = whole.shape == alone.shape == arrays[0].shape and whole.dtype == arrays[0].dtype
     return alike and np.allclose(whole, alone, rtol=1e-3, equal_nan=True)

@@ -9,6 +9,7 @@ from pt_jax.signal_noise import theory
 from pt_jax.signal_noise.advise import advise
 from pt_jax.signal_noise.point import FIELDS, Point, Static, validate
 from pt_jax.signal_noise.trajectory import scratch, simulate
+from tests.compiling import jit
 from tests.signal_noise.cases import BASE, POINT
 
 BAD_VALUES = [
@@ -81,14 +82,16 @@ def test_d_has_a_maximum_in_the_dense_engine_only():
 
 def test_none_empty_and_ragged_leaves_are_refused():
     for value in (None, np.array([]), [1, [2, 3]]):
-        with pytest.raises(ValueError, match=r"u = .* is not accepted: norm of the universal signal must be a number"):
+        with pytest.raises(
+            ValueError, match=r"u = .* is not accepted: norm of the universal signal must be 0, or a number"
+        ):
             validate(Point(u=value))
     with pytest.raises(ValueError, match=r"points = \[\] is not accepted"):
         Static.covering([])
 
 
 def test_an_optimizer_that_is_none_is_refused():
-    with pytest.raises(ValueError, match=r"optimizer = 'apply_updates' is not accepted: use a function"):
+    with pytest.raises(ValueError, match=r"optimizer = 'apply_updates' is not accepted: use a name in optax"):
         simulate(jax.random.key(0), Point(), Static(engine="dense", optimizer="apply_updates"))
 
 
@@ -119,14 +122,23 @@ def test_what_is_no_static_is_refused(static):
             take(static)
 
 
-@pytest.mark.parametrize("kind", [np.float16, np.float32, np.int8, np.asarray, jnp.asarray, jnp.bfloat16])
-def test_numbers_of_any_kind_are_taken_also_in_somebodys_jit(kind):
-    leaf, static = kind(2), BASE
-    point = POINT._replace(u=leaf, m=kind(3))
-    key, plain = jax.random.key(0), simulate(jax.random.key(0), POINT._replace(u=2.0, m=3), static)
-    assert simulate(key, point, static).gain == plain.gain
-    jitted = jax.jit(lambda v2: (static.size_class(point), simulate(key, point._replace(v2=v2), static).gain)[1])
-    np.testing.assert_allclose(jitted(POINT.v2), plain.gain, atol=1e-4)  # fused otherwise: a unit at zero may flip
+def test_numbers_of_any_kind_are_taken():
+    key, plain = jax.random.key(0), simulate(jax.random.key(0), POINT._replace(u=2.0, m=3), BASE)
+    for kind in (np.float16, np.float32, np.int8, np.asarray, jnp.asarray, jnp.bfloat16):
+        assert simulate(key, POINT._replace(u=kind(2), m=kind(3)), BASE).gain == plain.gain
+
+
+def test_concrete_leaves_are_taken_in_somebodys_jit():
+    point, seen = POINT._replace(u=jnp.asarray(2.0), m=jnp.asarray(3), d=jnp.asarray(60)), []
+
+    @jit
+    def theirs(v2):
+        seen.append((BASE.size_class(point).m, Static.covering(point).d, theory.in_regime(point)))
+        return simulate(jax.random.key(0), point._replace(v2=v2), BASE).gain
+
+    plain = simulate(jax.random.key(0), POINT._replace(u=2.0, m=3), BASE).gain
+    np.testing.assert_allclose(theirs(POINT.v2), plain, atol=1e-4)  # fused otherwise: a unit at zero may flip
+    assert seen[0][:2] == (3, 60)
 
 
 @pytest.mark.parametrize("name", Point._fields)

@@ -70,13 +70,14 @@ def test_the_norm_of_kou_has_the_phase_asked_for():
 
 
 SMALL = Static(n1=4, n2=3, m=2, steps1=3, steps2=3)
+SMALL_POINT = Point(d=30, n1=4, n2=3, m=2, steps1=3, steps2=3)
 CLOSED = ("phase", "criterion", "best_alpha", "helpful_alpha", "kou_norm", "in_regime")
 EVERY = {"predict": lambda point: theory.predict(point, SMALL).gain} | {name: getattr(theory, name) for name in CLOSED}
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_arrays_that_broadcast_equal_a_loop_and_numbers_give_scalars(name):
-    function, base = EVERY[name], Point(d=30, n1=4, n2=3, m=2, steps1=3, steps2=3)
+    function, base = EVERY[name], SMALL_POINT
     u, v2, alpha = [0.5, 2.0], np.array([[0.5], [1.0], [300.0]], np.float16), np.array([0.5, 1.0])
     found = function(base._replace(u=u, v2=v2, alpha=alpha, n2=np.int8(3)))
     assert found.shape == (3, 2)
@@ -91,7 +92,7 @@ def test_arrays_that_broadcast_equal_a_loop_and_numbers_give_scalars(name):
 @pytest.mark.parametrize("fields", [{"u": "x"}, {"u": None}, {"u": np.ones(2), "v2": np.ones(3)}], ids=str)
 def test_leaves_that_are_no_numbers_or_do_not_broadcast_are_refused(name, fields):
     with pytest.raises(ValueError, match=r"u = .* is not accepted|do not broadcast"):
-        EVERY[name](Point(**fields))
+        EVERY[name](SMALL_POINT._replace(**fields))
 
 
 def test_without_noise_nothing_warns():
