@@ -4,6 +4,7 @@ Validation, `--help`, dataset attributes and axis labels are read from tables of
 """
 
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 LARGEST = 2**24  # float32 holds every whole number up to here
+_ROUNDED = 1 - 1e-7  # 1e-12 in float32 is just below 1e-12
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,12 @@ class Field:
     high: float = math.inf
     whole: bool = False
     above: bool = False  # `low` itself is excluded
+    or_zero: bool = False  # 0 is accepted too, below `low`
 
     @property
     def accepted(self) -> str:
         """The accepted values in words."""
-        kind = "a whole number" if self.whole else "a number"
+        kind = ("0, or " if self.or_zero else "") + ("a whole number" if self.whole else "a number")
         low = f"{'above' if self.above else 'of at least'} {self.low:g}"
         return f"{kind} {low}" + ("" if math.isinf(self.high) else f" and at most {self.high:.9g}")
 
@@ -46,17 +49,34 @@ def attributes(name: str, fields: Mapping[str, Field], results: Mapping[str, tup
     return {"units": "1", "long_name": meaning + run, "symbol": symbol} if meaning else {}
 
 
-def check(name: str, value: Any, field: Field) -> np.ndarray:
-    """Return the value as an array, or raise the one sentence that says what is wrong with it."""
+def shown(value: Any) -> str:
+    """Return a value as an error message shows it: on one line, shortened where long, numbers with all their digits."""
+    if isinstance(value, int | float | np.number):
+        return str(value).removesuffix(".0")
+    return " ".join(reprlib.repr(value).split())
+
+
+def numbers(name: str, value: Any, field: Field) -> np.ndarray:
+    """Return the value as an array of real numbers, or raise the one sentence that says that it is none."""
     try:
         array = np.asarray(value)
-    except ValueError:  # a ragged list
+    except (ValueError, TypeError, RuntimeError):  # a ragged list, a tensor that needs its gradient
         array = np.array(None)
     if array.size == 0 or (array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16"):
-        raise ValueError(f"{name} = {value!r} is not accepted: {field.meaning} must be {field.accepted}.")
-    bad = ~np.isfinite(array) | (array > field.high) | ((array <= field.low) if field.above else (array < field.low))
-    if field.whole:
-        bad |= array != np.floor(array)
-    if bad.any():
-        raise ValueError(f"{name} = {array[bad][0]:g} is not accepted: {field.meaning} must be {field.accepted}.")
+        raise ValueError(f"{name} = {shown(value)} is not accepted: {field.meaning} must be {field.accepted}.")
     return array
+
+
+def check(name: str, value: Any, field: Field) -> np.ndarray:
+    """Return the value as an array of doubles, or raise the one sentence that says what is wrong with it."""
+    array = numbers(name, value, field)
+    exact = array.astype(float)  # the bounds are no numbers in half precision
+    low = (exact <= field.low) if field.above else (exact < field.low * _ROUNDED)
+    if field.or_zero:
+        low &= exact != 0
+    bad = ~np.isfinite(exact) | (exact > field.high) | low
+    if field.whole:
+        bad |= exact != np.floor(exact)
+    if bad.any():
+        raise ValueError(f"{name} = {shown(array[bad][0])} is not accepted: {field.meaning} must be {field.accepted}.")
+    return exact

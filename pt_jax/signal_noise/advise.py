@@ -1,11 +1,14 @@
 """Should one inherit? From two small labelled samples, or from measured norms, to a verdict with its certainty.
 
 A sample of task k is vectors x_i (n, d), or patches (n, p, d) of which one carries the signal, with labels of two
-classes, seen as yhat_i = -1, +1. In the model of this package E[yhat_i x_i] = (1 - 2 flip_k) mu_k, so without bias
+classes, seen as yhat_i = -1, +1; the same two labels in both samples, of which the last in order is +1. Features need
+not be centred: with an offset c, and flips a share of each class, E[x_i | yhat_i] = c + yhat_i (1 - 2 flip_k) mu_k. So
+half the difference D_k of the two class means is without offset, and without bias
 
-    (1 - 2 flip_k)^2 |mu_k|^2                  from  sum over i != j of yhat_i yhat_j <x_i, x_j> / (n (n - 1))
-    (1 - 2 flip_1)(1 - 2 flip_2) <mu_1, mu_2>  from  <mean of yhat_i x_i on task 1, the same on task 2>
-    d sigma_k^2                                from  the energy of the noise patches, or what is left of the vectors'
+    (1 - 2 flip_k)^2 |mu_k|^2                  from  |D_k|^2, products of a sample with itself left out
+    (1 - 2 flip_1)(1 - 2 flip_2) <mu_1, mu_2>  from  <D_1, D_2>
+    d sigma_k^2                                from  the variance of the noise patches, or that of the vectors within
+                                                     classes, less 4 flip_k (1 - flip_k) |mu_k|^2
 
 Only |mu_1|^2, |mu_2|^2 and their product enter the prediction: |u|^2 = <mu_1, mu_2>, or u = 0 and an angle above 90
 degrees where it is negative. Flips show where the signal patch is +-mu without noise; else they are taken from the
@@ -18,17 +21,15 @@ its probability is at least 0.9.
 Source: derived here; B. Efron, The jackknife, the bootstrap and other resampling plans (1982) for the jackknife.
 """
 
-from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
 import numpy as np
-from jax import Array
 from scipy import stats
 
 from pt_jax import reading
+from pt_jax.field import shown
 from pt_jax.signal_noise.mean_field import in_regime, predict
-from pt_jax.signal_noise.point import FIELDS, Point, Static, validate
+from pt_jax.signal_noise.point import FIELDS, Point, Static, common_shape, validate
 
 ALPHAS = (0.1, 0.25, 0.5, 0.75, 1.0)
 SURE = 0.9
@@ -38,6 +39,8 @@ _DRAWS = 16
 # tails that `sims/theory_agreement.py` finds.
 _OWN_ERROR = {True: 0.0015, False: 0.003}
 _NO_NOISE = 0.99  # correlation from which on a patch is +-mu
+_FEWEST = 3  # samples of a class: two are left where the jackknife leaves one out
+_MISSING = ("", "nan", "none", "null", "nat", "<na>")  # text that stands for no label
 
 
 class Sample(NamedTuple):
@@ -67,6 +70,7 @@ class Advice(NamedTuple):
         best_gain: predicted gain there.
         point: what was estimated or given.
         in_regime: whether the prediction was derived for this point.
+        positive: which label counts as +1 in both samples, None where no samples are given.
     """
 
     verdict: str
@@ -76,6 +80,7 @@ class Advice(NamedTuple):
     best_gain: float
     point: Point
     in_regime: bool
+    positive: str | None
 
 
 def advise(point: Point, source: Sample | None = None, target: Sample | None = None) -> Advice:
@@ -85,27 +90,30 @@ def advise(point: Point, source: Sample | None = None, target: Sample | None = N
         point: how training is done (alpha, m, rates, steps, initial scale); also norms, noise levels and sizes where no
             samples are given, and flips where they cannot be seen.
         source: sample of the upstream task.
-        target: sample of the downstream task.
+        target: sample of the downstream task, with the same features and the same two labels. Training is taken to be
+            on features with their offset, the middle of the two class means, taken off.
 
     Raises:
         ValueError: a sample cannot be used, or the point is not accepted; one sentence says why.
     """
-    points = [point]
+    validate(point)
+    if common_shape(point) != ():
+        raise ValueError("A point of arrays is not accepted: advise takes one point.")
+    points, positive = [point], None
     if source is not None and target is not None:
-        points = _points(point, _clean("source", source), _clean("target", target))
+        samples, positive = _clean(source, target)
+        points = _points(point, *samples)
     elif source is not None or target is not None:
         raise ValueError("One sample is not enough: give both a source and a target, or neither.")
-    for one in points:
-        validate(one)
     asked = [*points, *(points[0]._replace(alpha=alpha) for alpha in ALPHAS)]
     batch = Point(*(np.array(column, float) for column in zip(*asked, strict=True)))
-    gain = np.array(_gains(batch, _covering(points[0])))
+    gain = np.array(predict(batch, _covering(points[0])).gain)
     inside, by_alpha = bool(in_regime(points[0])), gain[len(points) :]
     certainty = float(stats.t.cdf(gain[: len(points)] / _OWN_ERROR[inside], 2).mean())
     verdict = "inherit" if certainty >= SURE else "do not inherit" if certainty <= 1 - SURE else "undecided"
     best = int(by_alpha.argmax())
     alpha, most = (ALPHAS[best], float(by_alpha[best])) if by_alpha[best] > 0 else (0.0, 0.0)
-    return Advice(verdict, certainty, float(gain[0]), alpha, most, points[0], inside)
+    return Advice(verdict, certainty, float(gain[0]), alpha, most, points[0], inside, positive)
 
 
 def _covering(point: Point) -> Static:
@@ -115,88 +123,136 @@ def _covering(point: Point) -> Static:
     return Static(n1=most, n2=most, m=int(point.m), **steps)
 
 
-@partial(jax.jit, static_argnames="static")
-def _gains(points: Point, static: Static) -> Array:
-    return jax.lax.map(lambda point: predict(point, static).gain, points, batch_size=8)
+def _clean(source: Sample, target: Sample) -> tuple[list[Sample], str]:
+    """Return both samples as float patches (n, p, d) and labels -1, +1, and the label that is +1."""
+    found, classes = [], []
+    for name, sample in (("source", source), ("target", target)):
+        if not isinstance(sample, tuple) or len(sample) != 2:
+            raise ValueError(f"{name} = {shown(sample)} is not accepted: use a Sample of x and y.")
+        x = _features(name, sample[0])
+        own, index, counts = np.unique(_labels(name, sample[1], len(x)), return_inverse=True, return_counts=True)
+        if len(own) != 2:
+            raise ValueError(f"y of the {name} has {len(own)} classes: use exactly two.")
+        if counts.min() < _FEWEST:
+            raise ValueError(f"The {name} has {counts.min()} samples of one class: use at least {_FEWEST} of each.")
+        found.append(Sample(x, 2.0 * index - 1.0))
+        classes.append(own.tolist())
+    if classes[0] != classes[1]:
+        told = " and ".join(", ".join(shown(label) for label in own) for own in classes)
+        raise ValueError(
+            f"The labels of the samples differ, {told}: use the same two labels in both, for the same thing."
+        )
+    if found[0].x.shape[2] != found[1].x.shape[2]:
+        d1, d2 = (one.x.shape[2] for one in found)
+        raise ValueError(f"The source has {d1} columns and the target {d2}: use the same features.")
+    positive = classes[0][1]
+    return found, positive if isinstance(positive, str) else shown(positive)
 
 
-def _clean(name: str, sample: Sample) -> Sample:
-    """Return the sample as float patches (n, p, d) and labels -1, +1, or say what is wrong with it."""
-    x, y = np.asarray(sample.x), np.asarray(sample.y)
+def _array(name: str, values: Any, wanted: str) -> np.ndarray:
+    """Return an array without masked entries; objects as what they hold."""
+    try:
+        array = np.asarray(values)
+        array = np.array(array.tolist()) if array.dtype.kind == "O" else array
+    except (ValueError, TypeError, RuntimeError):  # ragged, or a tensor that needs its gradient
+        raise ValueError(f"{name} is not accepted: use {wanted}.") from None
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} holds masked values: leave these samples or columns out.")
+    return array
+
+
+def _features(name: str, values: Any) -> np.ndarray:
+    """Return x as patches (n, p, d), or say what is wrong with it."""
+    x = _array(f"x of the {name}", values, "numbers (n, d) or (n, p, d)")
     if x.dtype.kind not in "iuf" or x.ndim not in (2, 3) or 0 in x.shape:
         raise ValueError(f"x of the {name} has shape {x.shape} and type {x.dtype}: use numbers (n, d) or (n, p, d).")
-    if y.shape != x.shape[:1]:
-        raise ValueError(f"y of the {name} has shape {y.shape}: use one label for each of the {len(x)} samples.")
-    if not np.isfinite(x.astype(float)).all():
-        raise ValueError(f"x of the {name} holds values that are not finite: leave these samples or columns out.")
-    classes, index, counts = np.unique(y, return_inverse=True, return_counts=True)
-    if len(classes) != 2:
-        raise ValueError(f"y of the {name} has {len(classes)} classes: use exactly two.")
-    if len(x) < 4 or counts.min() < 2:
-        raise ValueError(f"The {name} has {counts.min()} samples of one class: use at least 2 of each.")
     x = x.astype(float)
+    if not np.isfinite(x).all():
+        raise ValueError(f"x of the {name} holds values that are not finite: leave these samples or columns out.")
     if (np.ptp(x, axis=0) == 0).all():
         raise ValueError(f"All columns of the {name} are constant: there is nothing to learn from.")
-    return Sample(x if x.ndim == 3 else x[:, None], 2.0 * index - 1.0)
+    return x if x.ndim == 3 else x[:, None]
+
+
+def _labels(name: str, values: Any, count: int) -> np.ndarray:
+    """Return y, numbers or text, (count,), or say what is wrong with it."""
+    y = _array(f"y of the {name}", values, "one label for each sample")
+    if y.shape != (count,):
+        raise ValueError(f"y of the {name} has shape {y.shape}: use one label for each of the {count} samples.")
+    if y.dtype.kind not in "biufU":
+        raise ValueError(f"y of the {name} has type {y.dtype}: use numbers or text, and leave out what has no label.")
+    missing = np.isin(np.strings.lower(np.strings.strip(y)), _MISSING) if y.dtype.kind == "U" else ~np.isfinite(y)
+    if missing.any():
+        raise ValueError(f"y of the {name} holds {shown(y[missing][0].item())}, no label: leave these samples out.")
+    return y
 
 
 def _points(point: Point, source: Sample, target: Sample) -> list[Point]:
     """Return the estimated point, then draws around it."""
-    if source.x.shape[2] != target.x.shape[2]:
-        raise ValueError(
-            f"The source has {source.x.shape[2]} columns and the target {target.x.shape[2]}: use the same features."
-        )
-    varied = [np.ptp(np.concatenate([source.x[:, p], target.x[:, p]]), axis=0) > 0 for p in (0, -1)]
-    d = int(np.sum(varied[0] | varied[1]))
-    one, two = _Task(source, point.flip1), _Task(target, point.flip2)
-    whole = _estimate(one, two, np.ones(len(one.x), bool), np.ones(len(two.x), bool), d)
-    left_out = [
-        _estimate(one, two, np.arange(len(one.x)) % _GROUPS != g, np.arange(len(two.x)) % _GROUPS != g, d)
-        for g in range(_GROUPS)
-    ]
+    d = int(np.sum(np.any([np.ptp(one.x[:, p], axis=0) > 0 for one in (source, target) for p in (0, -1)], axis=0)))
+    tasks = [_Task(source, "flip1", point.flip1), _Task(target, "flip2", point.flip2)]
+    whole = _estimate(tasks, None, d)
+    left_out = [_estimate(tasks, group, d) for group in range(_GROUPS)]
     off = np.array(left_out) - np.mean(left_out, axis=0)
     scale = np.sqrt((_GROUPS - 1) / _GROUPS)
     normal = np.random.default_rng(0).standard_normal((_DRAWS - 1, _GROUPS))
     draws = [whole, *(whole + scale * normal @ off)]  # covariance of the delete-a-group jackknife
-    known = {"d": float(d), "n1": float(len(one.x)), "n2": float(len(two.x)), "flip1": one.flip, "flip2": two.flip}
+    sizes = {"n1": float(len(source.x)), "n2": float(len(target.x))}
+    known = {"d": float(d), **sizes, "flip1": tasks[0].flip, "flip2": tasks[1].flip}
     return [point._replace(**known, **_fields(*draw)) for draw in draws]
 
 
 class _Task:
-    """A cleaned sample: signed signal vectors `x` (n, d), energy of the noise `noise` (n,) or None, and `flip`."""
+    """A cleaned sample: signal vectors `x` (n, d) with labels `y`, the noise patches (n, p - 1, d), and `flip`."""
 
-    def __init__(self, sample: Sample, flip: float):
-        signed = sample.x * sample.y[:, None, None]
-        strength = [_norm2(signed[:, p]) / max(np.mean(signed[:, p] ** 2), 1e-300) for p in range(signed.shape[1])]
+    def __init__(self, sample: Sample, name: str, flip: float):
+        if flip >= 0.5:
+            raise ValueError(f"{name} = {shown(flip)} is not accepted with samples: use a share below 0.5.")
+        x, self.y = sample.x - sample.x.mean(axis=0), sample.y  # nothing depends on the offset: small numbers are exact
+        halves = [_half(x[:, p], self.y) for p in range(x.shape[1])]
+        strength = [norm / max(np.mean(x[:, p] ** 2), 1e-300) for p, (_, norm) in enumerate(halves)]
         first = int(np.argmax(strength))
-        self.x = signed[:, first]
-        self.noise = np.sum(np.delete(signed, first, axis=1) ** 2, axis=(1, 2)) / max(signed.shape[1] - 1, 1)
-        self.vectors = signed.shape[1] == 1
-        with_first = self.x @ self.x[0] / np.maximum(np.linalg.norm(self.x, axis=1) * np.linalg.norm(self.x[0]), 1e-300)
-        self.exact = not self.vectors and bool(np.abs(with_first).min() > _NO_NOISE)
-        shown = float(min(np.mean(with_first > 0), np.mean(with_first < 0)))
-        self.flip = shown if self.exact else float(flip)
+        self.x, self.noise, self.flip = x[:, first], np.delete(x, first, axis=1), float(flip)
+        middle = (self.x[self.y > 0].mean(axis=0) + self.x[self.y < 0].mean(axis=0)) / 2
+        signed = (self.x - middle) * self.y[:, None]
+        length = np.linalg.norm(signed, axis=1)
+        with_first = signed @ signed[0] / np.maximum(length * length[0], 1e-300)
+        self.exact = x.shape[1] > 1 and bool(np.abs(with_first).min() > _NO_NOISE)
         if self.exact:  # the signal itself: undo the flips
-            self.x = self.x * np.sign(with_first)[:, None] * (1.0 if np.mean(with_first > 0) >= 0.5 else -1.0)
+            flipped = with_first < 0 if np.mean(with_first > 0) >= 0.5 else with_first > 0
+            self.flip, self.y = float(np.mean(flipped)), np.where(flipped, -self.y, self.y)
+        self.group = np.empty(len(x), int)
+        for sign in (-1, 1):  # each class is spread over all groups
+            self.group[self.y == sign] = np.arange(np.sum(self.y == sign)) % _GROUPS
 
 
-def _norm2(x: np.ndarray) -> float:
-    """Return the mean of <x_i, x_j> over i != j."""
-    total = x.sum(axis=0)
-    return float((total @ total - np.sum(x**2)) / (len(x) * (len(x) - 1)))
+def _half(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return half the difference of the class means, (d,), and its squared norm without bias."""
+    means, norms = [], []
+    for sign in (1, -1):
+        own = x[y == sign]
+        total, n = own.sum(axis=0), len(own)
+        means.append(total / n)
+        norms.append(float(total @ total - np.sum(own**2)) / (n * (n - 1)))  # products of different samples
+    return (means[0] - means[1]) / 2, (norms[0] + norms[1] - 2 * float(means[0] @ means[1])) / 4
 
 
-def _estimate(one: _Task, two: _Task, keep1: np.ndarray, keep2: np.ndarray, d: int) -> np.ndarray:
-    """Return |mu_1|^2, |mu_2|^2, <mu_1, mu_2>, sigma_1^2, sigma_2^2 from the samples that are kept."""
-    norms, noises, means = [], [], []
-    for task, keep in ((one, keep1), (two, keep2)):
-        x, shrink = task.x[keep], 1.0 if task.exact else 1.0 - 2.0 * task.flip
-        norm = _norm2(x) / shrink**2
-        energy = np.mean(np.sum(x**2, axis=1)) - norm if task.vectors else np.mean(task.noise[keep])
-        norms.append(norm)
+def _estimate(tasks: list[_Task], without: int | None, d: int) -> np.ndarray:
+    """Return |mu_1|^2, |mu_2|^2, <mu_1, mu_2>, sigma_1^2, sigma_2^2, one group of samples left out or none."""
+    norms, noises, halves = [], [], []
+    for task in tasks:
+        kept = task.group != without
+        x, y, flip = task.x[kept], task.y[kept], 0.0 if task.exact else task.flip
+        half, norm = _half(x, y)
+        norms.append(norm / (1 - 2 * flip) ** 2)
+        halves.append(half / (1 - 2 * flip))
+        if task.noise.shape[1]:
+            energy = float(np.mean(np.sum(np.var(task.noise[kept], axis=0, ddof=1), axis=1)))
+        else:
+            within = x - np.where(y[:, None] > 0, x[y > 0].mean(axis=0), x[y < 0].mean(axis=0))
+            energy = float(np.sum(within**2)) / (len(x) - 2) - 4 * flip * (1 - flip) * norms[-1]
         noises.append(energy / d)
-        means.append(x.mean(axis=0) / shrink)
-    return np.array([*norms, means[0] @ means[1], *noises])
+    return np.array([*norms, halves[0] @ halves[1], *noises])
 
 
 def _fields(norm1: float, norm2: float, overlap: float, noise1: float, noise2: float) -> dict[str, float]:

@@ -182,11 +182,19 @@ def _chi(freedom: Array, normal: Array) -> Array:
     return jnp.sqrt(jnp.where(freedom <= normal.shape[1], few, 2 * a[:, 0] * (1 + chosen) ** 3))
 
 
+def _uniform(normal: Array) -> Array:
+    """Return uniform variables of mean 0 and variance 1 from standard normal ones, each from its own; 0 stays 0."""
+    return jnp.sqrt(3.0) * (2.0 * jax.scipy.special.ndtr(normal) - 1.0)
+
+
 def _world(head: Array, rest: Array, point: Point, static: Static) -> World:
     """Give the standard normal rows their meaning: head (n, `_HEAD` or more), rest (n, p - 3)."""
     alone = len(head) == sum(_padded(static, alone=True))
     cuts = np.cumsum(_padded(static, alone))[:-1]
-    vectors = jnp.split(jnp.concatenate([head[:, :AXES], rest], axis=1), cuts)
+    whole = jnp.concatenate([head[:, :AXES], rest], axis=1)
+    if static.engine == "dense":  # drawn once: what is drawn again may round otherwise, and is not projected out
+        whole = jax.lax.optimization_barrier(whole)
+    vectors = jnp.split(whole, cuts)
     extra = jnp.split(head[:, AXES:_HEAD], cuts)
 
     zero, angle = jnp.zeros(()), jnp.deg2rad(point.angle)
@@ -208,9 +216,12 @@ def _world(head: Array, rest: Array, point: Point, static: Static) -> World:
         return empty._replace(noise=sigma * project(noise, empty, static))
 
     def net(block):
-        uniform = 2.0 * jax.scipy.special.ndtr(extra[block][:, 0]) - 1.0
-        bias = jnp.sqrt(3.0) * uniform if static.bias and static.init == "uniform" else jnp.zeros(len(uniform))
-        return Net(point.init_scale * vectors[block], point.init_scale * bias)
+        weights, bias = vectors[block], jnp.zeros(len(vectors[block]))
+        if static.init == "uniform":
+            bias = _uniform(extra[block][:, 0]) if static.bias else bias
+            # The span engine's coordinates are rotated: entries that are uniform in R^d are not so there.
+            weights = _uniform(weights) if static.engine == "dense" else weights
+        return Net(point.init_scale * weights, point.init_scale * bias)
 
     nothing: Any = None
     return World(

@@ -4,18 +4,16 @@ Any optax optimizer, minibatches, single inherited weights, other activations an
 the logistic loss with relu is the span engine's own recursion: fed the same vectors, the two agree to rounding.
 """
 
-import contextlib
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import Array
 from jax.scipy.sparse.linalg import cg
 
 from pt_jax.signal_noise.data import Task
-from pt_jax.signal_noise.network import Net, logistic, output, squared
+from pt_jax.signal_noise.functions import resolve
+from pt_jax.signal_noise.network import Net, output
 from pt_jax.signal_noise.point import Static
 from pt_jax.signal_noise.training import Curves, Descent, Trained, at_recorded_steps, largest
 
@@ -24,10 +22,11 @@ def train(key: Array, net: Net, task: Task, descent: Descent, readout: Array, le
     """Train a network in R^d; arguments and result as in `span.train`, `key` draws the minibatches.
 
     gamma and rho are the coefficients of the least-squares fit of w - w(0) by mu and the noise vectors (conjugate
-    gradients): those of the span engine where full-batch descent is used and d exceeds n.
+    gradients): those of the span engine where full-batch descent is used and d exceeds n, to the rounding of w: what is
+    memorised of noise that is 1e7 times weaker than the signal is lost in float32.
     """
     activation, loss_function = resolve("activation", static), resolve("loss", static)
-    optimizer = _optimizer(static, descent.lr)
+    optimizer = resolve("optimizer", static)(descent.lr)
     ratio = descent.ratio if static.bias else descent.ratio._replace(bias=jnp.zeros(()))
 
     def loss(net: Net, task: Task) -> Array:
@@ -44,9 +43,13 @@ def train(key: Array, net: Net, task: Task, descent: Descent, readout: Array, le
 
     def gamma_rho(end: Net) -> tuple[Array, Array]:
         basis = jnp.concatenate([task.mu[None], jnp.where(task.weight[:, None] > 0, task.noise, 0.0)])
+        norm = jnp.linalg.norm(basis, axis=1, keepdims=True)
+        basis = basis / jnp.where(norm > 0, norm, 1.0)  # what is weak is fitted as well as what is strong
+        change = end.weights - net.weights
+        size = jnp.maximum(jnp.max(jnp.abs(change)), jnp.finfo(change.dtype).tiny)  # squares of it may not be numbers
         gram = basis @ basis.T
-        fit, _ = cg(lambda c: gram @ c, basis @ (end.weights - net.weights).T, maxiter=4 * len(gram))
-        scaled = fit * jnp.diag(gram)[:, None]
+        fit, _ = cg(lambda c: gram @ c, basis @ (change / size).T, maxiter=4 * len(gram))
+        scaled = fit * norm * size
         return jnp.sign(readout) * scaled[0], scaled[1:]
 
     def record(now: Net) -> Curves:
@@ -68,35 +71,6 @@ def train_together(
         return train(key, net, task, descent._replace(ratio=ratio), readout, length, static)
 
     return jax.vmap(one)(nets, descent.ratio)
-
-
-def resolve(option: str, static: Static) -> Callable:
-    """Return the function that an option of Static names, or the function it already is."""
-    value = getattr(static, option)
-    if callable(value):
-        return value
-    source = {"optimizer": optax, "activation": jax.nn, "loss": _Losses}[option]
-    if not callable(getattr(source, value, None)):
-        where = {"optimizer": "a name in optax", "activation": "a name in jax.nn", "loss": "logistic or squared"}[
-            option
-        ]
-        raise ValueError(f"{option} = {value!r} is not accepted: use {where}, or a function.")
-    return getattr(source, value)
-
-
-def _optimizer(static: Static, lr: Array) -> optax.GradientTransformation:
-    made = None
-    with contextlib.suppress(TypeError):
-        made = resolve("optimizer", static)(lr)
-    if not isinstance(made, optax.GradientTransformation):
-        raise ValueError(
-            f"optimizer = {static.optimizer!r} is not accepted: use a function of the learning rate alone."
-        )
-    return made
-
-
-class _Losses:
-    logistic, squared = staticmethod(logistic), staticmethod(squared)
 
 
 def _minibatch(key: Array, task: Task, size: int) -> Task:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from pt_jax.signal_noise import theory
 from pt_jax.signal_noise.point import Point
 
@@ -15,7 +17,9 @@ class Derived(NamedTuple):
     attributes: Mapping[str, str]
 
 
+@np.errstate(divide="ignore", invalid="ignore")  # without noise it is infinite
 def _snr(u: Any, v2: Any, sigma2: Any, d: Any) -> Any:
+    u, v2, sigma2, d = (np.asarray(x, float) for x in (u, v2, sigma2, d))
     return (u**2 + v2**2) ** 0.5 / (sigma2 * d**0.5)
 
 

@@ -38,10 +38,11 @@ from scipy import special
 from scipy.stats import qmc
 
 from pt_jax.signal_noise import risk
+from pt_jax.signal_noise.checks import accepted, floats
 from pt_jax.signal_noise.data import AXES, Task
 from pt_jax.signal_noise.inherit import filters
 from pt_jax.signal_noise.network import Net, readout
-from pt_jax.signal_noise.point import Point, Static, validate
+from pt_jax.signal_noise.point import Point, Static, common_shape
 
 _NODES = 64  # typical samples, clean and flipped each
 _DIRECTIONS = 512  # of the test error
@@ -49,7 +50,7 @@ _DEFAULT = Static()
 
 
 class Prediction(NamedTuple):
-    """What `predict` returns, scalars.
+    """What `predict` returns, each of the shape that the leaves of the point broadcast to.
 
     Attributes:
         error, error_scratch: expected test errors with transfer and from scratch.
@@ -99,35 +100,45 @@ class Run(NamedTuple):
 
 def in_regime(point: Point) -> Array:
     """Return whether d >= 10 max(N1, N2), noise vectors are nearly orthogonal, and m >= 10, filters are many."""
-    return (point.d >= 10.0 * jnp.maximum(point.n1, point.n2)) & (jnp.asarray(point.m) >= 10)
+    at = floats(point)
+    return (at.d >= 10.0 * jnp.maximum(at.n1, at.n2)) & (at.m >= 10)
 
 
 def predict(point: Point, static: Static = _DEFAULT) -> Prediction:
     """Predict the expected test errors of a trajectory by the recursion of this module.
 
     Args:
-        point: hyper-parameters; leaves are scalars (arrays under `jax.vmap`).
+        point: hyper-parameters; leaves are numbers or arrays that broadcast.
         static: maxima of the sizes; noise is projected, filters have no bias and the first ones are inherited.
 
     Returns:
-        The prediction; outside the regime it is computed all the same and says so.
+        The prediction, of the common shape; outside the regime it is computed all the same and says so.
 
     Raises:
         ValueError: a concrete value is out of range or above its maximum, or an option is not covered.
     """
+    at = accepted(point, static)
     for name in ("noise", "bias", "inherit", "choose", "optimizer", "batch", "activation", "loss"):
         if getattr(static, name) != getattr(_DEFAULT, name):
             raise ValueError(
                 f"{name} = {getattr(static, name)!r} is not covered by predict: use {getattr(_DEFAULT, name)!r}."
             )
-    validate(point, static, skip=[name for name, x in point._asdict().items() if isinstance(x, jax.core.Tracer)])
-    return _predict(jax.tree.map(lambda leaf: jnp.asarray(leaf, float), point), static)
+    shape = common_shape(at)
+    if shape == ():
+        return _predict(at, static)
+    each = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, shape).reshape(-1), at)
+    return jax.tree.map(lambda leaf: leaf.reshape(shape), _predict_each(each, static))
 
 
 def predicted(key: Array, point: Point, static: Static = _DEFAULT, data: None = None) -> Prediction:
     """Return `predict` in the form that a sweep takes; key and data are unused."""
     del key, data
     return predict(point, static)
+
+
+@partial(jax.jit, static_argnames="static")
+def _predict_each(points: Point, static: Static) -> Prediction:
+    return jax.lax.map(lambda point: _predict(point, static), points)  # one by one: as fast as in groups on a CPU
 
 
 @partial(jax.jit, static_argnames="static")

@@ -4,32 +4,38 @@
 `--help`, dataset attributes and axis labels are read from them. This file imports no jax.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pt_jax.field import LARGEST, Field, attributes, check
+from pt_jax.field import LARGEST, Field, attributes, check, shown
+
+# Between these, products of two norms, weights, rates and thousands of steps are numbers of float32.
+_POSITIVE: Mapping[str, Any] = {"low": 1e-12, "high": 1e6}
+_OR_ZERO: Mapping[str, Any] = {"low": 1e-18, "high": 1e6, "or_zero": True}
 
 FIELDS: Mapping[str, Field] = {
     "d": Field(2000, "1", "$d$", "dimension of a patch", 3, LARGEST, whole=True, above=True),
     "n1": Field(40, "samples", "$N_1$", "upstream sample size", 1, LARGEST, whole=True),
     "n2": Field(40, "samples", "$N_2$", "downstream sample size", 1, LARGEST, whole=True),
     "m": Field(20, "filters", "$m$", "filters of each sign", 1, LARGEST, whole=True),
-    "u": Field(2.0, "1", r"$\|u\|$", "norm of the universal signal"),
-    "v1": Field(2.0, "1", r"$\|v_1\|$", "norm of the upstream signal"),
-    "v2": Field(2.0, "1", r"$\|v_2\|$", "norm of the downstream signal"),
+    "u": Field(2.0, "1", r"$\|u\|$", "norm of the universal signal", **_OR_ZERO),
+    "v1": Field(2.0, "1", r"$\|v_1\|$", "norm of the upstream signal", **_OR_ZERO),
+    "v2": Field(2.0, "1", r"$\|v_2\|$", "norm of the downstream signal", **_OR_ZERO),
     "angle": Field(90.0, "degrees", r"$\angle(v_1, v_2)$", "angle between the two task signals", 0, 180),
-    "sigma1": Field(1.0, "1", r"$\sigma_1$", "upstream noise level"),
-    "sigma2": Field(1.0, "1", r"$\sigma_2$", "downstream noise level"),
+    "sigma1": Field(1.0, "1", r"$\sigma_1$", "upstream noise level", **_OR_ZERO),
+    "sigma2": Field(1.0, "1", r"$\sigma_2$", "downstream noise level", **_OR_ZERO),
     "flip1": Field(0.1, "1", "$p_1$", "share of upstream training labels flipped", 0, 1),
     "flip2": Field(0.1, "1", "$p_2$", "share of downstream training labels flipped", 0, 1),
     "alpha": Field(0.5, "1", r"$\alpha$", "fraction of the upstream parameters inherited", 0, 1),
-    "lr1": Field(0.1, "1", r"$\eta_1$", "upstream learning rate", above=True),
-    "lr2": Field(0.1, "1", r"$\eta_2$", "downstream learning rate", above=True),
-    "lr_ratio": Field(1.0, "1", r"$\eta_{inh}/\eta_2$", "learning rate of inherited over fresh parameters, 0 = frozen"),
-    "init_scale": Field(0.01, "1", r"$\sigma_0$", "standard deviation of the initial weights", above=True),
+    "lr1": Field(0.1, "1", r"$\eta_1$", "upstream learning rate", **_POSITIVE),
+    "lr2": Field(0.1, "1", r"$\eta_2$", "downstream learning rate", **_POSITIVE),
+    "lr_ratio": Field(
+        1.0, "1", r"$\eta_{inh}/\eta_2$", "learning rate of inherited over fresh parameters, 0 = frozen", **_OR_ZERO
+    ),
+    "init_scale": Field(0.01, "1", r"$\sigma_0$", "standard deviation of the initial weights", **_POSITIVE),
     "steps1": Field(200, "steps", "$T_1$", "upstream gradient steps", 0, LARGEST, whole=True),
     "steps2": Field(200, "steps", "$T_2$", "downstream gradient steps", 0, LARGEST, whole=True),
 }
@@ -40,7 +46,7 @@ RESULTS: Mapping[str, tuple[str, str]] = {  # symbol and meaning; all dimensionl
     "gain": (r"$\mathcal{E}_0 - \mathcal{E}_{\alpha}$", "gain: error from scratch - error with transfer"),
     "error_upstream": (r"$\mathcal{E}_1$", "test error on task 1"),
     "loss": ("$L$", "training loss"),
-    "diverged": ("diverged", "whether a training loss is not finite or has grown"),
+    "diverged": ("diverged", "whether a training loss is not finite or has grown, or a result is no number"),
     "signal_u": (r"$\max j\langle w, e_u\rangle$", "largest component along the universal signal"),
     "signal_v1": (r"$\max j\langle w, e_{v_1}\rangle$", "largest component along the upstream signal"),
     "signal_v2": (r"$\max j\langle w, e_{v_2}\rangle$", "largest component along the downstream signal"),
@@ -163,8 +169,9 @@ class Static:
             value = getattr(self, name)
             if option.choices and value not in option.choices:
                 raise ValueError(f"{name} = {value!r} is not accepted: use {' or '.join(option.choices)}.")
-            if name in ("optimizer", "activation", "loss") and not (isinstance(value, str) or callable(value)):
-                raise ValueError(f"{name} = {value!r} is not accepted: use a name or a function.")
+            fits = isinstance(value, str) or (callable(value) and isinstance(value, Hashable))
+            if name in ("optimizer", "activation", "loss") and not fits:
+                raise ValueError(f"{name} = {shown(value)} is not accepted: use a name or a hashable function.")
             if self.engine == "span" and value != _DENSE_ONLY.get(name, value):
                 span = _DENSE_ONLY[name]
                 raise ValueError(f"{name} = {value!r} needs engine = 'dense': the span engine has {span!r}.")
@@ -197,12 +204,12 @@ class Static:
     @classmethod
     def covering(cls, points: Point | Iterable[Point], **options: Any) -> "Static":
         """Return a Static whose maxima are the largest sizes among the points; `options` sets its other fields."""
-        points = [points] if isinstance(points, Point) else list(points)
+        points = list(points) if isinstance(points, Iterable) and not isinstance(points, Point) else [points]
         if not points:
             raise ValueError("points = [] is not accepted: give at least one Point.")
         for point in points:
             validate(point)
-        return cls(**{name: max(int(np.max(getattr(p, name))) for p in points) for name in cls.maxima} | options)
+        return cls(**{name: max(_largest(getattr(p, name)) for p in points) for name in cls.maxima} | options)
 
     def size_class(self, point: Point, moving: Collection[str] = ()) -> "Static":
         """Return this Static for a point of a sweep along some fields; its maxima depend on the point alone.
@@ -210,7 +217,7 @@ class Static:
         They are its sizes rounded up to preferred numbers. Round numbers waste nothing, others at most a fifth.
         """
         names = () if self.fixed else self.maxima if self.engine == "dense" else self.maxima[:-1]
-        maxima: dict[str, Any] = {name: _preferred(int(np.max(getattr(point, name)))) for name in names}
+        maxima: dict[str, Any] = {name: _preferred(_largest(getattr(point, name))) for name in names}
         return replace(self, paired=self.paired and not {"alpha", "lr_ratio"} & set(moving), **maxima)
 
     def validate(self, point: Point) -> None:
@@ -226,23 +233,39 @@ def validate(point: Point, static: Static | None = None, skip: Collection[str] =
     """Check every value of a Point before anything is traced, but for the fields in `skip`.
 
     Raises:
-        ValueError: a value is not a finite number in its range, is above its maximum in `static`, or the leaves do
-            not broadcast. The sentence names field, value and what is accepted.
+        ValueError: what is given is no Point, a value is not a finite number in its range, is above its maximum in
+            `static`, or the leaves do not broadcast. The sentence names field, value and what is accepted.
     """
-    shapes = {}
+    check_type(point)
     for name, value in point._asdict().items():
         if name in skip:
             continue
-        shapes[name] = check(name, value, FIELDS[name]).shape
+        most = check(name, value, FIELDS[name]).max()
         over = static is not None and name in static.maxima and (name != "d" or static.engine == "dense")
-        if over and np.max(value) > getattr(static, name):
-            largest = f"{name} = {np.max(value):g} is above the maximum {getattr(static, name)} in Static"
+        if over and most > getattr(static, name):
+            largest = f"{name} = {shown(most)} is above the maximum {getattr(static, name)} in Static"
             raise ValueError(f"{largest}: use Static.covering(point), or a larger {name} there.")
+    common_shape(point)
+
+
+def check_type(point: Any) -> None:
+    """Raise ValueError unless this is a Point."""
+    if not isinstance(point, Point):
+        raise ValueError(f"point = {shown(point)} is not accepted: use a pt_jax.Point, Point(u=2.0, alpha=0.5).")
+
+
+def common_shape(point: Point) -> tuple[int, ...]:
+    """Return the shape that the leaves broadcast to, or raise the ValueError that says that they do not."""
+    shapes = {name: np.shape(value) for name, value in point._asdict().items()}
     try:
-        np.broadcast_shapes(*shapes.values())
+        return np.broadcast_shapes(*shapes.values())
     except ValueError:
         arrays = ", ".join(f"{name} {shape}" for name, shape in shapes.items() if shape)
         raise ValueError(f"The fields of Point do not broadcast: {arrays} need shapes that fit each other.") from None
+
+
+def _largest(size: Any) -> int:
+    return int(np.asarray(size).max())  # in NumPy: in somebody's jitted function jax would trace it
 
 
 def _preferred(size: int) -> int:

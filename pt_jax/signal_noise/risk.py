@@ -55,11 +55,15 @@ def error(
 ) -> Array:
     """Return the probability of misclassifying the clean label of a test point of the task, a scalar in [0, 1]."""
     weights = task.sigma * project(net.weights, task, static)
+    # In units of each filter, powers of 2, so that squares of float32 neither vanish nor overflow: no bit changes.
+    unit = jnp.ldexp(1.0, jnp.frexp(jnp.max(jnp.abs(weights), axis=1))[1])
+    weights, relative = weights / unit[:, None], readout * (unit / jnp.max(unit))
     gram = weights @ weights.T
-    scale = jnp.sqrt(readout @ gram @ readout)
-    slope = gram @ readout / jnp.where(scale > 0, scale, 1.0)
+    scale = jnp.sqrt(relative @ gram @ relative)
+    slope = gram @ relative / jnp.where(scale > 0, scale, 1.0)
     x = directions.z @ root(gram).T
-    x = x - jnp.outer(x @ readout / jnp.where(scale > 0, scale, 1.0), slope) + net.bias
+    x = (x - jnp.outer(x @ relative / jnp.where(scale > 0, scale, 1.0), slope)) * unit + net.bias
+    slope = slope * unit
 
     def add_filter(f, r):
         x, slope, readout = r

@@ -1,8 +1,9 @@
 """What theory says about a point without training it: phase, criterion, boundary and best fraction, in closed form.
 
-Each takes a `Point` whose leaves are numbers or arrays that broadcast, and returns an array: dimensionless, jit- and
-vmap-able. These are leading-order statements with unknown constants; `predict`, the mean-field recursion, gives test
-errors. `sims/theory_agreement.py` measures how far each agrees with simulation.
+Each takes a `Point` whose leaves are numbers or arrays that broadcast, and returns an array of their common shape, a
+scalar for numbers: dimensionless, jit- and vmap-able; a leaf that is no real number is a ValueError. These are
+leading-order statements with unknown constants; `predict`, the mean-field recursion, gives test errors.
+`sims/theory_agreement.py` measures how far each agrees with simulation.
 
 With S the signal in f on a test point and V the variance of f by memorised noise, both to leading order where filters
 learn slowly and every sample is used alike,
@@ -16,8 +17,10 @@ takes to saturate goes with 1 / (sigma^2 d), which divides both.
 """
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
+from pt_jax.signal_noise.checks import floats
 from pt_jax.signal_noise.mean_field import Prediction, in_regime, predict, predicted
 from pt_jax.signal_noise.point import Point
 
@@ -34,6 +37,10 @@ __all__ = [
 ]
 
 
+_quiet = np.errstate(divide="ignore", invalid="ignore")  # without noise numbers are infinite, as in jax
+
+
+@_quiet
 def phase(point: Point) -> Array:
     """Return the phase quantity of the downstream task alone.
 
@@ -44,7 +51,8 @@ def phase(point: Point) -> Array:
 
     Source: Kou, Chen, Chen, Gu, 2023 (arXiv 2303.04145).
     """
-    return point.n2 * (point.u**2 + point.v2**2) ** 2 / (point.sigma2**4 * point.d)
+    at = floats(point)
+    return at.n2 * (at.u**2 + at.v2**2) ** 2 / (at.sigma2**4 * at.d)
 
 
 def kou_norm(point: Point, constant: float = 1.0) -> Array:
@@ -52,9 +60,11 @@ def kou_norm(point: Point, constant: float = 1.0) -> Array:
 
     Kou's condition is |mu_2| above this norm; the constant is not known and is fitted or read off a map.
     """
-    return point.sigma2 * (constant * point.d / point.n2) ** 0.25
+    at = floats(point)
+    return at.sigma2 * (constant * at.d / at.n2) ** 0.25
 
 
+@_quiet
 def criterion(point: Point) -> Array:
     """Return G(alpha) = S |S| / V: transfer should help where it is above G(0) = `phase`.
 
@@ -64,9 +74,10 @@ def criterion(point: Point) -> Array:
     formula of a paper. It knows nothing of label flips, learning rates, steps, filters and initial scale, and supposes
     that both trainings saturate by memorising noise: it fails where N |mu|^2 is not small against sigma^2 d.
     """
-    a, b, noise = _parts(point)
-    signal = point.alpha * a + b
-    return signal * abs(signal) / (point.d * (point.alpha**2 * noise + point.n2))
+    at = floats(point)
+    a, b, noise = _parts(at)
+    signal = at.alpha * a + b
+    return signal * abs(signal) / (at.d * (at.alpha**2 * noise + at.n2))
 
 
 def best_alpha(point: Point) -> Array:
@@ -76,10 +87,12 @@ def best_alpha(point: Point) -> Array:
 
     N1 and the noise levels cancel: upstream noise weighs as much against inheriting as upstream signal for it.
     """
-    norm = point.u**2 + point.v2**2
-    return jnp.clip(_overlap(point) / jnp.where(norm > 0, norm, 1.0), 0.0, 1.0)
+    at = floats(point)
+    norm = at.u**2 + at.v2**2
+    return jnp.clip(_overlap(at) / jnp.where(norm > 0, norm, 1.0), 0.0, 1.0)
 
 
+@_quiet
 def helpful_alpha(point: Point) -> Array:
     """Return the boundary of `criterion`: transfer should help for 0 < alpha < this, and hurt above it.
 
@@ -88,8 +101,9 @@ def helpful_alpha(point: Point) -> Array:
     with a = A / alpha and k = N1 sigma2^2 / sigma1^2: 0 where the tasks do not overlap (a <= 0), infinite where the
     denominator is not positive.
     """
-    a, b, noise = _parts(point)
-    room = b**2 * noise / point.n2 - a**2
+    at = floats(point)
+    a, b, noise = _parts(at)
+    room = b**2 * noise / at.n2 - a**2
     crossing = jnp.where(room > 0, 2 * a * b / jnp.where(room > 0, room, 1.0), jnp.inf)
     return jnp.where(a > 0, crossing, 0.0)
 

@@ -13,9 +13,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from pt_jax.signal_noise import dense, inherit, risk, span
+from pt_jax.signal_noise.checks import accepted, check_key
 from pt_jax.signal_noise.data import AXES, Stream, Task, World, dense_world, span_world
+from pt_jax.signal_noise.functions import programs, resolve
 from pt_jax.signal_noise.network import Net, readout
-from pt_jax.signal_noise.point import Point, Static, validate
+from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.training import Curves, Descent, Trained, largest
 
 
@@ -39,7 +41,7 @@ class Outcome(NamedTuple):
         gain: error_scratch - error.
         error_upstream: test error on task 1.
         loss, loss_scratch, loss_upstream: training loss at the end, on the labels seen.
-        diverged: a final training loss is not finite, or above its value at step 0.
+        diverged: a final training loss is not finite or above its value at step 0, or a result is NaN.
         signal_u, signal_v1, signal_v2: largest j <w, e> over filters, e the unit vector along u, v_1 or v_2.
         rho: largest noise memorised, max C_i |xi_i|^2 over filters and the samples of the network's own task.
         rho_inherited: the same for task-1 noise in the inherited filters, 0 where none is inherited.
@@ -99,11 +101,11 @@ def simulate(key: Array, point: Point, static: Static = _DEFAULT, data: None = N
         The outcome; a trajectory that failed says `diverged`, it never raises.
 
     Raises:
-        ValueError: a concrete value is out of range or above its maximum, a leaf is not a scalar, or the key is not
-            a typed key.
+        ValueError: a concrete value is out of range or above its maximum, a leaf is not a scalar, the static names a
+            function that does not fit, or the key is not a typed key.
     """
     del data
-    return _simulate(key, _accepted(key, point, static), static)
+    return _simulate(key, _accepted(key, point, static), static, programs(static))
 
 
 def scratch(key: Array, point: Point, static: Static = _DEFAULT, data: None = None) -> Scratch:
@@ -112,22 +114,22 @@ def scratch(key: Array, point: Point, static: Static = _DEFAULT, data: None = No
     Arguments and errors are those of `simulate`; fields that only transfer depends on change nothing.
     """
     del data
-    return _scratch(key, _accepted(key, point, static), static)
+    return _scratch(key, _accepted(key, point, static), static, programs(static))
 
 
 def _accepted(key: Array, point: Point, static: Static) -> Point:
     """Return the point as arrays, or raise the sentence that says what is wrong."""
-    if not (isinstance(key, Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()):
-        raise ValueError(f"key = {key!r} is not accepted: use one typed key, jax.random.key(seed).")
-    validate(point, static, skip=[name for name, x in point._asdict().items() if isinstance(x, jax.core.Tracer)])
+    check_key(key)
+    point = accepted(point, static)
     for name, leaf in point._asdict().items():
-        if jnp.shape(leaf) != ():
-            raise ValueError(f"{name} has shape {jnp.shape(leaf)}: simulate takes one point; use jax.vmap or a Sweep.")
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, float), point)
+        if leaf.shape != ():
+            raise ValueError(f"{name} has shape {leaf.shape}: simulate takes one point; use jax.vmap or a Sweep.")
+    return point
 
 
-@partial(jax.jit, static_argnames="static")
-def _simulate(key: Array, point: Point, static: Static) -> Outcome:
+@partial(jax.jit, static_argnames=("static", "programs"))
+def _simulate(key: Array, point: Point, static: Static, programs: str) -> Outcome:
+    """Return the outcome; `programs` tells jax apart what functions of the static have computed and compute now."""
     world, second_layer = _engine(static)[0](key, point, static), readout(point.m, static.m)
     (upstream,) = _train(key, Stream.BATCH1, [(world.upstream, None)], world.task1, point, static)
 
@@ -148,7 +150,7 @@ def _simulate(key: Array, point: Point, static: Static) -> Outcome:
     runs = (upstream, transfer, scratch)
     error_transfer, error_scratch = error(transfer.net, world.task2), error(scratch.net, world.task2)
     whole = taken.bias if static.inherit == "filters" else jnp.any(taken.weights, axis=1)
-    return Outcome(
+    outcome = Outcome(
         error=error_transfer,
         error_scratch=error_scratch,
         gain=error_scratch - error_transfer,
@@ -163,20 +165,22 @@ def _simulate(key: Array, point: Point, static: Static) -> Outcome:
         **held(upstream, world, world.task1, "_upstream"),
         curves=TrajectoryCurves(*(x.curves for x in runs)) if static.record else None,
     )
+    return outcome._replace(diverged=outcome.diverged | _not_numbers(outcome, static))
 
 
-@partial(jax.jit, static_argnames="static")
-def _scratch(key: Array, point: Point, static: Static) -> Scratch:
+@partial(jax.jit, static_argnames=("static", "programs"))
+def _scratch(key: Array, point: Point, static: Static, programs: str) -> Scratch:
     world = _engine(static)[0](key, point, static, alone=True)
     (trained,) = _train(key, Stream.BATCH2, [(world.fresh, None)], world.task2, point, static)
     error, held = _measures(key, point, static)
-    return Scratch(
+    outcome = Scratch(
         error_scratch=error(trained.net, world.task2),
         loss_scratch=trained.loss,
         diverged=_failed(trained),
         **held(trained, world, world.task2, "_scratch"),
         curves=TrajectoryCurves(None, None, trained.curves) if static.record else None,
     )
+    return outcome._replace(diverged=outcome.diverged | _not_numbers(outcome, static))
 
 
 def _engine(static: Static) -> tuple[Callable, Callable]:
@@ -201,14 +205,28 @@ def _train(
 
 
 def _failed(trained: Trained) -> Array:
+    """Return whether the loss or a weight is not finite, or the loss has grown."""
     above_rounding = 1 + 1e-5
-    return ~(jnp.isfinite(trained.loss) & (trained.loss <= trained.loss_start * above_rounding))
+    finite = jnp.isfinite(trained.loss) & jnp.all(jnp.isfinite(trained.net.weights))
+    return ~(finite & (trained.loss <= trained.loss_start * above_rounding))
+
+
+def _not_numbers(outcome: Outcome | Scratch, static: Static) -> Array:
+    """Return whether any result is NaN.
+
+    With relu an error is a number where weights are finite: the span engine leaves the upstream error out, as asking
+    for it would cost 3% where nobody keeps it.
+    """
+    left_out = {"diverged"} | ({"error_upstream"} if static.engine == "span" else set())
+    results = {name: value for name, value in outcome._asdict().items() if name not in left_out}
+    return jnp.any(jnp.stack([jnp.any(jnp.isnan(x)) for x in jax.tree.leaves(results)]))
 
 
 def _measures(key: Array, point: Point, static: Static) -> tuple[Callable[..., Array], Callable[..., dict[str, Any]]]:
     """Return the test error of a network on a task, and what a network holds by name."""
     directions = risk.directions(jax.random.fold_in(key, Stream.TEST), static)
-    activation, second_layer = dense.resolve("activation", static), readout(point.m, static.m)
+    activation = partial(resolve("activation", static))  # new: jax keeps the trace of the error with an old one
+    second_layer = readout(point.m, static.m)
 
     def error(net: Net, task: Task) -> Array:
         return risk.error(directions, net, task, second_layer, activation, static)

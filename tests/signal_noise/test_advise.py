@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from pt_jax.cli import main
-from pt_jax.signal_noise.advise import Sample, _points, advise, load
-from pt_jax.signal_noise.advise import _clean as clean
+from pt_jax.signal_noise.advise import Sample, _clean, _estimate, _points, _Task, advise, load
 from pt_jax.signal_noise.data import dense_world
 from pt_jax.signal_noise.point import Point, Static
 
@@ -26,10 +25,16 @@ def samples(point, form="patches", seed=0):
     return found
 
 
+def estimates(pair):
+    """The estimated point, then draws around it."""
+    cleaned, _ = _clean(*pair)
+    return _points(TRAINING, *cleaned)
+
+
 @pytest.mark.parametrize("form", ["patches", "vectors"])
 def test_the_estimates_are_near_the_truth(form):
     point = HELPS._replace(n1=200, n2=200, angle=60.0, sigma1=0.5, v1=2.0)
-    estimated, *draws = _points(TRAINING, *(clean("x", one) for one in samples(point, form)))
+    estimated, *draws = estimates(samples(point, form))
     overlap = 2.5**2 + 2.0 * 1.0 * 0.5
     norms = np.array([2.5**2 + 2.0**2, 2.5**2 + 1.0**2])
     found = np.array([estimated.u**2 + estimated.v1**2, estimated.u**2 + estimated.v2**2])
@@ -64,6 +69,7 @@ def test_measured_norms_are_enough():
 
 
 GOOD = Sample(np.random.default_rng(0).normal(size=(6, 4)), np.array([0, 1] * 3))
+NO_LABEL = np.where(GOOD.y == 1, 1.0, np.nan)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +77,8 @@ GOOD = Sample(np.random.default_rng(0).normal(size=(6, 4)), np.array([0, 1] * 3)
     [
         (Sample(GOOD.x, np.zeros(6)), "1 classes: use exactly two"),
         (Sample(GOOD.x, np.arange(6)), "6 classes: use exactly two"),
-        (Sample(GOOD.x, np.array([0, 1, 1, 1, 1, 1])), "1 samples of one class"),
-        (Sample(GOOD.x[:1], GOOD.y[:1]), "1 classes"),
+        (Sample(GOOD.x, np.array([0, 0, 1, 1, 1, 1])), "2 samples of one class: use at least 3"),
+        (Sample(GOOD.x[:1], GOOD.y[:1]), "constant"),
         (Sample(GOOD.x, GOOD.y[:5]), "use one label for each of the 6 samples"),
         (Sample(GOOD.x[:, :3], GOOD.y), "columns and the target 4: use the same features"),
         (Sample(np.where(GOOD.x > 1, np.nan, GOOD.x), GOOD.y), "not finite"),
@@ -80,12 +86,42 @@ GOOD = Sample(np.random.default_rng(0).normal(size=(6, 4)), np.array([0, 1] * 3)
         (Sample(GOOD.x.astype(str), GOOD.y), "use numbers"),
         (Sample(GOOD.x[:, 0], GOOD.y), "shape"),
         (Sample(GOOD.x[:, :0], GOOD.y), "shape"),
+        (Sample(np.ma.masked_greater(GOOD.x, 1), GOOD.y), "masked"),
+        (Sample([[1.0], [2.0, 3.0]] * 3, GOOD.y), "use numbers"),
+        (
+            Sample(GOOD.x, GOOD.y + 1),
+            "The labels of the samples differ, 1, 2 and 0, 1: use the same two labels in both",
+        ),
+        (Sample(GOOD.x, np.array(["0", "1"] * 3)), "differ, '0', '1' and 0, 1"),
+        (Sample(GOOD.x, NO_LABEL), "holds nan, no label"),
+        (Sample(GOOD.x, NO_LABEL.astype(object)), "holds nan, no label"),
+        (Sample(GOOD.x, np.where(GOOD.y == 1, "ill", "NaN")), "holds 'NaN', no label"),
+        (Sample(GOOD.x, np.where(GOOD.y == 1, "ill", " ")), "no label"),
+        (Sample(GOOD.x, np.array(["ill", None] * 3, object)), "leave out what has no label"),
+        (Sample(GOOD.x, np.ma.masked_equal(GOOD.y, 0)), "masked"),
+        (Sample(GOOD.x, GOOD.y.astype(complex)), "use numbers or text"),
+        ({"x": GOOD.x, "y": GOOD.y}, "use a Sample of x and y"),
     ],
 )
 def test_nonsense_is_answered_in_one_sentence(bad, words):
     with pytest.raises(ValueError) as error:
         advise(TRAINING, bad, GOOD)
     assert words in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "point, words",
+    [
+        (TRAINING._replace(flip1=0.5), "flip1 = 0.5 is not accepted with samples: use a share below 0.5"),
+        (TRAINING._replace(flip2=0.7), "flip2 = 0.7 is not accepted with samples"),
+        (TRAINING._replace(u=1e39), "u = 1e+39 is not accepted"),
+        (TRAINING._replace(alpha=np.array([0.5, 1.0])), "advise takes one point"),
+        (TRAINING._asdict(), "use a pt_jax.Point"),
+    ],
+)
+def test_a_point_that_cannot_be_advised_on_is_refused(point, words):
+    with pytest.raises(ValueError, match=words.replace("+", "[+]")):
+        advise(point, GOOD, GOOD)
 
 
 def test_one_sample_alone_is_refused():
@@ -95,8 +131,53 @@ def test_one_sample_alone_is_refused():
 
 def test_a_constant_column_counts_for_nothing():
     padded = [Sample(np.concatenate([x, np.ones((*x.shape[:-1], 7))], axis=-1), y) for x, y in samples(HELPS)]
-    estimated, *_ = _points(TRAINING, *(clean("x", one) for one in padded))
+    estimated, *_ = estimates(padded)
     assert estimated.d == 500
+
+
+@pytest.mark.parametrize("form", ["patches", "vectors"])
+def test_an_offset_of_each_column_changes_no_estimate(form):
+    pair = samples(HELPS._replace(angle=60.0), form)
+    offset = 5.0 + np.random.default_rng(0).normal(size=(2, *pair[0].x.shape[1:]))
+    moved = [Sample(np.asarray(x, float) + c, y) for (x, y), c in zip(pair, offset, strict=True)]
+    # The same differences of float64 numbers; a norm that is 0 but for rounding is the root of 1e-16.
+    for one, two in zip(estimates(pair), estimates(moved), strict=True):
+        np.testing.assert_allclose(two, one, rtol=1e-9, atol=1e-6)
+
+
+@pytest.mark.parametrize("form", ["patches", "vectors"])
+def test_the_estimates_have_no_bias_also_with_unequal_classes_and_offsets(form):
+    d, rng, found = 60, np.random.default_rng(5), []
+    signals, noise, flips = np.zeros((2, d)), (1.0, 0.7), (0.1, 0.2)
+    signals[0, :2], signals[1, [0, 2]] = (2.0, 1.0), (2.0, 1.5)
+    offset = rng.normal(scale=5.0, size=(2, 2, d))
+    for _ in range(400):
+        pair = []
+        for mu, sigma, flip, c, n in zip(signals, noise, flips, offset, (60, 50), strict=True):
+            seen = np.where(rng.random(n) < 0.7, 1, -1)
+            signal = np.where(rng.random(n) < flip, -seen, seen)[:, None] * mu
+            patches = np.stack([sigma * rng.normal(size=(n, d)), signal], axis=1) + c
+            pair.append(Sample(patches if form == "patches" else patches.sum(axis=1), seen))
+        cleaned, _ = _clean(*pair)
+        tasks = [_Task(one, f"flip{k}", flip) for k, one, flip in zip((1, 2), cleaned, flips, strict=True)]
+        found.append(_estimate(tasks, None, d))
+    off = np.mean(found, axis=0) - [5.0, 6.25, 4.0, 1.0, 0.49]
+    # 5 standard errors over 400 draws: by luck 6e-7 for each of five numbers. Patches show the signal itself: 1e-9.
+    assert (np.abs(off) < 5 * np.std(found, axis=0) / 20 + 1e-9).all(), off
+
+
+def test_the_same_label_is_plus_1_in_both_samples_and_is_said():
+    pair = samples(HELPS)
+    said = advise(TRAINING, *pair)
+    names = np.array(["ill", "well"])
+    for first, second, plus in (
+        (lambda y: names[(y > 0).astype(int)], lambda y: names[(y > 0).astype(int)], "well"),
+        (lambda y: (y > 0).astype(int), lambda y: (y > 0).astype(float), "1"),
+        (lambda y: y > 0, lambda y: (y > 0).astype(object), "True"),
+    ):
+        other = advise(TRAINING, Sample(pair[0].x, first(pair[0].y)), Sample(pair[1].x, second(pair[1].y)))
+        assert other.positive == plus and other[:-1] == said[:-1]
+    assert said.positive == "1" and advise(HELPS).positive is None
 
 
 def test_the_command_line_reads_npz_and_says_what_is_wrong(tmp_path, capsys, monkeypatch):

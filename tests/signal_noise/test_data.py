@@ -179,3 +179,21 @@ def test_chi_has_its_law(freedom):
     drawn = np.asarray(_chi(jnp.full(100_000, float(freedom)), normal), float)
     # Kolmogorov-Smirnov: a right sampler fails with probability 1e-5 each.
     assert stats.kstest(drawn, stats.chi(freedom).cdf).pvalue > 1e-5
+
+
+def test_the_dense_engine_draws_uniform_weights_and_span_gaussian_ones():
+    found = {}
+    for engine in DRAW:
+        static = Static(n1=2, n2=2, m=100, d=200, init="uniform", engine=engine)
+        point = sized(static, init_scale=0.3)
+        found[engine] = np.concatenate([net.weights for net in draw(static, point)[2:]]) / 0.3
+    uniform = found["dense"].ravel()
+    # 80,000 entries, axes included. Kolmogorov-Smirnov: by luck 1e-5. The law ends at the root of 3.
+    assert stats.kstest(uniform, stats.uniform(-np.sqrt(3), 2 * np.sqrt(3)).cdf).pvalue > 1e-5
+    assert 1.73 < np.abs(uniform).max() <= np.sqrt(3) + 1e-6 < 3 < np.abs(found["span"]).max()
+
+
+def test_noise_of_the_dense_engine_is_exactly_orthogonal_to_an_axis():
+    static = Static(n1=5, n2=4, m=2, d=30, engine="dense")
+    world = draw(static, sized(static, v1=1e6, sigma1=1e6))
+    np.testing.assert_array_equal(world.task1.noise @ world.task1.mu, 0.0)

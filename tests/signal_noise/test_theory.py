@@ -1,12 +1,14 @@
 """The closed forms of theory, against themselves and by hand."""
 
+import warnings
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from pt_jax import DERIVED, theory
-from pt_jax.signal_noise.point import Point
+from pt_jax.signal_noise.point import Point, Static
 
 # Products of a dozen float32 numbers: 1e-5 is some hundred roundings.
 CLOSE = dict(rtol=1e-5)
@@ -67,7 +69,42 @@ def test_the_norm_of_kou_has_the_phase_asked_for():
         np.testing.assert_allclose(theory.phase(at._replace(u=norm, v2=0.0)), constant, **CLOSE)
 
 
-@pytest.mark.parametrize("name", ["phase", "criterion", "best_alpha", "helpful_alpha", "kou_norm", "in_regime"])
+SMALL = Static(n1=4, n2=3, m=2, steps1=3, steps2=3)
+SMALL_POINT = Point(d=30, n1=4, n2=3, m=2, steps1=3, steps2=3)
+CLOSED = ("phase", "criterion", "best_alpha", "helpful_alpha", "kou_norm", "in_regime")
+EVERY = {"predict": lambda point: theory.predict(point, SMALL).gain} | {name: getattr(theory, name) for name in CLOSED}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_arrays_that_broadcast_equal_a_loop_and_numbers_give_scalars(name):
+    function, base = EVERY[name], SMALL_POINT
+    u, v2, alpha = [0.5, 2.0], np.array([[0.5], [1.0], [300.0]], np.float16), np.array([0.5, 1.0])
+    found = function(base._replace(u=u, v2=v2, alpha=alpha, n2=np.int8(3)))
+    assert found.shape == (3, 2)
+    alone = [
+        [function(base._replace(u=u[j], v2=float(v2[i, 0]), alpha=float(alpha[j]))) for j in range(2)] for i in range(3)
+    ]
+    assert {np.shape(x) for row in alone for x in row} == {()}
+    np.testing.assert_allclose(found, np.array(alone), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("fields", [{"u": "x"}, {"u": None}, {"u": np.ones(2), "v2": np.ones(3)}], ids=str)
+def test_leaves_that_are_no_numbers_or_do_not_broadcast_are_refused(name, fields):
+    with pytest.raises(ValueError, match=r"u = .* is not accepted|do not broadcast"):
+        EVERY[name](SMALL_POINT._replace(**fields))
+
+
+def test_without_noise_nothing_warns():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in CLOSED:
+            getattr(theory, name)(Point(sigma1=0, sigma2=0))
+        for about in DERIVED.values():
+            assert np.isinf(about.function(*(0 if field == "sigma2" else 3 for field in about.fields)))
+
+
+@pytest.mark.parametrize("name", CLOSED)
 def test_jit_and_vmap_agree_with_single_points(name):
     function, at = getattr(theory, name), draws(8)
     at = Point(*(jnp.broadcast_to(leaf, (8,)) for leaf in at))

@@ -219,7 +219,8 @@ def test_span_and_dense_have_the_same_law(d):
 def test_gaussian_weights_stand_in_for_uniform_ones_at_d_100():
     options = {"init": "uniform", "bias": True, "noise": "isotropic"}
     fields = {"d": 100, "init_scale": 0.2, "steps1": 30, "steps2": 30}
-    # Rows of uniform entries are rotation-invariant only as d grows: equal to the accuracy of 256 seeds.
+    # Span: Gaussian weights; dense: uniform ones, whose rows are rotation-invariant only as d grows. Equal to the
+    # accuracy of 256 seeds: the errors differ by less than 4 standard errors, 0.004 of 0.2.
     a = lanes(replace(BASE, **options), np.arange(SEEDS), **fields)
     b = lanes(replace(BASE, engine="dense", d=100, **options), 1000 + np.arange(SEEDS), **fields)
     assert_same_law(a, b)

@@ -1,0 +1,51 @@
+"""What the functions of this world check before they trace: inside a traced function it is too late."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from pt_jax.field import numbers, shown
+from pt_jax.signal_noise.functions import resolve
+from pt_jax.signal_noise.point import FIELDS, Point, Static, check_type, common_shape, validate
+
+
+def floats(point: Point) -> Point:
+    """Return the point with its leaves as arrays of one shape, of doubles where they are not traced.
+
+    Raises:
+        ValueError: what is given is no Point, a leaf is no real number, or leaves do not broadcast; ranges are not
+            checked.
+    """
+    check_type(point)
+    leaves = point._asdict().items()
+    point = Point(*(x if _traced(x) else numbers(name, x, FIELDS[name]).astype(float) for name, x in leaves))
+    shape = common_shape(point)
+    return Point(*((jnp if _traced(x) else np).broadcast_to(x, shape) for x in point))
+
+
+def accepted(point: Point, static: Static) -> Point:
+    """Return the point with its leaves as arrays of the default float, once all that is not traced is checked.
+
+    Raises:
+        ValueError: a value is out of range or above its maximum, leaves do not broadcast, or the static names a
+            function that does not fit.
+    """
+    if not isinstance(static, Static):
+        raise ValueError(f"static = {shown(static)} is not accepted: use a pt_jax.Static.")
+    for option in ("optimizer", "activation", "loss"):
+        resolve(option, static)
+    validate(point, static, skip=[f for f in Point._fields if _traced(getattr(point, f, None))])
+    return Point(*(jnp.asarray(x if isinstance(x, Array) else np.asarray(x), float) for x in point))
+
+
+def check_key(key: Any) -> None:
+    """Raise ValueError unless the key is one typed key."""
+    if not (isinstance(key, Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()):
+        raise ValueError(f"key = {shown(key)} is not accepted: use one typed key, jax.random.key(seed).")
+
+
+def _traced(leaf: Any) -> bool:
+    return isinstance(leaf, jax.core.Tracer)

@@ -1,0 +1,100 @@
+"""The functions that `Static` names: found by name, and tried out on a few numbers before any work."""
+
+import re
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+from pt_jax.field import shown
+from pt_jax.signal_noise.network import Net, logistic, squared
+from pt_jax.signal_noise.point import Static
+
+_HERE = np.array([-2.0, -0.5, 0.5, 3.0], np.float32)  # what functions are tried on
+_LOSSES = {"logistic": logistic, "squared": squared}
+_WANTED = {
+    "optimizer": "a name in optax, as adam, or a function of the learning rate alone that returns such an optimizer",
+    "activation": "a name in jax.nn, as gelu, or a function that maps each number of an array by itself",
+    "loss": "logistic, squared, or a function of (labels, outputs) that gives each sample a loss of its own",
+}
+
+
+def resolve(option: str, static: Static) -> Callable:
+    """Return the function that `optimizer`, `activation` or `loss` of Static names, or the function it already is.
+
+    Raises:
+        ValueError: there is no such function, or it does not do what the option needs.
+    """
+    return _resolve(option, getattr(static, option))
+
+
+@cache
+def _resolve(option: str, value: str | Callable) -> Callable:
+    function = value if callable(value) else _named(option, value)
+    if value == getattr(Static, option):  # the defaults fit
+        return function
+    fits = _descends if option == "optimizer" else _apart
+    try:
+        with jax.ensure_compile_time_eval():  # numbers, also where somebody traces
+            accepted, cause = fits(function, 2 if option == "loss" else 1), None
+    except Exception as error:  # whatever a function raises that is no such function
+        accepted, cause = False, error
+    if not accepted:
+        raise ValueError(f"{option} = {shown(value)} is not accepted: use {_WANTED[option]}.") from cause
+    return function
+
+
+def programs(static: Static) -> str:
+    """Return what somebody's own functions in a static compute now, as text: what they use may have changed since."""
+    found = []
+    for option in ("optimizer", "activation", "loss"):
+        function = getattr(static, option)
+        if callable(function):
+            of = _first_update if option == "optimizer" else lambda f, *arrays: f(*arrays)
+            given = {"optimizer": (0.1, Net(_HERE, _HERE)), "activation": (_HERE,), "loss": (_HERE, _HERE)}[option]
+            traced = jax.make_jaxpr(partial(of, function))(*given)  # a new partial: jax keeps the trace of an old one
+            found += [re.sub("0x[0-9a-f]+", "", str(traced)), *(repr(np.asarray(x).tolist()) for x in traced.consts)]
+    return "\n".join(found)
+
+
+def _first_update(function: Callable, lr: Array, net: Net) -> Any:
+    made = function(lr)
+    return made.update(net, made.init(net), net)
+
+
+def _named(option: str, name: str) -> Any:
+    if option == "loss":
+        return _LOSSES.get(name)
+    return getattr({"optimizer": optax, "activation": jax.nn}[option], name, None)
+
+
+def _apart(function: Callable, count: int) -> bool:
+    """Return whether a function of `count` arrays works on each of their numbers apart."""
+    arrays = [jnp.array([1.0, -1.0, 1.0, -1.0]), jnp.asarray(_HERE, float)][-count:]
+    whole, alone = function(*arrays), jax.vmap(function)(*arrays)
+    alike = whole.shape == alone.shape == arrays[0].shape and whole.dtype == arrays[0].dtype
+    return alike and np.allclose(whole, alone, rtol=1e-3, equal_nan=True)
+
+
+def _descends(function: Callable, count: int) -> bool:
+    """Return whether a function of a learning rate makes an optimizer: its first steps go downhill."""
+    net = Net(jnp.ones((2, 3)), jnp.ones(2))
+
+    def steps(lr: Array) -> Array:
+        made = function(lr)
+        if not isinstance(made, optax.GradientTransformation):
+            raise TypeError
+
+        def step(state: tuple[Net, Any], _: None) -> tuple[tuple[Net, Any], None]:
+            updates, memory = made.update(net, state[1], state[0])
+            return (jax.tree.map(jnp.add, state[0], updates), memory), None
+
+        (end, _), _ = jax.lax.scan(step, (net, made.init(net)), length=20)
+        return jnp.sum(end.weights - net.weights) + jnp.sum(end.bias - net.bias)  # the gradient is 1 everywhere
+
+    return bool(jax.jit(steps)(0.1) < 0)

@@ -1,0 +1,75 @@
+"""The functions that Static names: what is no optimizer, activation or loss is refused before any work."""
+
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+
+from pt_jax.signal_noise.functions import programs, resolve
+from pt_jax.signal_noise.point import Point, Static
+from pt_jax.signal_noise.trajectory import scratch, simulate
+
+SIZES = {"n1": 4, "n2": 4, "m": 2, "d": 8, "steps1": 0, "steps2": 2}
+BAD = {
+    "optimizer": ["chain", "lbfgs", "clip", "scale", "identity", "losses", "sgdd", "", optax.adam(0.1), lambda lr: lr],
+    "activation": ["glu", "one_hot", "softmax", "logsumexp", "initializers", "rellu", lambda x: x / x.sum(), jnp.sign],
+    "loss": ["mro", "hinge", "__doc__", lambda f: f, lambda y, f: jnp.mean((y - f) ** 2), lambda y, f: y > f],
+}
+BAD["activation"][-1] = lambda x: x > 0
+GOOD = {
+    "optimizer": ["adam", "lion", lambda lr: optax.chain(optax.clip(1.0), optax.sgd(lr, momentum=0.9))],
+    "activation": ["gelu", "softplus", lambda x: jnp.maximum(x, 0) ** 2],
+    "loss": ["squared", lambda y, f: jnp.exp(-y * f)],
+}
+
+
+def cases(table):
+    return [(option, value) for option, values in table.items() for value in values]
+
+
+@pytest.mark.parametrize(("option", "value"), cases(BAD))
+def test_what_does_not_fit_is_refused_in_one_sentence(option, value):
+    with pytest.raises(ValueError) as caught:
+        static = Static(engine="dense", **{option: value})
+        for function in (simulate, scratch):
+            function(jax.random.key(0), Point(), static)
+    text = str(caught.value)
+    assert f"{option} = " in text and "is not accepted: use " in text and "\n" not in text
+
+
+@pytest.mark.parametrize(("option", "value"), cases(GOOD))
+def test_what_fits_is_taken_also_while_somebody_traces(option, value):
+    static = Static(engine="dense", **{option: value})
+    traced = jax.jit(jax.vmap(lambda x: (resolve(option, static), x)[1]))
+    assert traced(jnp.ones(2)).shape == (2,) and callable(resolve(option, static))
+
+
+def test_functions_that_cannot_be_hashed_are_refused():
+    class Unhashable:
+        __hash__ = None
+
+        def __call__(self, x):
+            return x
+
+    with pytest.raises(ValueError, match=r"activation = .* is not accepted: use a name or a hashable function"):
+        Static(engine="dense", activation=Unhashable())
+
+
+POWER = 1.0
+
+
+def test_a_helper_that_changed_is_seen_by_the_next_call():
+    def run(power):
+        global POWER
+        POWER = power
+        return float(scratch(jax.random.key(0), Point(**SIZES, init_scale=0.3), own).error_scratch)
+
+    own = Static(**SIZES, engine="dense", activation=lambda x: jnp.maximum(x, 0) ** POWER)
+    first, second, again = run(1.0), run(2.0), run(1.0)
+    assert first == again != second
+
+
+@pytest.mark.parametrize(("option", "value"), [("activation", jax.nn.relu6), ("optimizer", optax.adam)])
+def test_a_function_that_did_not_change_has_one_program(option, value):
+    static = Static(engine="dense", **{option: value})
+    assert programs(static) == programs(static) != "" == programs(Static())
