@@ -106,6 +106,14 @@ def metrics(features: ArrayLike, labels: ArrayLike, weight: ArrayLike, bias: Arr
     )
 
 
+def variability(features: ArrayLike, labels: ArrayLike, classes: int) -> Array:
+    """Return NC1 alone, which needs no classifier: arguments, result and errors as for `metrics`, of K classes."""
+    features = real("features", features)
+    if features.ndim != 2:
+        raise ValueError(f"features has shape {features.shape}; expected (samples, D).")
+    return _nc1(_classes(features, indicator(labels, len(features), classes)))
+
+
 def _classes(features: Array, truth: Array) -> _Classes:
     truth = truth.astype(features.dtype)
     counted, size = truth.sum(1, keepdims=True), truth.sum(0)

@@ -21,6 +21,7 @@ from pt_jax.vision.datasets import Dataset, Pair
 from pt_jax.vision.fields import DIALS, HEAD
 from pt_jax.vision.inherit import Params
 from pt_jax.vision.models import Network
+from pt_jax.vision.own import Own
 from pt_jax.vision.point import Point, Static, validate
 from pt_jax.vision.task import Task
 from pt_jax.vision.training import Run, train
@@ -108,12 +109,12 @@ def draw_tasks(key: Array, point: Point, static: Static, data: Pair) -> tuple[Ta
     return source, tasks.draw(jax.random.fold_in(key, Draw.TARGET), data.target, "2", point, static)
 
 
-def source_network(static: Static) -> Network:
+def source_network(static: Static) -> Network | Own:
     """Return the network that is pretrained."""
     return models.build(static, len(static.counts1), static.projection != "no")
 
 
-def target_network(static: Static) -> Network:
+def target_network(static: Static) -> Network | Own:
     """Return the network that is trained on the target."""
     return models.build(static, len(static.counts2), static.projection == "keep")
 
@@ -174,6 +175,6 @@ def outputs_on_test(params: Params, target: Task, static: Static) -> tuple[Array
     return target_network(static).outputs(params, tasks.images(target, index, test=True)).layers
 
 
-def _initial(key: Array, network: Network, static: Static) -> Params:
+def _initial(key: Array, network: Network | Own, static: Static) -> Params:
     drawn = network.init(key, jnp.zeros((1, *static.shape)))["params"]
     return jax.tree.map(lambda x: x.astype(float), drawn)

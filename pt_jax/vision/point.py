@@ -1,6 +1,6 @@
 """What a transfer on images is a function of: `Point` (what varies) and `Static` (what changes shapes or code).
 
-`fields.py` has their tables. This file imports no jax, unless a network of the user's own does.
+`fields.py` has their tables. Importing this file imports no jax; making a `Static` does, which traces what it is given.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -9,8 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pt_jax.field import attributes, check
-from pt_jax.vision.fields import DIALS, FIELDS, OPTIONS, RESULTS, layer_names
+from pt_jax.field import LARGEST, attributes, check
+from pt_jax.vision.fields import DIALS, FIELDS, OPTIONS, RESULTS, SIZES, layer_names
 
 
 class Point(NamedTuple):
@@ -59,10 +59,14 @@ class Static:
             after each but the last of a resnet; layers or blocks a stage. A vit has no stages of its own: stages times
             depth blocks, 2 width channels.
         n1, n2: maxima of the fields of `Point` with these names: training losses are taken over padded arrays.
+        model: one of `MODELS`, or a network of the user's own: a flax.linen module for images (n, H, W, C), whose
+            number of outputs is that of the classes of both tasks, or a function (static, classes, projection) that
+            returns one. `own.py` says what is taken for its layers, its head and its features. A subclass of
+            `models.Network` says so itself.
         others: see `OPTIONS`.
 
     Raises:
-        ValueError: an option is not accepted.
+        ValueError: an option is not accepted, or a network or optimizer of the user's own does not work.
     """
 
     counts1: tuple[int, ...]
@@ -96,13 +100,22 @@ class Static:
     }
 
     def __post_init__(self):
+        for name in ("counts1", "counts2", "shape", "layers", "dials"):
+            object.__setattr__(self, name, _tuple(name, getattr(self, name)))
+        if callable(self.model):
+            from pt_jax.vision import own
+
+            object.__setattr__(self, "model", own.hashable(self.model))
         _check_options(self)
+        _check_code(self)
 
     @property
     def layer_names(self) -> tuple[str, ...]:
         """Names of the target network's layers below the head, from the images upwards."""
         if callable(self.model):
-            return tuple(self.model(self, len(self.counts2), self.projection == "keep").names)
+            from pt_jax.vision import models
+
+            return tuple(models.build(self, len(self.counts2), self.projection == "keep").names)
         return layer_names(self.model, self.stages, self.depth, self.projection == "keep")
 
     @property
@@ -183,24 +196,50 @@ def _maxima(static: Static, point: Point) -> dict[str, Any]:
     return found
 
 
+def _tuple(name: str, value: Any) -> tuple:
+    """Return a list or an array as a tuple, so that it can be hashed."""
+    if isinstance(value, list | tuple | np.ndarray):
+        return tuple(x.item() if isinstance(x, np.generic) else x for x in value)
+    raise ValueError(f"{name} = {value!r} is not accepted in Static: use a tuple.")
+
+
 def _check_options(static: Static) -> None:
-    for name in ("width", "stages", "depth", "n1", "n2", *(["batch"] if static.batch is not None else [])):
+    for name, most in SIZES.items():
         value = getattr(static, name)
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name} = {value!r} is not accepted in Static: use a whole number of at least 1.")
+        if not (name == "batch" and value is None) and not _is_whole(value, 1, most):
+            use = f"a whole number of at least 1 and at most {most}"
+            raise ValueError(f"{name} = {value!r} is not accepted in Static: use {use}.")
     for name, option in OPTIONS.items():
         value = getattr(static, name)
         if option.choices and value not in option.choices and not (name == "model" and callable(value)):
             raise ValueError(f"{name} = {value!r} is not accepted: use {', '.join(option.choices)}.")
+    for k, counts in (("1", static.counts1), ("2", static.counts2)):
+        if len(counts) < 2 or not all(_is_whole(count, 1, LARGEST) for count in counts):
+            raise ValueError(f"counts{k} = {counts} is not accepted: every class 0..K-1 needs a sample, K at least 2.")
+    if len(static.shape) != 3 or not all(_is_whole(side, 1, LARGEST) for side in static.shape):
+        raise ValueError(f"shape = {static.shape} is not accepted in Static: use (height, width, channels).")
+    height, width, _ = static.shape
+    parts = 4 if static.model == "vit" else 2 ** (static.stages - (static.model == "resnet"))
+    if not callable(static.model) and (height % parts or width % parts):
+        raise ValueError(f"images of {height} x {width} do not fit {static.model}: use sides that {parts} divides.")
+
+
+def _is_whole(value: Any, low: int, high: int) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(low <= value <= high)
+
+
+def _check_code(static: Static) -> None:
+    """Check the network, its layers and the optimizer, after all that they are made from."""
+    from pt_jax.vision import models, optimizers
+
+    if callable(static.model):
+        models.check(static)
     for name, accepted in (("layers", static.layer_names), ("dials", DIALS)):
         for part in getattr(static, name):
             if part not in accepted:
                 listed = ", ".join(accepted)
                 raise ValueError(f"{name} has {part!r}, which does not exist in this network: use some of {listed}.")
-    for k, counts in (("1", static.counts1), ("2", static.counts2)):
-        if len(counts) < 2 or min(counts) < 1:
-            raise ValueError(f"counts{k} = {counts} is not accepted: every class 0..K-1 needs a sample, K at least 2.")
-    height, width, _ = static.shape
-    parts = 4 if static.model == "vit" else 2 ** (static.stages - (static.model == "resnet"))
-    if not callable(static.model) and (height % parts or width % parts):
-        raise ValueError(f"images of {height} x {width} do not fit {static.model}: use sides that {parts} divides.")
+    if callable(static.optimizer):
+        optimizers.check_function(static.optimizer, models.parameters(static))
+    else:
+        optimizers.check_name(static.optimizer)

@@ -14,9 +14,11 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from pt_jax.vision import optimizers
 from pt_jax.vision import task as tasks
 from pt_jax.vision.inherit import Params
 from pt_jax.vision.models import Network
+from pt_jax.vision.own import Own
 from pt_jax.vision.point import Static
 from pt_jax.vision.task import Task
 
@@ -76,7 +78,7 @@ def loss_function(kind: str, smoothing: Array | float) -> Loss:
 
 def train(
     key: Array,
-    network: Network,
+    network: Network | Own,
     start: Params,
     factor: Params,
     task: Task,
@@ -122,7 +124,7 @@ def train(
 
 
 def evaluate(
-    network: Network, params: Params, task: Task, index: Array, run: Run, static: Static, test: bool = False
+    network: Network | Own, params: Params, task: Task, index: Array, run: Run, static: Static, test: bool = False
 ) -> Evaluated:
     """Return what a network computes for the training or test samples at some positions."""
     count, size = len(index), min(_CHUNK, len(index))
@@ -167,5 +169,4 @@ def _minibatch(key: Array, task: Task, static: Static) -> tuple[Array, Array]:
 
 def _optimizer(static: Static, run: Run) -> optax.GradientTransformation:
     shape = _SCHEDULES[static.schedule]
-    made = static.optimizer if callable(static.optimizer) else getattr(optax, static.optimizer)
-    return made(lambda count: run.lr * shape(count / jnp.maximum(run.steps, 1)))
+    return optimizers.make(static.optimizer, lambda count: run.lr * shape(count / jnp.maximum(run.steps, 1)))

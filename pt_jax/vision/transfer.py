@@ -14,7 +14,6 @@ from jax import Array
 
 from pt_jax.vision import collapse, distance, inherit, similarity, transferability
 from pt_jax.vision.datasets import Pair
-from pt_jax.vision.fields import HEAD
 from pt_jax.vision.inherit import Params
 from pt_jax.vision.models import Network
 from pt_jax.vision.networks import (
@@ -30,6 +29,7 @@ from pt_jax.vision.networks import (
     target_network,
     train_target,
 )
+from pt_jax.vision.own import Own
 from pt_jax.vision.point import Point, Static
 from pt_jax.vision.task import Task
 from pt_jax.vision.training import Run, error, evaluate, loss_function
@@ -142,7 +142,9 @@ class _Measured(NamedTuple):
     nc1: Array
 
 
-def _measure(network: Network, params: Params, task: Task, run: Run, static: Static, kind: str, size: int) -> _Measured:
+def _measure(
+    network: Network | Own, params: Params, task: Task, run: Run, static: Static, kind: str, size: int
+) -> _Measured:
     """Return test error, training loss and collapse of a network; `size` is the padded number of training samples."""
     loss = loss_function(kind, run.smoothing)
     test = jnp.asarray(task.data.test.labels)
@@ -156,8 +158,7 @@ def _measure(network: Network, params: Params, task: Task, run: Run, static: Sta
 
     end, start = mean(train.logits), mean(jnp.zeros_like(train.logits))  # the head starts at 0
     diverged = ~(jnp.isfinite(end) & (end <= _GROWN * start))
-    head = params[HEAD]
-    nc1 = collapse.metrics(train.features, here, head["kernel"].T, head["bias"]).nc1
+    nc1 = collapse.variability(train.features, here, network.classes)
     return _Measured(error(answers.logits, test, task.classes), end, diverged, nc1)
 
 
@@ -167,15 +168,17 @@ def _by_layer(above: Upstream, below: Downstream, target: Task, static: Static) 
     after, scratch, before = (outputs_on_test(p, target, static) for p in (below.transfer, below.scratch, upstream))
 
     def moved(params: Params) -> Array:
-        return jnp.stack([distance.l2(params[name], upstream[name]).whole for name in names])
+        return jnp.array([distance.l2(params[name], upstream[name]).whole for name in names])
 
-    random, trained = ({name: params[name] for name in names} for params in (above.random, below.transfer))
-    ratios = transferability.layers(random, {name: upstream[name] for name in names}, trained).blocks
+    def ratio(name: str) -> Array | float:
+        random, trained = above.random[name], below.transfer[name]
+        return transferability.blocks(random, upstream[name], trained, lambda _: name).get(name, jnp.nan)
+
     return {
         "cka": similarity.layers(after, before),
         "cka_scratch": similarity.layers(scratch, before),
         "cka_runs": similarity.layers(after, scratch),
         "distance": moved(below.transfer),
         "distance_scratch": moved(below.scratch),
-        "transferability": jnp.stack([ratios[name] for name in names]),
+        "transferability": jnp.array([ratio(name) for name in names]),
     }

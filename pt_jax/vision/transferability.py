@@ -82,15 +82,20 @@ def layers(
     Raises:
         ValueError: pytrees of different structure or shapes, no weights, or no block of the head's name.
     """
+    found = blocks(theta_r, theta_a, theta_b, block)
+    if head not in (None, *found) or set(found) <= {head}:
+        raise ValueError(f"head is {head!r}; expected None or one of several blocks with weights: {', '.join(found)}.")
+    return Transferability(found, jnp.nanmean(jnp.stack([x for name, x in found.items() if name != head])))
+
+
+def blocks(theta_r: Params, theta_a: Params, theta_b: Params, block: Callable[[str], str] = top) -> dict[str, Array]:
+    """Return T of each block that has weights; arguments and errors as for `layers`, but none may have any."""
     theta_r, theta_a, theta_b = check(theta_r=theta_r, theta_a=theta_a, theta_b=theta_b)
     pairs: dict[str, list[tuple[Array, Array]]] = {}
     for name, r, a, b in zip(modules(theta_r), *map(jax.tree.leaves, (theta_r, theta_a, theta_b)), strict=True):
         if jnp.ndim(r) >= 2:
             pairs.setdefault(block(name), []).append((_difference(r, b), _difference(a, b)))
-    found = {name: _ratio(*(jnp.stack(x).mean() for x in zip(*pair, strict=True))) for name, pair in pairs.items()}
-    if head not in (None, *found) or set(found) <= {head}:
-        raise ValueError(f"head is {head!r}; expected None or one of several blocks with weights: {', '.join(found)}.")
-    return Transferability(found, jnp.nanmean(jnp.stack([x for name, x in found.items() if name != head])))
+    return {name: _ratio(*(jnp.stack(x).mean() for x in zip(*pair, strict=True))) for name, pair in pairs.items()}
 
 
 def _difference(x: Array, y: Array) -> Array:

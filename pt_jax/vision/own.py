@@ -1,0 +1,170 @@
+"""A flax.linen module of the user's own as a network: what its layers, its head and its features are.
+
+    layers: the submodules of the module that have parameters, in the order in which it first calls them
+    head: the one that it calls last, such as an `nn.Dense`; every tensor of it has one entry a class on its last axis
+    features: what goes into the head, flattened to (n, D)
+    logits: what the module puts out, (n, classes)
+
+What a layer puts out is what its last call returns, the first array of it. All of this is found by tracing the module,
+without computing anything.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from flax.core import FrozenDict
+from jax import Array
+
+from pt_jax.vision.fields import HEAD
+from pt_jax.vision.output import Output, with_skip
+
+_SAMPLES = 3  # in the images that a module is traced with: any number that is hardly an axis of anything else
+MAKE = "a function (static, classes, projection) -> module"
+
+
+@dataclasses.dataclass(frozen=True)
+class Own:
+    """A module with the interface of `models.Network`.
+
+    Attributes:
+        module: what is trained.
+        classes: K, outputs of the head.
+        names: of the layers below the head, from the images upwards.
+        last: the module's own name of the head.
+    """
+
+    module: nn.Module
+    classes: int
+    names: tuple[str, ...]
+    last: str
+
+    def init(self, key: Array, images: Array) -> dict[str, Any]:
+        """Return random parameters by layer, the head under `HEAD`."""
+        drawn = self.module.init(key, images)["params"]
+        return {"params": {name: drawn[name] for name in self.names} | {HEAD: drawn[self.last]}}
+
+    def outputs(self, params: Any, images: Array, skip: Array | None = None) -> Output:
+        """Return the outputs with these parameters; arguments as for `models.Network`."""
+        own = {name: params[name] for name in self.names} | {self.last: params[HEAD]}
+        seen: dict[str, Array] = {}
+
+        def call(name: str, function: Callable, args: tuple, kwargs: dict) -> Any:
+            if name == self.last:
+                h, *rest = args
+                if skip is not None:
+                    h = with_skip(h, [seen[layer] for layer in self.names], skip)
+                seen[HEAD], args = h, (h, *rest)
+            returned = function(*args, **kwargs)
+            seen[name] = jax.tree.leaves(returned)[0]
+            return returned
+
+        with nn.intercept_methods(_of_submodules(call)):
+            logits: Any = self.module.apply({"params": own}, images)
+        features = seen[HEAD].reshape(len(seen[HEAD]), -1)
+        return jax.tree.map(_accurate, Output(logits, features, tuple(seen[name] for name in self.names)))
+
+
+def network(module: nn.Module, classes: int, shape: tuple[int, ...]) -> Own:
+    """Return a module as a network for images of a shape.
+
+    Raises:
+        ValueError: its parameters are not those of a chain of submodules.
+    """
+    *names, last = _parts(module, shape)
+    return Own(module, classes, tuple(names), last)
+
+
+@cache
+def parameters(made: Any, classes: int, shape: tuple[int, ...], skip: bool = False) -> dict[str, Any]:
+    """Return shape and dtype of the parameters of a network, if it is one for images of a shape and so many classes.
+
+    With `skip`, its features must take a skip connection.
+
+    Raises:
+        ValueError: it is not.
+    """
+    images = jnp.zeros((_SAMPLES, *shape))
+    params = jax.eval_shape(made.init, jax.random.key(0), images)["params"]
+    found = jax.eval_shape(made.outputs, params, images, jnp.ones(len(made.names)) if skip else None)
+    if found.logits.shape != (_SAMPLES, classes):
+        raise ValueError(f"it puts out {_shape(found.logits)}, but there are {classes} classes: use {MAKE}")
+    if set(params) != {*made.names, HEAD}:
+        raise ValueError(f"it has parameters of {', '.join(params)}, but its names are {', '.join(made.names)}")
+    for name, layer in zip(made.names, found.layers, strict=True):
+        if layer.shape[:1] != (_SAMPLES,):
+            raise ValueError(f"{name} puts out {_shape(layer)}: use layers that put out (n, ...)")
+    if found.features.ndim != 2 or any(x.shape[-1:] != (classes,) for x in jax.tree.leaves(params[HEAD])):
+        raise ValueError(f"the last submodule called must be the head: use nn.Dense({classes}) as the last")
+    if not all(jnp.issubdtype(x.dtype, jnp.floating) for x in jax.tree.leaves(params)):
+        raise ValueError("it has parameters that are not real: use real ones")
+    return params
+
+
+def hashable(value: Any) -> Any:
+    """Return a module with tuples in place of the lists in its fields, so that it can be hashed."""
+    if isinstance(value, list | tuple):
+        return tuple(map(hashable, value)) if type(value) in (list, tuple) else value
+    if isinstance(value, dict):
+        return FrozenDict({name: hashable(each) for name, each in value.items()})
+    if isinstance(value, nn.Module):
+        fields = (f.name for f in dataclasses.fields(value) if f.init and f.name not in ("parent", "name"))
+        return value.clone(**{name: hashable(getattr(value, name)) for name in fields})
+    return value
+
+
+@cache
+def _parts(module: nn.Module, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the names of the submodules with parameters in the order of their first calls, that of the head last."""
+    called: list[str] = []
+
+    def call(name: str, function: Callable, args: tuple, kwargs: dict) -> Any:
+        called.append(name)
+        return function(*args, **kwargs)
+
+    def drawn(key: Array) -> Any:  # a function of its own: what has been traced before would not be called again
+        with nn.intercept_methods(_of_submodules(call)):
+            return module.init(key, jnp.zeros((_SAMPLES, *shape)))
+
+    variables = jax.eval_shape(drawn, jax.random.key(0))
+    for kind in set(variables) - {"params"}:
+        raise ValueError(f"it keeps {kind}: use layers without, such as nn.LayerNorm in place of nn.BatchNorm")
+    params = variables.get("params", {})
+    if alone := [name for name, x in params.items() if not isinstance(x, dict)] + sorted(set(params) - set(called)):
+        raise ValueError(f"{alone[0]} is in no submodule that it calls: use a submodule for it")
+    order = [name for name in called if name in params]
+    if not order:
+        raise ValueError("it has no submodules with parameters: use layers, and nn.Dense as the last")
+    names = tuple(name for name in dict.fromkeys(order) if name != order[-1])
+    if HEAD in names:
+        raise ValueError(f"its layer {HEAD} is not the last that is called: use another name for it")
+    return (*names, order[-1])
+
+
+def _of_submodules(call: Callable) -> Callable:
+    """Return an interceptor of flax that hands the calls of a module's own submodules to call(name, function, ...)."""
+    busy: list[str] = []  # one submodule's calls of itself, and of what is in it, are its own affair
+
+    def intercept(function: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
+        path = context.module.path
+        if len(path) != 1 or busy or context.method_name == "setup":
+            return function(*args, **kwargs)
+        busy.append(path[0])
+        try:
+            return call(path[0], function, args, kwargs)
+        finally:
+            busy.pop()
+
+    return intercept
+
+
+def _accurate(x: Array) -> Array:
+    return x.astype(jnp.result_type(x, jnp.float32))
+
+
+def _shape(x: Any) -> str:
+    return f"({', '.join(('n', *map(str, x.shape[1:])))})" if x.shape[:1] == (_SAMPLES,) else str(x.shape)
