@@ -24,6 +24,7 @@ from pt_jax.vision.fields import HEAD
 from pt_jax.vision.output import Output, with_skip
 
 _SAMPLES = 3  # in the images that a module is traced with: any number that is hardly an axis of anything else
+_SEEN = "pt_jax_seen"  # a collection of flax
 MAKE = "a function (static, classes, projection) -> module"
 
 
@@ -51,22 +52,32 @@ class Own:
     def outputs(self, params: Any, images: Array, skip: Array | None = None) -> Output:
         """Return the outputs with these parameters; arguments as for `models.Network`."""
         own = {name: params[name] for name in self.names} | {self.last: params[HEAD]}
-        seen: dict[str, Array] = {}
+        logits, layers, features = self._seen(own, images)
+        if skip is not None:
+            features = with_skip(features, layers, skip)
+            logits, *_ = self._seen(own, images, features)  # a compiler drops what is below the head: it is not used
+        features = features.reshape(len(features), -1)
+        return jax.tree.map(_accurate, Output(logits, features, layers))
 
-        def call(name: str, function: Callable, args: tuple, kwargs: dict) -> Any:
-            if name == self.last:
-                h, *rest = args
-                if skip is not None:
-                    h = with_skip(h, [seen[layer] for layer in self.names], skip)
-                seen[HEAD], args = h, (h, *rest)
+    def _seen(self, own: dict, images: Array, given: Array | None = None) -> tuple[Any, tuple[Array, ...], Array]:
+        """Return logits, what the layers put out, and what goes into the head, or what is given in its place."""
+
+        def call(module: nn.Module, function: Callable, args: tuple, kwargs: dict) -> Any:
+            inputs, structure = jax.tree.flatten((args, kwargs))
+            if module.name == self.last and given is not None:
+                args, kwargs = jax.tree.unflatten(structure, [given, *inputs[1:]])
             returned = function(*args, **kwargs)
-            seen[name] = jax.tree.leaves(returned)[0]
+            # Not into a list of this function: what is inside of nn.remat or nn.jit must come out by way of flax.
+            for kind, x in (("input", inputs[:1]), ("output", jax.tree.leaves(returned)[:1])):
+                module.sow(_SEEN, _SEEN + kind, x, reduce_fn=lambda old, new: new, init_fn=lambda: None)
             return returned
 
         with nn.intercept_methods(_of_submodules(call)):
-            logits: Any = self.module.apply({"params": own}, images)
-        features = seen[HEAD].reshape(len(seen[HEAD]), -1)
-        return jax.tree.map(_accurate, Output(logits, features, tuple(seen[name] for name in self.names)))
+            logits, state = self.module.apply({"params": own}, images, mutable=[_SEEN])
+        if hidden := [name for name in own if name not in state.get(_SEEN, {})]:
+            raise ValueError(f"what {hidden[0]} puts out cannot be seen: use it inside of another submodule")
+        layers = tuple(state[_SEEN][name][f"{_SEEN}output"][0] for name in self.names)
+        return logits, layers, state[_SEEN][self.last][f"{_SEEN}input"][0]
 
 
 def network(module: nn.Module, classes: int, shape: tuple[int, ...]) -> Own:
@@ -91,6 +102,8 @@ def parameters(made: Any, classes: int, shape: tuple[int, ...], skip: bool = Fal
     images = jnp.zeros((_SAMPLES, *shape))
     params = jax.eval_shape(made.init, jax.random.key(0), images)["params"]
     found = jax.eval_shape(made.outputs, params, images, jnp.ones(len(made.names)) if skip else None)
+    if not hasattr(found.logits, "shape"):
+        raise ValueError("it puts out several arrays: use a module that puts out one, (n, classes)")
     if found.logits.shape != (_SAMPLES, classes):
         raise ValueError(f"it puts out {_shape(found.logits)}, but there are {classes} classes: use {MAKE}")
     if set(params) != {*made.names, HEAD}:
@@ -122,8 +135,8 @@ def _parts(module: nn.Module, shape: tuple[int, ...]) -> tuple[str, ...]:
     """Return the names of the submodules with parameters in the order of their first calls, that of the head last."""
     called: list[str] = []
 
-    def call(name: str, function: Callable, args: tuple, kwargs: dict) -> Any:
-        called.append(name)
+    def call(submodule: nn.Module, function: Callable, args: tuple, kwargs: dict) -> Any:
+        called.append(str(submodule.name))
         return function(*args, **kwargs)
 
     def drawn(key: Array) -> Any:  # a function of its own: what has been traced before would not be called again
@@ -146,16 +159,16 @@ def _parts(module: nn.Module, shape: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def _of_submodules(call: Callable) -> Callable:
-    """Return an interceptor of flax that hands the calls of a module's own submodules to call(name, function, ...)."""
-    busy: list[str] = []  # one submodule's calls of itself, and of what is in it, are its own affair
+    """Return an interceptor of flax; calls of a module's own submodules go to call(submodule, function, ...)."""
+    busy: list[Any] = []  # one submodule's calls of itself, and of what is in it, are its own affair
 
     def intercept(function: Callable, args: tuple, kwargs: dict, context: nn.module.InterceptorContext) -> Any:
         path = context.module.path
         if len(path) != 1 or busy or context.method_name == "setup":
             return function(*args, **kwargs)
-        busy.append(path[0])
+        busy.append(path)
         try:
-            return call(path[0], function, args, kwargs)
+            return call(context.module, function, args, kwargs)
         finally:
             busy.pop()
 

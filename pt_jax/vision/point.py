@@ -133,9 +133,16 @@ class Static:
     @classmethod
     def covering(cls, data: Any, point: Point | None = None, **options: Any) -> "Static":
         """Return a Static for a `datasets.Pair` whose maxima are the sizes of a point; `options` are other fields."""
+        if not (hasattr(data, "source") and hasattr(data, "target")):
+            raise ValueError(f"data is a {type(data).__name__}, which is not accepted: use datasets.pair.")
         counts = [tuple(np.bincount(np.asarray(d.train.labels)).tolist()) for d in (data.source, data.target)]
+        point = Point(classes1=len(counts[0]), classes2=len(counts[1])) if point is None else point
+        if not isinstance(point, Point):
+            raise ValueError(f"point is a {type(point).__name__}, which is not accepted: use a vision Point.")
+        check_tested("source", data.source.test.labels, point.classes1)
+        check_tested("target", data.target.test.labels, point.classes2)
         made = cls(counts[0], counts[1], tuple(data.target.train.images.shape[1:]), **options)
-        return replace(made, **_maxima(made, point or Point(classes1=len(counts[0]), classes2=len(counts[1]))))
+        return replace(made, **_maxima(made, point))
 
     def size_class(self, point: Point, moving: Collection[str] = ()) -> "Static":
         """Return this Static for a point of a sweep along some fields: no larger than needed, from the point alone."""
@@ -158,9 +165,9 @@ def validate(point: Point, static: Static, skip: Collection[str] = ()) -> None:
         ValueError: a value is not a finite number in its range, or does not fit the data or the network. The sentence
             names field, value and what is accepted.
     """
-    known = {name: value for name, value in point._asdict().items() if name not in skip}
-    for name, value in known.items():
-        check(name, value, FIELDS[name])
+    if not isinstance(point, Point):
+        raise ValueError(f"point is a {type(point).__name__}, which is not accepted: use a vision Point.")
+    known = {name: check(name, x, FIELDS[name]) for name, x in point._asdict().items() if name not in skip}
     for k, counts in (("1", static.counts1), ("2", static.counts2)):
         _check_samples(known, k, counts)
     height, width, _ = static.shape
@@ -169,12 +176,23 @@ def validate(point: Point, static: Static, skip: Collection[str] = ()) -> None:
             if size and (height % size or width % size):
                 raise ValueError(f"{name} = {size:g} is not accepted: use 0, or pixels that divide {height} x {width}.")
     layers = static.layer_names
-    if "layer" in known and np.max(known["layer"]) >= len(layers):
+    if "layer" in known and np.max(known["layer"]) >= max(len(layers), 1):  # 0, the default, is fine without any
         listed = ", ".join(f"{i} = {name}" for i, name in enumerate(layers))
         raise ValueError(f"layer = {np.max(known['layer']):g} does not exist in this network: use {listed}.")
 
 
-def _check_samples(known: Mapping[str, Any], k: str, counts: tuple[int, ...]) -> None:
+def check_tested(name: str, labels: Any, classes: Any) -> None:
+    """Check that a test error can be computed: some test sample is of a class in use.
+
+    Raises:
+        ValueError: none is.
+    """
+    least = np.min(np.asarray(classes))
+    if not np.any(np.asarray(labels) < least):
+        raise ValueError(f"{name} has no test sample of the classes below {least:g}: use data that has some.")
+
+
+def _check_samples(known: Mapping[str, np.ndarray], k: str, counts: tuple[int, ...]) -> None:
     classes, n = known.get(f"classes{k}"), known.get(f"n{k}")
     if classes is not None and np.max(classes) > len(counts):
         found = f"classes{k} = {np.max(classes):g} is above the {len(counts)} classes of the data, and of the head"

@@ -141,11 +141,16 @@ def evaluate(
 
 
 def error(logits: Array, labels: Array, classes: Array) -> Array:
-    """Return the share of wrong answers among the samples of the classes in use; NaN where a logit is not finite."""
+    """Return the share of wrong answers among the samples of the classes in use; logits not finite are no answer."""
     in_use = jnp.arange(logits.shape[1]) < classes
     wrong = jnp.argmax(jnp.where(in_use, logits, -jnp.inf), 1) != labels
-    share = jnp.sum(wrong & (labels < classes)) / jnp.sum(labels < classes)
-    return jnp.where(jnp.all(jnp.isfinite(logits)), share, jnp.nan)
+    wrong |= ~jnp.all(jnp.isfinite(logits), 1)
+    return jnp.sum(wrong & (labels < classes)) / jnp.sum(labels < classes)
+
+
+def finite(params: Params) -> Array:
+    """Return whether distances between these parameters can be computed: the sum of their squares is finite."""
+    return jnp.isfinite(sum((jnp.sum(x**2) for x in jax.tree.leaves(params)), jnp.zeros(())))
 
 
 def _in_cache(function: Callable, static: Static) -> Callable:

@@ -32,7 +32,7 @@ from pt_jax.vision.networks import (
 from pt_jax.vision.own import Own
 from pt_jax.vision.point import Point, Static
 from pt_jax.vision.task import Task
-from pt_jax.vision.training import Run, error, evaluate, loss_function
+from pt_jax.vision.training import Run, error, evaluate, finite, loss_function
 
 _GROWN = 2.0  # minibatches of labels that cannot be learned leave the loss a few percent above its start, no more
 
@@ -48,16 +48,19 @@ class Record(NamedTuple):
         gain: error_scratch - error.
         error_upstream: test error on the source, on true labels.
         loss, loss_scratch, loss_upstream: training loss at the end, on the labels seen.
-        diverged: a final training loss is not finite, or above twice that of the outputs 0 at the start, upstream or
-            with transfer. Where that from scratch is, `error_scratch` and `gain` are NaN.
+        diverged: of any of the three networks, the final training loss is not finite, or above twice that of the
+            outputs 0 at the start, or the parameters are too large to be squared. Where that from scratch is,
+            `error_scratch` and `gain` are NaN. Elsewhere only those can be NaN of which that is said below.
         inherited: fraction of the parameters below the head that was inherited.
         tuned: parameters that were trained on the target, in the network with transfer.
-        nc1, nc1_scratch, nc1_upstream: neural collapse of the features of each network's own training samples.
-        cka, cka_scratch: linear CKA with the upstream network on test images of the target, (layer,).
+        nc1, nc1_scratch, nc1_upstream: neural collapse of the features of each network's own training samples; NaN
+            where their class means span too few dimensions.
+        cka, cka_scratch: linear CKA with the upstream network on test images of the target, (layer,); NaN where a layer
+            puts out the same for all of them.
         cka_runs: linear CKA of transfer and scratch, (layer,).
         distance, distance_scratch: |theta - theta_upstream|_2, (layer,).
         transferability: T, distance of the trained weights to the random ones from which pretraining started over that
-            to the pretrained ones, (layer,).
+            to the pretrained ones, (layer,); NaN where a layer was not trained on the target, or has no weights.
     """
 
     error: Array
@@ -115,7 +118,6 @@ def _transfer(key: Array, point: Point, static: Static, data: Pair) -> Record:
     inherited = inherit.inherited(below.taken, below.fresh)
     # Both are the same training then, but in lanes of another width they round apart.
     after = jax.tree.map(partial(jnp.where, inherited > 0), after, scratch)
-    # Not in `diverged`, which every sweep keeps: scratch is trained only where a kept result needs it.
     error_scratch = jnp.where(scratch.diverged, jnp.nan, scratch.error)
     return Record(
         error=after.error,
@@ -125,7 +127,7 @@ def _transfer(key: Array, point: Point, static: Static, data: Pair) -> Record:
         loss=after.loss,
         loss_scratch=scratch.loss,
         loss_upstream=upstream.loss,
-        diverged=upstream.diverged | after.diverged,
+        diverged=upstream.diverged | after.diverged | scratch.diverged,
         inherited=inherited,
         tuned=inherit.tuned(below.factor, below.fresh, point.classes2),
         nc1=after.nc1,
@@ -157,7 +159,7 @@ def _measure(
         return jnp.sum(weight * jnp.where(weight > 0, loss(logits, labels, task.classes), 0.0))
 
     end, start = mean(train.logits), mean(jnp.zeros_like(train.logits))  # the head starts at 0
-    diverged = ~(jnp.isfinite(end) & (end <= _GROWN * start))
+    diverged = ~(jnp.isfinite(end) & (end <= _GROWN * start) & finite(params))
     nc1 = collapse.variability(train.features, here, network.classes)
     return _Measured(error(answers.logits, test, task.classes), end, diverged, nc1)
 
