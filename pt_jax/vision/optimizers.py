@@ -33,11 +33,18 @@ def check_name(optimizer: str) -> None:
 
 
 def check_function(optimizer: str | Callable, params: Any) -> None:
-    """Check that an optimizer makes updates of parameters from gradients alone, by tracing it.
+    """Check that an optimizer makes updates of parameters, given by shape and dtype, from gradients alone.
 
     Raises:
         ValueError: it does not.
     """
+    leaves, structure = jax.tree.flatten(params)
+    _check(optimizer, tuple(leaves), structure)
+
+
+@cache
+def _check(optimizer: str | Callable, leaves: tuple, structure: Any) -> None:
+    params = jax.tree.unflatten(structure, leaves)
     try:
         jax.eval_shape(lambda start: _trained(make(optimizer, lambda count: jnp.ones(())), start), params)
     except Exception as error:  # of the user's own code, or of whatever in optax is passed here

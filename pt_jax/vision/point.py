@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable, Collection, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
@@ -147,7 +148,10 @@ class Static:
     def size_class(self, point: Point, moving: Collection[str] = ()) -> "Static":
         """Return this Static for a point of a sweep along some fields: no larger than needed, from the point alone."""
         dials = tuple(name for name in DIALS if name in moving or np.any(np.asarray(getattr(point, name)) != 0))
-        return replace(self, dials=dials, **_maxima(self, point))
+        found = copy(self)  # without the checks: a network of the user's own would be traced for each value of an axis
+        for name, value in {"dials": dials, **_maxima(self, point)}.items():
+            object.__setattr__(found, name, value)
+        return found
 
     def validate(self, point: Point) -> None:
         """Check a Point's values, which may be arrays; see `validate`."""
@@ -250,6 +254,12 @@ def _check_code(static: Static) -> None:
     """Check the network, its layers and the optimizer, after all that they are made from."""
     from pt_jax.vision import models, optimizers
 
+    for name in ("model", "optimizer"):
+        try:
+            hash(getattr(static, name))
+        except TypeError:
+            kind = type(getattr(static, name)).__name__
+            raise ValueError(f"{name} is a {kind} that cannot be hashed: use a function, or hashable fields.") from None
     if callable(static.model):
         models.check(static)
     for name, accepted in (("layers", static.layer_names), ("dials", DIALS)):

@@ -185,6 +185,12 @@ def test_a_function_that_makes_no_such_network_is_one_clear_sentence():
         Static.covering(FOUR, OF_FOUR, model=Linear(), projection="keep")
 
 
+def test_a_module_with_an_array_in_its_fields_is_one_clear_sentence():
+    listed = nn.Sequential([nn.Dense(4, kernel_init=nn.initializers.ones), np.ones(3)])
+    with pytest.raises(ValueError, match="model is a Sequential that cannot be hashed: use a function"):
+        Static.covering(FOUR, OF_FOUR, model=listed)
+
+
 def test_lists_in_modules_become_tuples_and_nothing_else_changes():
     made = own.hashable(nn.Sequential([nn.Dense(3), nn.Sequential([nn.relu])]))
     assert made.layers[0] == nn.Dense(3) and made.layers[1].layers == (nn.relu,) and hash(made)
