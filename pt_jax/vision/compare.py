@@ -113,8 +113,15 @@ class Comparison(NamedTuple):
 
 
 def compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison:
-    """Train the networks of one trajectory and compare them; arguments and errors as for `transfer`."""
-    return _compare(key, accepted(key, point, static, data), static, data)
+    """Train the networks of one trajectory and compare them; arguments and errors as for `transfer`.
+
+    Raises:
+        ValueError: also where a network has no layers below its head.
+    """
+    point = accepted(key, point, static, data)
+    if not static.layer_names:
+        raise ValueError("model is only a head, which is not accepted here: use one with layers below it.")
+    return _compare(key, point, static, data)
 
 
 @partial(jax.jit, static_argnames="static")

@@ -97,7 +97,8 @@ class Static:
         *(name for name in FIELDS if name.endswith("1")),  # not the scratch run
     )
     dims: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        name: ("layer_name",) for name in ("cka", "cka_scratch", "cka_runs", "distance", "transferability")
+        name: ("layer_name",)
+        for name in ("cka", "cka_scratch", "cka_runs", "distance", "distance_scratch", "transferability")
     }
 
     def __post_init__(self):

@@ -11,6 +11,7 @@ import pytest
 
 import pt_jax
 from pt_jax.vision import datasets, models, own
+from pt_jax.vision.compare import compare
 from pt_jax.vision.fields import HEAD
 from pt_jax.vision.point import Static
 from pt_jax.vision.transfer import transfer
@@ -118,6 +119,8 @@ def test_a_network_that_is_only_a_head_inherits_nothing():
     found = jax.device_get(transfer(jax.random.key(0), OF_FOUR, static, FOUR))
     assert found.gain == found.inherited == 0 and found.tuned == 17 * 4 and found.cka.shape == (0,)
     assert 0 < found.loss < np.log(4) * 2 and not found.diverged
+    with pytest.raises(ValueError, match="model is only a head, which is not accepted here: use one with layers below"):
+        compare(jax.random.key(0), OF_FOUR, static, FOUR)
 
 
 def module(call):
