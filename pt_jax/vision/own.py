@@ -118,15 +118,21 @@ def parameters(made: Any, classes: int, shape: tuple[int, ...], skip: bool = Fal
     return params
 
 
-def hashable(value: Any) -> Any:
-    """Return a module with tuples in place of the lists in its fields, so that it can be hashed."""
-    if isinstance(value, list | tuple):
-        return tuple(map(hashable, value)) if type(value) in (list, tuple) else value
+def hashable(value: Any, known: dict[int, Any] | None = None) -> Any:
+    """Return a module with tuples in place of the lists in its fields, so that it can be hashed.
+
+    `known` has the submodules that were met before, by id: one that stands in two places stays one.
+    """
+    known = {} if known is None else known
+    if type(value) in (list, tuple):
+        return tuple(hashable(each, known) for each in value)
     if isinstance(value, dict):
-        return FrozenDict({name: hashable(each) for name, each in value.items()})
+        return FrozenDict({name: hashable(each, known) for name, each in value.items()})
     if isinstance(value, nn.Module):
-        fields = (f.name for f in dataclasses.fields(value) if f.init and f.name not in ("parent", "name"))
-        return value.clone(**{name: hashable(getattr(value, name)) for name in fields})
+        if id(value) not in known:
+            fields = (f.name for f in dataclasses.fields(value) if f.init and f.name not in ("parent", "name"))
+            known[id(value)] = value.clone(**{name: hashable(getattr(value, name), known) for name in fields})
+        return known[id(value)]
     return value
 
 

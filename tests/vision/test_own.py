@@ -197,4 +197,7 @@ def test_a_module_with_an_array_in_its_fields_is_one_clear_sentence():
 def test_lists_in_modules_become_tuples_and_nothing_else_changes():
     made = own.hashable(nn.Sequential([nn.Dense(3), nn.Sequential([nn.relu])]))
     assert made.layers[0] == nn.Dense(3) and made.layers[1].layers == (nn.relu,) and hash(made)
+    shared = nn.Dense(16)  # in two places
+    twice = own.hashable(nn.Sequential([flat, shared, shared, nn.Dense(4)]))
+    assert twice.layers[1] is twice.layers[2] and build(twice).names == ("layers_1",)
     assert own.hashable(len) is len and own.hashable(nn.Dense(3)) == nn.Dense(3)
