@@ -4,15 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax.traverse_util import flatten_dict
 from jax import Array
+from jax.typing import ArrayLike
 
+from pt_jax.vision.arrays import array
 from pt_jax.vision.parameters import Params
 
 OUTPUT = "(output)"  # the root module; parentheses, so that it is no submodule's name
 
 
-def by_module(apply: Callable[..., Any], params: Params, images: Array) -> dict[str, Array]:
+def by_module(apply: Callable[..., Any], params: Params, images: ArrayLike) -> dict[str, Array]:
     """Return what each module puts out, by its name.
 
     Args:
@@ -27,13 +30,14 @@ def by_module(apply: Callable[..., Any], params: Params, images: Array) -> dict[
 
     Source: flax.linen, `capture_intermediates`.
     """
+    x = array("images", images)
     variables = params if "params" in params else {"params": params}
-    _, state = apply(variables, images, capture_intermediates=True, mutable=["intermediates"])
+    _, state = apply(variables, x, capture_intermediates=True, mutable=["intermediates"])
     found = {}
     for path, values in flatten_dict(state["intermediates"], sep="/").items():
         name = path.removesuffix("__call__").removesuffix("/") or OUTPUT
         outputs = jax.tree.leaves(values)
         for i, output in enumerate(outputs):
-            if output.shape[:1] == images.shape[:1]:
+            if jnp.shape(output)[:1] == x.shape[:1]:
                 found[name if len(outputs) == 1 else f"{name}[{i}]"] = output
     return dict(sorted(found.items()))

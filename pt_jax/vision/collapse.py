@@ -30,6 +30,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from pt_jax.vision.arrays import real
 from pt_jax.vision.jacobi import orthogonal_rows
 from pt_jax.vision.labels import indicator
 
@@ -71,14 +72,14 @@ class _Classes(NamedTuple):
     spread: Array  # h_ki - h_k, (n, D)
 
 
-def metrics(features: Array, labels: ArrayLike, weight: Array, bias: Array) -> Collapse:
+def metrics(features: ArrayLike, labels: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> Collapse:
     """Return the metrics of neural collapse of the last layer.
 
     Args:
         features: h, (n, D), the input of the classifier.
         labels: classes in 0..K-1, (n,); -1 marks padding, whose features do not matter.
         weight: W of the classifier, (K, D): the transpose of a flax `kernel`.
-        bias: b, (K,).
+        bias: b, (K,); None for a classifier without.
 
     Returns:
         The metrics over the classes that occur; the others are left out, and so are their rows of W. All NaN where
@@ -87,9 +88,11 @@ def metrics(features: Array, labels: ArrayLike, weight: Array, bias: Array) -> C
     Raises:
         ValueError: shapes that do not fit, fewer than two classes, or labels outside -1..K-1.
     """
+    features, weight = real("features", features), real("weight", weight)
+    bias = jnp.zeros(weight.shape[:1], weight.dtype) if bias is None else real("bias", bias)
     _check(features, weight, bias)
     truth = indicator(labels, len(features), len(weight))
-    groups = _classes(jnp.asarray(features, jnp.promote_types(jnp.result_type(features), jnp.float32)), truth)
+    groups = _classes(features, truth)
     here, classes, means = groups.here, groups.classes, groups.means
     simplex = (jnp.diag(here) - jnp.outer(here, here) / classes) / jnp.sqrt(classes - 1)
     within = jnp.sum(groups.spread**2) / jnp.sum(truth)
@@ -101,6 +104,14 @@ def metrics(features: Array, labels: ArrayLike, weight: Array, bias: Array) -> C
         nc4=_nc4(groups, features, weight, bias),
         cdnv=_cdnv(groups),
     )
+
+
+def variability(features: ArrayLike, labels: ArrayLike, classes: int) -> Array:
+    """Return NC1 alone, which needs no classifier: arguments, result and errors as for `metrics`, of K classes."""
+    features = real("features", features)
+    if features.ndim != 2:
+        raise ValueError(f"features has shape {features.shape}; expected (samples, D).")
+    return _nc1(_classes(features, indicator(labels, len(features), classes)))
 
 
 def _classes(features: Array, truth: Array) -> _Classes:

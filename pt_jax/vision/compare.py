@@ -84,7 +84,7 @@ class Comparison(NamedTuple):
     Attributes:
         error, error_scratch: test errors of the first P-T and the first RI-T.
         gain: error_scratch - error.
-        diverged: a parameter is not finite.
+        diverged: a test loss on a path, or a parameter upstream, is not finite.
         cka: linear CKA of what each layer puts out.
         distance: |theta_a - theta_b|_2 over all layers below the head.
         mistakes, mistakes_independent: mistakes of both over mistakes of either; expected of independent networks.
@@ -113,8 +113,15 @@ class Comparison(NamedTuple):
 
 
 def compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison:
-    """Train the networks of one trajectory and compare them; arguments and errors as for `transfer`."""
-    return _compare(key, accepted(key, point, static, data), static, data)
+    """Train the networks of one trajectory and compare them; arguments and errors as for `transfer`.
+
+    Raises:
+        ValueError: also where a network has no layers below its head.
+    """
+    point = accepted(key, point, static, data)
+    if not static.layer_names:
+        raise ValueError("model is only a head, which is not accepted here: use one with layers below it.")
+    return _compare(key, point, static, data)
 
 
 @partial(jax.jit, static_argnames="static")
@@ -144,7 +151,7 @@ def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison
         error=error,
         error_scratch=error_scratch,
         gain=error_scratch - error,
-        diverged=~jnp.all(jnp.isfinite(paths)),
+        diverged=~(jnp.all(jnp.isfinite(paths)) & training.finite(upstream)),
         cka=jnp.stack([similarity.layers(outputs[a], outputs[b]) for a, b in _PAIRS.values()]),
         distance=jnp.stack([distance.l2(body[a], body[b]).whole for a, b in _PAIRS.values()]),
         mistakes=jnp.stack([one.observed.jaccard for one in common]),

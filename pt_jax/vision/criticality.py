@@ -19,7 +19,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from pt_jax.vision.landscape import Loss, between
+from pt_jax.vision.arrays import array, real, scalar, typed_key, whole
+from pt_jax.vision.landscape import Loss, between, evaluated
 from pt_jax.vision.parameters import Params, check, inside, modules
 
 
@@ -47,9 +48,10 @@ def reset(loss: Loss, initial: Params, final: Params, module: str, alpha: ArrayL
     """Return how much the loss rises when a module is put back to its initial value.
 
     Args:
-        loss: from parameters to a scalar or an array.
+        loss: from parameters to a scalar or an array. It sees parameters in float32 or better, in the structure of
+            `final`.
         initial: theta_0.
-        final: theta_F, of the same structure.
+        final: theta_F, of the same names and shapes.
         module: its name as in `parameters.modules`, `Block_0/Conv_1`, or that of a module around several, `Block_0`.
         alpha: how much of the training is kept, dimensionless, in [0, 1]: 0 is the initial value.
 
@@ -59,8 +61,10 @@ def reset(loss: Loss, initial: Params, final: Params, module: str, alpha: ArrayL
     Raises:
         ValueError: no such module, or pytrees of different structure or shapes.
     """
-    part = _part(initial, final, module)
-    return loss(_put(final, part, between(initial, final, alpha))) - loss(final)
+    final, initial = check(final=final, initial=initial)
+    part = _part(final, module)
+    moved = between(initial, final, scalar("alpha", alpha))
+    return evaluated(loss, _put(final, part, moved)) - evaluated(loss, final)
 
 
 def measure(
@@ -78,9 +82,9 @@ def measure(
 
     Args:
         key: a typed key, of the noise.
-        loss: from parameters to a scalar.
+        loss: from parameters to a scalar, as for `reset`.
         initial: theta_0.
-        final: theta_F, of the same structure.
+        final: theta_F, of the same names and shapes.
         module: its name, as for `reset`.
         alpha: grid, dimensionless, in [0, 1], (A,); with 0, a module that does not matter has criticality 0.
         sigma: grid, in the unit of the parameters, above 0 and at most 1, (S,).
@@ -91,18 +95,21 @@ def measure(
         The criticality and the mean losses it follows from. A S draws networks are evaluated, one at a time.
 
     Raises:
-        ValueError: as for `reset`, or a grid outside its range, or fewer than 2 draws.
+        ValueError: as for `reset`, or a grid outside its range, fewer than 2 draws, a key that is not typed, or a loss
+            that is no scalar.
     """
-    part = _part(initial, final, module)
-    alpha, sigma = _axis("alpha", alpha, zero=True), _axis("sigma", sigma, zero=False)
+    final, initial = check(final=final, initial=initial)
+    part = _part(final, module)
+    alpha, sigma, eps = _axis("alpha", alpha, zero=True), _axis("sigma", sigma, zero=False), scalar("eps", eps)
+    draws = whole("draws", draws)
     if draws < 2:
         raise ValueError(f"draws is {draws}; expected at least 2, for the standard error.")
 
     def noisy(a, s, key):
         moved = _add_noise(key, between(initial, final, a), s)
-        return loss(_put(final, part, moved))
+        return scalar("loss", evaluated(loss, _put(final, part, moved)))
 
-    keys, over = jax.random.split(key, draws), jax.lax.map
+    keys, over = jax.random.split(typed_key(key), draws), jax.lax.map
     losses = over(lambda a: over(lambda s: over(lambda key: noisy(a, s, key), keys), sigma), alpha)
     error = losses.std(2, ddof=1) / jnp.sqrt(draws)
     return _least(alpha, sigma, _squares(initial, final, part), losses.mean(2), error, eps)
@@ -111,8 +118,8 @@ def measure(
 def _add_noise(key: Array, params: Params, sigma: Array) -> Params:
     leaves, structure = jax.tree.flatten(params)
     keys = jax.random.split(key, len(leaves))
-    noisy = [x + sigma * jax.random.normal(k, x.shape) for k, x in zip(keys, leaves, strict=True)]
-    return jax.tree.unflatten(structure, [x.astype(old.dtype) for x, old in zip(noisy, leaves, strict=True)])
+    noisy = [x + (sigma * jax.random.normal(k, x.shape)).astype(x.dtype) for k, x in zip(keys, leaves, strict=True)]
+    return jax.tree.unflatten(structure, noisy)
 
 
 def _least(alpha: Array, sigma: Array, squares: Array, loss: Array, error: Array, eps: ArrayLike) -> Criticality:
@@ -147,9 +154,8 @@ def _put(final: Params, part: list[bool], other: Params) -> Params:
     return jax.tree.unflatten(jax.tree.structure(final), [y if chosen else x for chosen, x, y in pairs])
 
 
-def _part(initial: Params, final: Params, module: str) -> list[bool]:
+def _part(final: Params, module: str) -> list[bool]:
     """Return which tensors belong to the module."""
-    check(final=final, initial=initial)
     names = modules(final)
     part = [inside(name, module) for name in names]
     if not any(part):
@@ -158,10 +164,11 @@ def _part(initial: Params, final: Params, module: str) -> list[bool]:
 
 
 def _axis(name: str, values: ArrayLike, zero: bool) -> Array:
+    values = array(name, values)
     if not isinstance(values, jax.core.Tracer):
         values = np.asarray(values)  # NumPy, so that constants are checked under jit too
         if not np.all((values >= 0 if zero else values > 0) & (values <= 1)):
             raise ValueError(f"{name} is {values}; expected values {'from 0' if zero else 'above 0 and'} up to 1.")
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"{name} has shape {values.shape}; expected a vector of at least one value.")
-    return jnp.asarray(values, float)
+    return real(name, values)

@@ -25,8 +25,8 @@ def l2(a: Params, b: Params) -> Distance:
     """Return |a - b|_2 over all parameters and over those of each module.
 
     Args:
-        a: a pytree of parameters, all of which count: weights, biases and norms.
-        b: another one of the same structure.
+        a: a pytree of parameters, all of which count: weights, biases and norms; see `parameters.Params`.
+        b: another one of the same names and shapes.
 
     Returns:
         The distances; the squares of the modules' add up to the square of the whole.
@@ -34,11 +34,9 @@ def l2(a: Params, b: Params) -> Distance:
     Raises:
         ValueError: pytrees of different structure or shapes.
     """
-    check(a=a, b=b)
+    a, b = check(a=a, b=b)
     squares: dict[str, Array] = {}
     for name, x, y in zip(modules(a), jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
-        dtype = jnp.promote_types(jnp.result_type(x, y), jnp.float32)
-        square = jnp.sum((jnp.asarray(x, dtype) - jnp.asarray(y, dtype)) ** 2)
-        squares[name] = squares.get(name, jnp.zeros((), dtype)) + square
+        squares[name] = squares.get(name, jnp.zeros(())) + jnp.sum((x - y) ** 2)
     whole = jnp.sqrt(jnp.sum(jnp.stack(list(squares.values()))))
     return Distance(whole, {name: jnp.sqrt(square) for name, square in squares.items()})

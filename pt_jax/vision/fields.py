@@ -77,10 +77,21 @@ class Option(NamedTuple):
     choices: tuple[str, ...] = ()
 
 
+SIZES: Mapping[str, int] = {  # the largest accepted; all are whole numbers of at least 1
+    "width": 2**16,
+    "stages": 24,  # so often can the side of an image be halved
+    "depth": 1000,
+    "n1": LARGEST,
+    "n2": LARGEST,
+    "batch": LARGEST,
+}
+
 MODELS = ("vgg", "resnet", "vit")
 
 OPTIONS: Mapping[str, Option] = {
-    "model": Option("architecture, or a function of (static, classes, projection) to a network", MODELS),
+    "model": Option(
+        "architecture, or a flax.linen module, or a function (static, classes, projection) -> module", MODELS
+    ),
     "conv": Option("form of the convolutions", ("winograd", "im2col", "lax")),
     "inherit": Option(
         "what alpha is a fraction of: channels of every layer, single weights, or layers from one end",

@@ -69,20 +69,19 @@ def inherited(taken: Params, params: Params) -> Array:
     """Return the fraction of the parameters below the head that is inherited."""
     body = [name for name in params if name != HEAD]
     total = sum(x.size for name in body for x in jax.tree.leaves(params[name]))
-    return _count([taken[name] for name in body], [params[name] for name in body]) / total
+    return _count([taken[name] for name in body], [params[name] for name in body]) / max(total, 1)
 
 
 def tuned(factor: Params, params: Params, classes: Array) -> Array:
     """Return how many parameters are trained: those with a factor above 0, in the head those of the classes in use."""
     trained = {name: jax.tree.map(lambda f: f > 0, tree) for name, tree in factor.items()}
-    in_use = jnp.arange(params[HEAD]["bias"].shape[0]) < classes
-    trained[HEAD] = jax.tree.map(lambda t: t & in_use, trained[HEAD])
+    trained[HEAD] = jax.tree.map(lambda t, x: t & (jnp.arange(x.shape[-1]) < classes), trained[HEAD], params[HEAD])
     return _count(trained, dict(params))
 
 
 def _count(mask: Any, params: Any) -> Array:
     counts = jax.tree.map(lambda m, x: jnp.sum(jnp.broadcast_to(m, x.shape)), mask, params)
-    return jnp.sum(jnp.stack(jax.tree.leaves(counts)))
+    return jnp.sum(jnp.array(jax.tree.leaves(counts), int))
 
 
 def _over_tensors(key: Array, params: Params, function: Any) -> Params:

@@ -8,11 +8,14 @@ Source: G. H. Golub and C. F. Van Loan, Matrix Computations, section 8.6 (one-si
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
+
+from pt_jax.vision.arrays import real
 
 _SWEEPS = 40  # at most; 5 are usual for 10 rows, 9 for 100 and 20 for 300
 
 
-def orthogonal_rows(matrix: Array) -> Array:
+def orthogonal_rows(matrix: ArrayLike) -> Array:
     """Return Q A with Q orthogonal and the rows orthogonal to each other: A = U S V^T gives S V^T, rows in any order.
 
     A round rotates K/2 disjoint pairs of rows so that the two become orthogonal; then the rows move on as in a
@@ -24,7 +27,13 @@ def orthogonal_rows(matrix: Array) -> Array:
 
     Returns:
         The rows, (K, D), or (K + 1, D) with a row of zeros where K is odd.
+
+    Raises:
+        ValueError: not a matrix of real numbers.
     """
+    matrix = real("matrix", matrix)
+    if matrix.ndim != 2 or matrix.size == 0:
+        raise ValueError(f"matrix has shape {matrix.shape}; expected (K, D), at least one of each.")
     rows = jnp.concatenate([matrix, jnp.zeros_like(matrix[:1])]) if len(matrix) % 2 else matrix
     rounding = len(rows) * jnp.finfo(rows.dtype).eps
     noise = rounding**2 * jnp.max(jnp.sum(rows**2, 1))

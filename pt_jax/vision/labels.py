@@ -6,6 +6,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
+from pt_jax.vision.arrays import array
+
 
 def indicator(labels: ArrayLike, samples: int, classes: int) -> Array:
     """Return which sample is of which class, (n, K) of 0 and 1; a row of zeros where the label is -1.
@@ -20,6 +22,7 @@ def indicator(labels: ArrayLike, samples: int, classes: int) -> Array:
         ValueError: another number of labels than samples, no sample, labels that are not whole numbers, or a label
             outside -1..K-1.
     """
+    labels = array("labels", labels)
     if not isinstance(labels, jax.core.Tracer):
         labels = np.asarray(labels)  # NumPy, so that labels are checked under jit too, where they are constants
     if labels.shape != (samples,) or samples == 0:

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from pt_jax.vision.arrays import real
 from pt_jax.vision.parameters import Params, check
 
 Loss = Callable[[Params], Array]
@@ -35,15 +36,27 @@ class Barrier(NamedTuple):
 
 
 def between(a: Params, b: Params, t: ArrayLike) -> Params:
-    """Return (1 - t) a + t b, every tensor in its own dtype; exactly a at t = 0 and b at t = 1."""
+    """Return (1 - t) a + t b of pytrees that `parameters.check` made; exactly a at t = 0 and b at t = 1."""
     return jax.tree.map(lambda x, y: jnp.asarray((1 - t) * x + t * y, x.dtype), a, b)
+
+
+def evaluated(loss: Loss, params: Params) -> Array:
+    """Return the loss in float32 or better.
+
+    Raises:
+        ValueError: it is no function, or what it returns is not real.
+    """
+    if not callable(loss):
+        raise ValueError(f"loss = {loss!r} is not accepted: use a function from parameters to a number or an array.")
+    return real("loss", loss(params))
 
 
 def interpolate(loss: Loss, a: Params, b: Params, t: ArrayLike) -> Array:
     """Return the loss at each t on the line from a to b.
 
     Args:
-        loss: from parameters to a scalar, or to an array, such as test loss and test error stacked.
+        loss: from parameters to a scalar, or to an array, such as test loss and test error stacked. It sees parameters
+            in float32 or better, in the structure of a.
         a: parameters at t = 0.
         b: parameters at t = 1, of the same structure.
         t: positions, dimensionless, (T,); outside [0, 1] the line is extrapolated.
@@ -54,8 +67,8 @@ def interpolate(loss: Loss, a: Params, b: Params, t: ArrayLike) -> Array:
     Raises:
         ValueError: pytrees of different structure or shapes, or t that is not a vector.
     """
-    check(a=a, b=b)
-    return jax.lax.map(lambda s: loss(between(a, b, s)), _vector(t))
+    a, b = check(a=a, b=b)
+    return jax.lax.map(lambda s: evaluated(loss, between(a, b, s)), _vector(t))
 
 
 def barrier(loss: Loss, a: Params, b: Params, t: ArrayLike) -> Barrier:
@@ -82,7 +95,7 @@ def barrier(loss: Loss, a: Params, b: Params, t: ArrayLike) -> Barrier:
 
 
 def _vector(t: ArrayLike) -> Array:
-    t = jnp.asarray(t, float)
+    t = real("t", t)
     if t.ndim != 1 or t.size == 0:
         raise ValueError(f"t has shape {t.shape}; expected a vector of at least one position.")
     return t

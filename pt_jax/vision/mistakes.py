@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from pt_jax.vision.arrays import real
 from pt_jax.vision.labels import indicator
 
 
@@ -44,7 +45,7 @@ class Mistakes(NamedTuple):
     independent: Overlap
 
 
-def overlap(logits_a: Array, logits_b: Array, labels: ArrayLike) -> Mistakes:
+def overlap(logits_a: ArrayLike, logits_b: ArrayLike, labels: ArrayLike) -> Mistakes:
     """Compare the mistakes of two networks on the same samples.
 
     Args:
@@ -58,6 +59,7 @@ def overlap(logits_a: Array, logits_b: Array, labels: ArrayLike) -> Mistakes:
     Raises:
         ValueError: logits that are not matrices of one shape, or labels that do not fit them.
     """
+    logits_a, logits_b = real("logits_a", logits_a), real("logits_b", logits_b)
     if logits_a.ndim != 2 or logits_a.shape != logits_b.shape:
         shapes = f"{logits_a.shape} and {logits_b.shape}"
         raise ValueError(f"logits_a and logits_b have shapes {shapes}; expected (samples, classes) in both.")
@@ -65,7 +67,7 @@ def overlap(logits_a: Array, logits_b: Array, labels: ArrayLike) -> Mistakes:
     truth = indicator(labels, samples, classes)
     present = truth.sum(1, keepdims=True)
     a, b = (present * jax.nn.one_hot(jnp.argmax(x, 1), classes) for x in (logits_a, logits_b))
-    failed = jnp.any(jnp.isnan(jnp.where(present > 0, logits_a + logits_b, 0.0)))
+    failed = jnp.any((present > 0) & (jnp.isnan(logits_a) | jnp.isnan(logits_b)))
     total = jnp.where(failed, jnp.nan, truth.sum())
 
     size = truth.sum(0)

@@ -13,34 +13,23 @@ Source: residual scaling after 'Fixup Initialization' (arXiv 1901.09321), a fixe
 """
 
 import math
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from pt_jax.vision import own
 from pt_jax.vision.conv import convolve, pool, samples_last
 from pt_jax.vision.fields import HEAD, PROJECTION, layer_names
+from pt_jax.vision.output import Output, average, with_skip
+from pt_jax.vision.own import Own
 from pt_jax.vision.point import Static
 
 _HE = nn.initializers.he_normal()
 _SCALE = 2.0  # images in [0, 1] then have a mean square near 1, as He's initial weights suppose
 _ZERO = nn.initializers.zeros_init()
-
-
-class Output(NamedTuple):
-    """What a network computes for n images.
-
-    Attributes:
-        logits: (n, K).
-        features: h, the input of the head, (n, D).
-        layers: what each layer puts out, (n, ..., channels).
-    """
-
-    logits: Array
-    features: Array
-    layers: tuple[Array, ...]
 
 
 class Network(nn.Module):
@@ -63,10 +52,7 @@ class Network(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, skip: Array | None = None) -> Output:
-        """Return the outputs for images (n, H, W, C); `skip` (L,) are factors of the layers' outputs in the features.
-
-        For that they are averaged over positions, and cut or padded to the width of the features.
-        """
+        """Return the outputs for images (n, H, W, C); `skip` (L,) as in `output.with_skip`."""
         x, outputs = _SCALE * images, []
         for i, name in enumerate(name for name in self.names if name != PROJECTION):
             x = self.layer(i, name, x)
@@ -76,7 +62,7 @@ class Network(nn.Module):
             h = nn.relu(nn.Dense(h.shape[1], kernel_init=_HE, name=PROJECTION)(h))
             outputs.append(h)
         if skip is not None:
-            h = h + sum(factor * _to_width(_average(x), h.shape[1]) for factor, x in zip(skip, outputs, strict=True))
+            h = with_skip(h, outputs, skip)
         return Output(nn.Dense(self.classes, kernel_init=_ZERO, name=HEAD)(h), h, tuple(outputs))
 
     def outputs(self, params: Any, images: Array, skip: Array | None = None) -> Output:
@@ -89,7 +75,7 @@ class Network(nn.Module):
 
     def last(self, x: Array) -> Array:
         """Return the features, (n, D), from what the last layer puts out."""
-        return _average(x)
+        return average(x)
 
     def stage(self, i: int) -> tuple[int, int, bool]:
         """Return stage, channels, and whether it is the last of its stage, of the i-th layer or block."""
@@ -123,7 +109,7 @@ class ResNet(Network):
 
     def last(self, x: Array) -> Array:
         """Return the mean over positions."""
-        return _average(nn.relu(x))
+        return average(nn.relu(x))
 
 
 class ViT(Network):
@@ -137,16 +123,71 @@ class ViT(Network):
 
     def last(self, x: Array) -> Array:
         """Return the mean of the tokens, each brought to mean 0 and variance 1."""
-        return _average(nn.LayerNorm(use_scale=False, use_bias=False)(x))
+        return average(nn.LayerNorm(use_scale=False, use_bias=False)(x))
 
 
-def build(static: Static, classes: int, projection: bool) -> Network:
-    """Return the network that `static` describes, with a head of `classes` outputs."""
+def build(static: Static, classes: int, projection: bool) -> Network | Own:
+    """Return the network that `static` describes, with a head of `classes` outputs.
+
+    Raises:
+        ValueError: a model of the user's own is no such network.
+    """
     if callable(static.model):
-        return static.model(static, classes, projection)
+        return _of_user(static, classes, projection)
     names = layer_names(static.model, static.stages, static.depth, projection)
     kind = {"vgg": VGG, "resnet": ResNet, "vit": ViT}[static.model]
     return kind(classes, names, static.width, static.stages, static.depth, static.conv)
+
+
+def check(static: Static) -> None:
+    """Check the networks of source and target, and that the target's can inherit from the source's.
+
+    Raises:
+        ValueError: they are not accepted.
+    """
+    source = build(static, len(static.counts1), static.projection != "no")
+    above, below = own.parameters(source, source.classes, static.shape), parameters(static)
+    for name in sorted(set(below) - {HEAD}):
+        if name not in above or jax.tree.map(jnp.shape, above[name]) != jax.tree.map(jnp.shape, below[name]):
+            where = f"{_name(static.model)} is not accepted: {name} of the target"
+            raise ValueError(f"model = {where} is another layer in the source: use one with the same shapes in both.")
+
+
+def parameters(static: Static) -> dict[str, Any]:
+    """Return shape and dtype of the target network's parameters."""
+    made = build(static, len(static.counts2), static.projection == "keep")
+    return own.parameters(made, made.classes, static.shape)
+
+
+def _of_user(static: Static, classes: int, projection: bool) -> Network | Own:
+    try:
+        made = _made(static, classes, projection)
+        own.parameters(made, classes, static.shape, static.method == "skip")
+        return made
+    except Exception as error:  # of the user's own code, or what flax says about it
+        found = str(error).strip().partition("\n")[0].rstrip(".")
+        if not isinstance(error, ValueError):
+            images = f"images ({', '.join(map(str, ('n', *static.shape)))})"
+            found = f"with {images} it ends in {type(error).__name__}, {found}: use a flax.linen module of images alone"
+        raise ValueError(f"model = {_name(static.model)} is not accepted: {found}.") from error
+
+
+def _made(static: Static, classes: int, projection: bool) -> Network | Own:
+    if isinstance(static.model, nn.Module):
+        if static.projection != "no":
+            raise ValueError(f"it has no projection layer to {static.projection}: use {own.MAKE}")
+        made = static.model
+    else:
+        made = own.hashable(static.model(static, classes, projection))  # type: ignore[operator]
+    if isinstance(made, Network):
+        return made
+    if not isinstance(made, nn.Module):
+        raise ValueError(f"it returns a {type(made).__name__}: use a flax.linen module, or {own.MAKE}")
+    return own.network(made, classes, static.shape)
+
+
+def _name(model: Any) -> str:
+    return getattr(model, "__name__", type(model).__name__)
 
 
 class _Conv(nn.Module):
@@ -215,12 +256,3 @@ class _Attention(nn.Module):
         x = x + self.scale * nn.Dense(channels, name="mix")(mixed.reshape(x.shape))
         y = nn.gelu(nn.Dense(2 * channels, kernel_init=_HE, name="dense0")(nn.LayerNorm(name="norm1")(x)))
         return x + self.scale * nn.Dense(channels, kernel_init=_HE, name="dense1")(y)
-
-
-def _average(x: Array) -> Array:
-    """Return the mean over all axes but samples and channels: (n, ..., C) to (n, C)."""
-    return x.mean(tuple(range(1, x.ndim - 1)))
-
-
-def _to_width(x: Array, width: int) -> Array:
-    return jnp.pad(x[:, :width], ((0, 0), (0, max(0, width - x.shape[1]))))

@@ -8,7 +8,7 @@ minibatches. They are separate calls, so that `jax.vmap` along what one of them 
 
 from enum import IntEnum
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,11 +17,13 @@ from jax import Array
 
 from pt_jax.vision import inherit, models
 from pt_jax.vision import task as tasks
+from pt_jax.vision.arrays import typed_key
 from pt_jax.vision.datasets import Dataset, Pair
 from pt_jax.vision.fields import DIALS, HEAD
 from pt_jax.vision.inherit import Params
 from pt_jax.vision.models import Network
-from pt_jax.vision.point import Point, Static, validate
+from pt_jax.vision.own import Own
+from pt_jax.vision.point import Point, Static, check_tested, validate
 from pt_jax.vision.task import Task
 from pt_jax.vision.training import Run, train
 
@@ -74,32 +76,42 @@ def _networks(key: Array, point: Point, static: Static, data: Pair) -> tuple[Ups
 
 def accepted(key: Array, point: Point, static: Static, data: Pair) -> Point:
     """Return the point as arrays, or raise the sentence that says what is wrong."""
-    if not (isinstance(key, Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()):
-        raise ValueError(f"key = {key!r} is not accepted: use one typed key, jax.random.key(seed).")
-    known = {name: x for name, x in point._asdict().items() if not isinstance(x, jax.core.Tracer)}
-    validate(point, static, skip=set(point._fields) - set(known))
+    typed_key(key)
+    for name, value, kind in (("point", point, Point), ("static", static, Static), ("data", data, Pair)):
+        if not isinstance(value, kind):
+            raise ValueError(
+                f"{name} is a {type(value).__name__}, which is not accepted: use a vision {kind.__name__}."
+            )
+    traced = {name for name, x in point._asdict().items() if isinstance(x, jax.core.Tracer)}
+    validate(point, static, skip=traced)
+    # NumPy's: an operation of jax's own on a constant would be traced inside of somebody's own `jax.jit`.
+    known = {name: np.asarray(x) for name, x in point._asdict().items() if name not in traced}
     for name, leaf in known.items():
-        if jnp.shape(leaf) != ():
-            raise ValueError(f"{name} has shape {jnp.shape(leaf)}: transfer takes one point; use jax.vmap or a Sweep.")
+        if leaf.shape != ():
+            raise ValueError(f"{name} has shape {leaf.shape}: transfer takes one point; use jax.vmap or a Sweep.")
         if name in ("n1", "n2") and leaf > getattr(static, name):
             raise ValueError(f"{name} = {leaf:g} is above the maximum {getattr(static, name)} in Static.")
         if name in DIALS and leaf != 0 and name not in static.dials:
             raise ValueError(f"{name} = {leaf:g} is not compiled in: name it in Static.dials.")
-    for name, part, counts in (("source", data.source, static.counts1), ("target", data.target, static.counts2)):
-        _check_data(name, part, counts, static)
+    _check_data("source", data.source, static.counts1, static, known.get("classes1"))
+    _check_data("target", data.target, static.counts2, static, known.get("classes2"))
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, float), point)
 
 
-def _check_data(name: str, data: Dataset, counts: tuple[int, ...], static: Static) -> None:
+def _check_data(name: str, data: Dataset, counts: tuple[int, ...], static: Static, classes: Any) -> None:
+    if not all(hasattr(x, "shape") for x in jax.tree.leaves(data)):
+        raise ValueError(f"{name} holds lists, which are not accepted: use datasets.dataset.")
     for split in data:
         if split.images.shape[1:] != static.shape:
             raise ValueError(f"{name} images have shape {split.images.shape[1:]}, but static says {static.shape}.")
     if len(data.train.labels) != sum(counts):
         found = f"{name} has {len(data.train.labels)} training samples, but static says {sum(counts)}"
         raise ValueError(f"{found}: use Static.covering(data).")
-    labels = data.train.labels
-    if not isinstance(labels, jax.core.Tracer) and tuple(np.bincount(labels).tolist()) != counts:
+    train, test = data.train.labels, data.test.labels
+    if not isinstance(train, jax.core.Tracer) and tuple(np.bincount(np.asarray(train)).tolist()) != counts:
         raise ValueError(f"{name} has other labels than static says: use Static.covering(data).")
+    if classes is not None and not isinstance(test, jax.core.Tracer):
+        check_tested(name, test, classes)
 
 
 def draw_tasks(key: Array, point: Point, static: Static, data: Pair) -> tuple[Task, Task]:
@@ -108,12 +120,12 @@ def draw_tasks(key: Array, point: Point, static: Static, data: Pair) -> tuple[Ta
     return source, tasks.draw(jax.random.fold_in(key, Draw.TARGET), data.target, "2", point, static)
 
 
-def source_network(static: Static) -> Network:
+def source_network(static: Static) -> Network | Own:
     """Return the network that is pretrained."""
     return models.build(static, len(static.counts1), static.projection != "no")
 
 
-def target_network(static: Static) -> Network:
+def target_network(static: Static) -> Network | Own:
     """Return the network that is trained on the target."""
     return models.build(static, len(static.counts2), static.projection == "keep")
 
@@ -174,6 +186,6 @@ def outputs_on_test(params: Params, target: Task, static: Static) -> tuple[Array
     return target_network(static).outputs(params, tasks.images(target, index, test=True)).layers
 
 
-def _initial(key: Array, network: Network, static: Static) -> Params:
+def _initial(key: Array, network: Network | Own, static: Static) -> Params:
     drawn = network.init(key, jnp.zeros((1, *static.shape)))["params"]
     return jax.tree.map(lambda x: x.astype(float), drawn)

@@ -1,16 +1,17 @@
 """What a transfer on images is a function of: `Point` (what varies) and `Static` (what changes shapes or code).
 
-`fields.py` has their tables. This file imports no jax, unless a network of the user's own does.
+`fields.py` has their tables. Importing this file imports no jax; making a `Static` does, which traces what it is given.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pt_jax.field import attributes, check
-from pt_jax.vision.fields import DIALS, FIELDS, OPTIONS, RESULTS, layer_names
+from pt_jax.field import LARGEST, attributes, check
+from pt_jax.vision.fields import DIALS, FIELDS, OPTIONS, RESULTS, SIZES, layer_names
 
 
 class Point(NamedTuple):
@@ -59,10 +60,14 @@ class Static:
             after each but the last of a resnet; layers or blocks a stage. A vit has no stages of its own: stages times
             depth blocks, 2 width channels.
         n1, n2: maxima of the fields of `Point` with these names: training losses are taken over padded arrays.
+        model: one of `MODELS`, or a network of the user's own: a flax.linen module for images (n, H, W, C), whose
+            number of outputs is that of the classes of both tasks, or a function (static, classes, projection) that
+            returns one. `own.py` says what is taken for its layers, its head and its features. A subclass of
+            `models.Network` says so itself.
         others: see `OPTIONS`.
 
     Raises:
-        ValueError: an option is not accepted.
+        ValueError: an option is not accepted, or a network or optimizer of the user's own does not work.
     """
 
     counts1: tuple[int, ...]
@@ -92,17 +97,27 @@ class Static:
         *(name for name in FIELDS if name.endswith("1")),  # not the scratch run
     )
     dims: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        name: ("layer_name",) for name in ("cka", "cka_scratch", "cka_runs", "distance", "transferability")
+        name: ("layer_name",)
+        for name in ("cka", "cka_scratch", "cka_runs", "distance", "distance_scratch", "transferability")
     }
 
     def __post_init__(self):
+        for name in ("counts1", "counts2", "shape", "layers", "dials"):
+            object.__setattr__(self, name, _tuple(name, getattr(self, name)))
+        if callable(self.model):
+            from pt_jax.vision import own
+
+            object.__setattr__(self, "model", own.hashable(self.model))
         _check_options(self)
+        _check_code(self)
 
     @property
     def layer_names(self) -> tuple[str, ...]:
         """Names of the target network's layers below the head, from the images upwards."""
         if callable(self.model):
-            return tuple(self.model(self, len(self.counts2), self.projection == "keep").names)
+            from pt_jax.vision import models
+
+            return tuple(models.build(self, len(self.counts2), self.projection == "keep").names)
         return layer_names(self.model, self.stages, self.depth, self.projection == "keep")
 
     @property
@@ -120,14 +135,24 @@ class Static:
     @classmethod
     def covering(cls, data: Any, point: Point | None = None, **options: Any) -> "Static":
         """Return a Static for a `datasets.Pair` whose maxima are the sizes of a point; `options` are other fields."""
+        if not (hasattr(data, "source") and hasattr(data, "target")):
+            raise ValueError(f"data is a {type(data).__name__}, which is not accepted: use datasets.pair.")
         counts = [tuple(np.bincount(np.asarray(d.train.labels)).tolist()) for d in (data.source, data.target)]
+        point = Point(classes1=len(counts[0]), classes2=len(counts[1])) if point is None else point
+        if not isinstance(point, Point):
+            raise ValueError(f"point is a {type(point).__name__}, which is not accepted: use a vision Point.")
+        check_tested("source", data.source.test.labels, point.classes1)
+        check_tested("target", data.target.test.labels, point.classes2)
         made = cls(counts[0], counts[1], tuple(data.target.train.images.shape[1:]), **options)
-        return replace(made, **_maxima(made, point or Point(classes1=len(counts[0]), classes2=len(counts[1]))))
+        return replace(made, **_maxima(made, point))
 
     def size_class(self, point: Point, moving: Collection[str] = ()) -> "Static":
         """Return this Static for a point of a sweep along some fields: no larger than needed, from the point alone."""
         dials = tuple(name for name in DIALS if name in moving or np.any(np.asarray(getattr(point, name)) != 0))
-        return replace(self, dials=dials, **_maxima(self, point))
+        found = copy(self)  # without the checks: a network of the user's own would be traced for each value of an axis
+        for name, value in {"dials": dials, **_maxima(self, point)}.items():
+            object.__setattr__(found, name, value)
+        return found
 
     def validate(self, point: Point) -> None:
         """Check a Point's values, which may be arrays; see `validate`."""
@@ -145,9 +170,9 @@ def validate(point: Point, static: Static, skip: Collection[str] = ()) -> None:
         ValueError: a value is not a finite number in its range, or does not fit the data or the network. The sentence
             names field, value and what is accepted.
     """
-    known = {name: value for name, value in point._asdict().items() if name not in skip}
-    for name, value in known.items():
-        check(name, value, FIELDS[name])
+    if not isinstance(point, Point):
+        raise ValueError(f"point is a {type(point).__name__}, which is not accepted: use a vision Point.")
+    known = {name: check(name, x, FIELDS[name]) for name, x in point._asdict().items() if name not in skip}
     for k, counts in (("1", static.counts1), ("2", static.counts2)):
         _check_samples(known, k, counts)
     height, width, _ = static.shape
@@ -156,12 +181,23 @@ def validate(point: Point, static: Static, skip: Collection[str] = ()) -> None:
             if size and (height % size or width % size):
                 raise ValueError(f"{name} = {size:g} is not accepted: use 0, or pixels that divide {height} x {width}.")
     layers = static.layer_names
-    if "layer" in known and np.max(known["layer"]) >= len(layers):
+    if "layer" in known and np.max(known["layer"]) >= max(len(layers), 1):  # 0, the default, is fine without any
         listed = ", ".join(f"{i} = {name}" for i, name in enumerate(layers))
         raise ValueError(f"layer = {np.max(known['layer']):g} does not exist in this network: use {listed}.")
 
 
-def _check_samples(known: Mapping[str, Any], k: str, counts: tuple[int, ...]) -> None:
+def check_tested(name: str, labels: Any, classes: Any) -> None:
+    """Check that a test error can be computed: some test sample is of a class in use.
+
+    Raises:
+        ValueError: none is.
+    """
+    least = np.min(np.asarray(classes))
+    if not np.any(np.asarray(labels) < least):
+        raise ValueError(f"{name} has no test sample of the classes below {least:g}: use data that has some.")
+
+
+def _check_samples(known: Mapping[str, np.ndarray], k: str, counts: tuple[int, ...]) -> None:
     classes, n = known.get(f"classes{k}"), known.get(f"n{k}")
     if classes is not None and np.max(classes) > len(counts):
         found = f"classes{k} = {np.max(classes):g} is above the {len(counts)} classes of the data, and of the head"
@@ -183,24 +219,56 @@ def _maxima(static: Static, point: Point) -> dict[str, Any]:
     return found
 
 
+def _tuple(name: str, value: Any) -> tuple:
+    """Return a list or an array as a tuple, so that it can be hashed."""
+    if isinstance(value, list | tuple | np.ndarray):
+        return tuple(x.item() if isinstance(x, np.generic) else x for x in value)
+    raise ValueError(f"{name} = {value!r} is not accepted in Static: use a tuple.")
+
+
 def _check_options(static: Static) -> None:
-    for name in ("width", "stages", "depth", "n1", "n2", *(["batch"] if static.batch is not None else [])):
+    for name, most in SIZES.items():
         value = getattr(static, name)
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{name} = {value!r} is not accepted in Static: use a whole number of at least 1.")
+        if not (name == "batch" and value is None) and not _is_whole(value, 1, most):
+            use = f"a whole number of at least 1 and at most {most}"
+            raise ValueError(f"{name} = {value!r} is not accepted in Static: use {use}.")
     for name, option in OPTIONS.items():
         value = getattr(static, name)
         if option.choices and value not in option.choices and not (name == "model" and callable(value)):
             raise ValueError(f"{name} = {value!r} is not accepted: use {', '.join(option.choices)}.")
+    for k, counts in (("1", static.counts1), ("2", static.counts2)):
+        if len(counts) < 2 or not all(_is_whole(count, 1, LARGEST) for count in counts):
+            raise ValueError(f"counts{k} = {counts} is not accepted: every class 0..K-1 needs a sample, K at least 2.")
+    if len(static.shape) != 3 or not all(_is_whole(side, 1, LARGEST) for side in static.shape):
+        raise ValueError(f"shape = {static.shape} is not accepted in Static: use (height, width, channels).")
+    height, width, _ = static.shape
+    parts = 4 if static.model == "vit" else 2 ** (static.stages - (static.model == "resnet"))
+    if not callable(static.model) and (height % parts or width % parts):
+        raise ValueError(f"images of {height} x {width} do not fit {static.model}: use sides that {parts} divides.")
+
+
+def _is_whole(value: Any, low: int, high: int) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(low <= value <= high)
+
+
+def _check_code(static: Static) -> None:
+    """Check the network, its layers and the optimizer, after all that they are made from."""
+    from pt_jax.vision import models, optimizers
+
+    for name in ("model", "optimizer"):
+        try:
+            hash(getattr(static, name))
+        except TypeError:
+            kind = type(getattr(static, name)).__name__
+            raise ValueError(f"{name} is a {kind} that cannot be hashed: use a function, or hashable fields.") from None
+    if callable(static.model):
+        models.check(static)
     for name, accepted in (("layers", static.layer_names), ("dials", DIALS)):
         for part in getattr(static, name):
             if part not in accepted:
                 listed = ", ".join(accepted)
                 raise ValueError(f"{name} has {part!r}, which does not exist in this network: use some of {listed}.")
-    for k, counts in (("1", static.counts1), ("2", static.counts2)):
-        if len(counts) < 2 or min(counts) < 1:
-            raise ValueError(f"counts{k} = {counts} is not accepted: every class 0..K-1 needs a sample, K at least 2.")
-    height, width, _ = static.shape
-    parts = 4 if static.model == "vit" else 2 ** (static.stages - (static.model == "resnet"))
-    if not callable(static.model) and (height % parts or width % parts):
-        raise ValueError(f"images of {height} x {width} do not fit {static.model}: use sides that {parts} divides.")
+    if callable(static.optimizer):
+        optimizers.check_function(static.optimizer, models.parameters(static))
+    else:
+        optimizers.check_name(static.optimizer)

@@ -9,10 +9,14 @@ Source: 'What is being transferred in transfer learning?', arXiv 2008.11687.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
+
+from pt_jax.vision.arrays import array, typed_key
 
 
-def blocks(key: Array, images: Array, size: int | float | Array) -> Array:
+def blocks(key: Array, images: ArrayLike, size: ArrayLike) -> Array:
     """Permute the blocks of the images, one permutation for all of them.
 
     Args:
@@ -25,17 +29,19 @@ def blocks(key: Array, images: Array, size: int | float | Array) -> Array:
         The shuffled images, (n, H, W, C).
 
     Raises:
-        ValueError: images of another number of dimensions, or a size that does not divide them.
+        ValueError: images of another number of dimensions, a size that does not divide them, or no typed key.
     """
+    images, size = _images(images), _size(images, size)
     return _move(images, size, _source(key, images, size))
 
 
-def blocks_inverse(key: Array, images: Array, size: int | float | Array) -> Array:
+def blocks_inverse(key: Array, images: ArrayLike, size: ArrayLike) -> Array:
     """Undo `blocks` with the same key and size, exactly; arguments, result and errors as there."""
+    images, size = _images(images), _size(images, size)
     return _move(images, size, jnp.argsort(_source(key, images, size)))
 
 
-def pixels(key: Array, images: Array) -> Array:
+def pixels(key: Array, images: ArrayLike) -> Array:
     """Permute all entries of an image, across channels too, one permutation for all images.
 
     Args:
@@ -46,40 +52,40 @@ def pixels(key: Array, images: Array) -> Array:
         The shuffled images, (n, H, W, C).
 
     Raises:
-        ValueError: images of another number of dimensions.
+        ValueError: images of another number of dimensions, or no typed key.
     """
+    images = _images(images)
     return _entries(images, _order(key, images))
 
 
-def pixels_inverse(key: Array, images: Array) -> Array:
+def pixels_inverse(key: Array, images: ArrayLike) -> Array:
     """Undo `pixels` with the same key, exactly; arguments, result and errors as there."""
+    images = _images(images)
     return _entries(images, jnp.argsort(_order(key, images)))
 
 
 def _order(key: Array, images: Array) -> Array:
-    _check(images)
-    return jax.random.permutation(key, images[0].size)
+    return jax.random.permutation(typed_key(key), images[0].size)
 
 
 def _entries(images: Array, source: Array) -> Array:
     return jnp.take(images.reshape(len(images), -1), source, axis=1).reshape(images.shape)
 
 
-def _source(key: Array, images: Array, size: int | float | Array) -> Array:
+def _source(key: Array, images: Array, size: Array | np.ndarray) -> Array:
     """Return the pixel that each pixel of the shuffled image comes from, (H W,); `size` may be traced."""
-    _check(images, size)
     height, width = images.shape[1:3]
     size = jnp.maximum(jnp.asarray(size).astype(int), 1)
     across = width // size
     index = jnp.arange(height * width)
     # A random order of the blocks in use, with the rest of the padded vector behind them.
-    order = jnp.lexsort((jax.random.bits(key, index.shape), index >= (height // size) * across))
+    order = jnp.lexsort((jax.random.bits(typed_key(key), index.shape), index >= (height // size) * across))
     row, column = index // width, index % width
     block = order[(row // size) * across + column // size]
     return (block // across * size + row % size) * width + block % across * size + column % size
 
 
-def _move(images: Array, size: int | float | Array, source: Array) -> Array:
+def _move(images: Array, size: Array | np.ndarray, source: Array) -> Array:
     moved = jnp.take(images.reshape(len(images), -1, images.shape[3]), source, axis=1).reshape(images.shape)
     if not isinstance(size, jax.core.Tracer):
         return moved
@@ -88,10 +94,22 @@ def _move(images: Array, size: int | float | Array, source: Array) -> Array:
     return jnp.where((height % whole == 0) & (width % whole == 0) & (whole % 1 == 0), moved, jnp.nan)
 
 
-def _check(images: Array, size: int | float | Array = 1) -> None:
+def _images(images: ArrayLike) -> Array:
+    images = array("images", images)
     if images.ndim != 4:
         raise ValueError(f"images has shape {images.shape}; expected (samples, height, width, channels).")
+    return jnp.asarray(images)
+
+
+def _size(images: Array, size: ArrayLike) -> Array | np.ndarray:
+    size = array("size", size)
+    if size.shape != ():
+        raise ValueError(f"size has shape {size.shape}; expected one number.")
+    if isinstance(size, jax.core.Tracer):
+        return size
     height, width = images.shape[1:3]
-    if not isinstance(size, jax.core.Tracer) and not (size >= 1 and size % 1 == height % size == width % size == 0):
+    size = np.asarray(size)  # NumPy, so that constants are checked under jit too
+    if not (size >= 1 and size % 1 == height % size == width % size == 0):
         expected = f"a whole number of pixels that divides the image, {height} x {width}"
         raise ValueError(f"size is {size}; expected {expected}.")
+    return size

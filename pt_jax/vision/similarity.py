@@ -15,22 +15,24 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 from pt_jax.vision.activations import by_module
+from pt_jax.vision.arrays import real
 from pt_jax.vision.parameters import Params, check
 
 _ROWS = 128  # rows of the Gram matrices that are held at once
 _product = partial(jnp.matmul, precision="highest")  # no TF32 or bfloat16 products on an accelerator
 
 
-def linear_cka(x: Array, y: Array) -> Array:
+def linear_cka(x: ArrayLike, y: ArrayLike) -> Array:
     """Return the linear CKA of two sets of features of the same samples.
 
     |Y^T X|_F^2 = sum_ij (X X^T)_ij (Y Y^T)_ij: taken on the side with the smaller matrix. The Gram side goes by blocks
     of rows, so that memory is linear in n on either side.
 
     Args:
-        x: features, (n, p), any unit; accumulated in float32 or better.
+        x: features, (n, p), any unit; in float32 or better from here on.
         y: features of the same samples in the same order, (n, q).
 
     Returns:
@@ -39,6 +41,7 @@ def linear_cka(x: Array, y: Array) -> Array:
     Raises:
         ValueError: not matrices, another number of samples, or no features.
     """
+    x, y = real("x", x), real("y", y)
     for name, value in (("x", x), ("y", y)):
         if value.ndim != 2 or value.size == 0:
             raise ValueError(f"{name} has shape {value.shape}; expected (samples, features), at least one of each.")
@@ -48,27 +51,26 @@ def linear_cka(x: Array, y: Array) -> Array:
     return _squared(x, y) / (jnp.sqrt(_squared(x, x)) * jnp.sqrt(_squared(y, y)))
 
 
-def modules(apply: Callable[..., Any], params_a: Params, params_b: Params, images: Array) -> dict[str, Array]:
+def modules(apply: Callable[..., Any], params_a: Params, params_b: Params, images: ArrayLike) -> dict[str, Array]:
     """Return the linear CKA of two networks by module name.
 
     Args:
         apply: `model.apply` of a flax.linen module; see `activations.by_module`.
         params_a: parameters of one network.
-        params_b: parameters of the other, of the same structure.
+        params_b: parameters of the other, of the same names and shapes.
         images: the batch that both see, (n, ...).
 
     Returns:
         CKA of each module's activations, flattened to (n, features); NaN where they are constant over the images.
 
     Raises:
-        ValueError: parameters of different structure.
+        ValueError: parameters of different structure or shapes.
     """
-    check(params_a=params_a, params_b=params_b)
-    a, b = (by_module(apply, params, images) for params in (params_a, params_b))
-    return {name: linear_cka(a[name].reshape(len(images), -1), b[name].reshape(len(images), -1)) for name in a}
+    a, b = (by_module(apply, params, images) for params in check(params_a=params_a, params_b=params_b))
+    return {name: linear_cka(_flat(name, a[name]), _flat(name, b[name])) for name in a}
 
 
-def layers(a: Sequence[Array], b: Sequence[Array]) -> Array:
+def layers(a: Sequence[ArrayLike], b: Sequence[ArrayLike]) -> Array:
     """Return the linear CKA of what the layers of two networks put out for the same n images.
 
     Args:
@@ -77,13 +79,25 @@ def layers(a: Sequence[Array], b: Sequence[Array]) -> Array:
 
     Returns:
         CKA, (layers,).
+
+    Raises:
+        ValueError: another number of layers or of images, or outputs that are not real numbers.
     """
-    return jnp.stack([linear_cka(x.reshape(len(x), -1), y.reshape(len(y), -1)) for x, y in zip(a, b, strict=True)])
+    if len(a) != len(b):
+        raise ValueError(f"a has {len(a)} layers and b has {len(b)}; expected as many.")
+    found = [linear_cka(*(_flat(*each) for each in (("a", x), ("b", y)))) for x, y in zip(a, b, strict=True)]
+    return jnp.array(found)
+
+
+def _flat(name: str, x: ArrayLike) -> Array:
+    x = real(name, x)
+    if x.ndim == 0:
+        raise ValueError(f"{name} holds a single number; expected the outputs of a layer, (n, ...).")
+    return x.reshape(len(x), -1)
 
 
 def _centred(x: Array) -> Array:
     """Centre the columns and divide by the largest entry, so that squares of squares stay in range."""
-    x = jnp.asarray(x, jnp.promote_types(jnp.result_type(x), jnp.float32))
     x = x - x[:1]  # first, so that a constant column is 0 and not the rounding error of its mean
     x = x - x.mean(0)
     return x / jnp.max(jnp.abs(x))

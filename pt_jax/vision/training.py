@@ -14,9 +14,11 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from pt_jax.vision import optimizers
 from pt_jax.vision import task as tasks
 from pt_jax.vision.inherit import Params
 from pt_jax.vision.models import Network
+from pt_jax.vision.own import Own
 from pt_jax.vision.point import Static
 from pt_jax.vision.task import Task
 
@@ -76,7 +78,7 @@ def loss_function(kind: str, smoothing: Array | float) -> Loss:
 
 def train(
     key: Array,
-    network: Network,
+    network: Network | Own,
     start: Params,
     factor: Params,
     task: Task,
@@ -122,7 +124,7 @@ def train(
 
 
 def evaluate(
-    network: Network, params: Params, task: Task, index: Array, run: Run, static: Static, test: bool = False
+    network: Network | Own, params: Params, task: Task, index: Array, run: Run, static: Static, test: bool = False
 ) -> Evaluated:
     """Return what a network computes for the training or test samples at some positions."""
     count, size = len(index), min(_CHUNK, len(index))
@@ -139,11 +141,16 @@ def evaluate(
 
 
 def error(logits: Array, labels: Array, classes: Array) -> Array:
-    """Return the share of wrong answers among the samples of the classes in use; NaN where a logit is not finite."""
+    """Return the share of wrong answers among the samples of the classes in use; logits not finite are no answer."""
     in_use = jnp.arange(logits.shape[1]) < classes
     wrong = jnp.argmax(jnp.where(in_use, logits, -jnp.inf), 1) != labels
-    share = jnp.sum(wrong & (labels < classes)) / jnp.sum(labels < classes)
-    return jnp.where(jnp.all(jnp.isfinite(logits)), share, jnp.nan)
+    wrong |= ~jnp.all(jnp.isfinite(logits), 1)
+    return jnp.sum(wrong & (labels < classes)) / jnp.sum(labels < classes)
+
+
+def finite(params: Params) -> Array:
+    """Return whether distances between these parameters can be computed: the sum of their squares is finite."""
+    return jnp.isfinite(sum((jnp.sum(x**2) for x in jax.tree.leaves(params)), jnp.zeros(())))
 
 
 def _in_cache(function: Callable, static: Static) -> Callable:
@@ -167,5 +174,4 @@ def _minibatch(key: Array, task: Task, static: Static) -> tuple[Array, Array]:
 
 def _optimizer(static: Static, run: Run) -> optax.GradientTransformation:
     shape = _SCHEDULES[static.schedule]
-    made = static.optimizer if callable(static.optimizer) else getattr(optax, static.optimizer)
-    return made(lambda count: run.lr * shape(count / jnp.maximum(run.steps, 1)))
+    return optimizers.make(static.optimizer, lambda count: run.lr * shape(count / jnp.maximum(run.steps, 1)))

@@ -14,7 +14,6 @@ from jax import Array
 
 from pt_jax.vision import collapse, distance, inherit, similarity, transferability
 from pt_jax.vision.datasets import Pair
-from pt_jax.vision.fields import HEAD
 from pt_jax.vision.inherit import Params
 from pt_jax.vision.models import Network
 from pt_jax.vision.networks import (
@@ -30,9 +29,10 @@ from pt_jax.vision.networks import (
     target_network,
     train_target,
 )
+from pt_jax.vision.own import Own
 from pt_jax.vision.point import Point, Static
 from pt_jax.vision.task import Task
-from pt_jax.vision.training import Run, error, evaluate, loss_function
+from pt_jax.vision.training import Run, error, evaluate, finite, loss_function
 
 _GROWN = 2.0  # minibatches of labels that cannot be learned leave the loss a few percent above its start, no more
 
@@ -48,16 +48,19 @@ class Record(NamedTuple):
         gain: error_scratch - error.
         error_upstream: test error on the source, on true labels.
         loss, loss_scratch, loss_upstream: training loss at the end, on the labels seen.
-        diverged: a final training loss is not finite, or above twice that of the outputs 0 at the start, upstream or
-            with transfer. Where that from scratch is, `error_scratch` and `gain` are NaN.
+        diverged: of any of the three networks, the final training loss is not finite, or above twice that of the
+            outputs 0 at the start, or the parameters are too large to be squared. Where that from scratch is,
+            `error_scratch` and `gain` are NaN. Elsewhere only those can be NaN of which that is said below.
         inherited: fraction of the parameters below the head that was inherited.
         tuned: parameters that were trained on the target, in the network with transfer.
-        nc1, nc1_scratch, nc1_upstream: neural collapse of the features of each network's own training samples.
-        cka, cka_scratch: linear CKA with the upstream network on test images of the target, (layer,).
+        nc1, nc1_scratch, nc1_upstream: neural collapse of the features of each network's own training samples; NaN
+            where their class means span too few dimensions.
+        cka, cka_scratch: linear CKA with the upstream network on test images of the target, (layer,); NaN where a layer
+            puts out the same for all of them.
         cka_runs: linear CKA of transfer and scratch, (layer,).
         distance, distance_scratch: |theta - theta_upstream|_2, (layer,).
         transferability: T, distance of the trained weights to the random ones from which pretraining started over that
-            to the pretrained ones, (layer,).
+            to the pretrained ones, (layer,); NaN where a layer was not trained on the target, or has no weights.
     """
 
     error: Array
@@ -115,7 +118,6 @@ def _transfer(key: Array, point: Point, static: Static, data: Pair) -> Record:
     inherited = inherit.inherited(below.taken, below.fresh)
     # Both are the same training then, but in lanes of another width they round apart.
     after = jax.tree.map(partial(jnp.where, inherited > 0), after, scratch)
-    # Not in `diverged`, which every sweep keeps: scratch is trained only where a kept result needs it.
     error_scratch = jnp.where(scratch.diverged, jnp.nan, scratch.error)
     return Record(
         error=after.error,
@@ -125,7 +127,7 @@ def _transfer(key: Array, point: Point, static: Static, data: Pair) -> Record:
         loss=after.loss,
         loss_scratch=scratch.loss,
         loss_upstream=upstream.loss,
-        diverged=upstream.diverged | after.diverged,
+        diverged=upstream.diverged | after.diverged | scratch.diverged,
         inherited=inherited,
         tuned=inherit.tuned(below.factor, below.fresh, point.classes2),
         nc1=after.nc1,
@@ -142,7 +144,9 @@ class _Measured(NamedTuple):
     nc1: Array
 
 
-def _measure(network: Network, params: Params, task: Task, run: Run, static: Static, kind: str, size: int) -> _Measured:
+def _measure(
+    network: Network | Own, params: Params, task: Task, run: Run, static: Static, kind: str, size: int
+) -> _Measured:
     """Return test error, training loss and collapse of a network; `size` is the padded number of training samples."""
     loss = loss_function(kind, run.smoothing)
     test = jnp.asarray(task.data.test.labels)
@@ -155,9 +159,8 @@ def _measure(network: Network, params: Params, task: Task, run: Run, static: Sta
         return jnp.sum(weight * jnp.where(weight > 0, loss(logits, labels, task.classes), 0.0))
 
     end, start = mean(train.logits), mean(jnp.zeros_like(train.logits))  # the head starts at 0
-    diverged = ~(jnp.isfinite(end) & (end <= _GROWN * start))
-    head = params[HEAD]
-    nc1 = collapse.metrics(train.features, here, head["kernel"].T, head["bias"]).nc1
+    diverged = ~(jnp.isfinite(end) & (end <= _GROWN * start) & finite(params))
+    nc1 = collapse.variability(train.features, here, network.classes)
     return _Measured(error(answers.logits, test, task.classes), end, diverged, nc1)
 
 
@@ -167,15 +170,17 @@ def _by_layer(above: Upstream, below: Downstream, target: Task, static: Static) 
     after, scratch, before = (outputs_on_test(p, target, static) for p in (below.transfer, below.scratch, upstream))
 
     def moved(params: Params) -> Array:
-        return jnp.stack([distance.l2(params[name], upstream[name]).whole for name in names])
+        return jnp.array([distance.l2(params[name], upstream[name]).whole for name in names])
 
-    random, trained = ({name: params[name] for name in names} for params in (above.random, below.transfer))
-    ratios = transferability.layers(random, {name: upstream[name] for name in names}, trained).blocks
+    def ratio(name: str) -> Array | float:
+        random, trained = above.random[name], below.transfer[name]
+        return transferability.blocks(random, upstream[name], trained, lambda _: name).get(name, jnp.nan)
+
     return {
         "cka": similarity.layers(after, before),
         "cka_scratch": similarity.layers(scratch, before),
         "cka_runs": similarity.layers(after, scratch),
         "distance": moved(below.transfer),
         "distance_scratch": moved(below.scratch),
-        "transferability": jnp.stack([ratios[name] for name in names]),
+        "transferability": jnp.array([ratio(name) for name in names]),
     }

@@ -15,8 +15,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
-from pt_jax.vision.parameters import Params, check, modules
+from pt_jax.vision.arrays import real
+from pt_jax.vision.parameters import Params, check, modules, top
 
 RESNET50_CIFAR10 = (
     *(3.44, 7.76, 8.59, 7.30, 5.42, 9.20, 6.10, 5.52, 4.23),
@@ -37,7 +39,7 @@ class Transferability(NamedTuple):
     whole: Array
 
 
-def ratio(theta_r: Array, theta_a: Array, theta_b: Array) -> Array:
+def ratio(theta_r: ArrayLike, theta_a: ArrayLike, theta_b: ArrayLike) -> Array:
     """Return T of one tensor.
 
     Args:
@@ -51,13 +53,9 @@ def ratio(theta_r: Array, theta_a: Array, theta_b: Array) -> Array:
     Raises:
         ValueError: tensors of different shape, or not real.
     """
-    check(theta_r=theta_r, theta_a=theta_a, theta_b=theta_b)
-    return _ratio(_difference(theta_r, theta_b), _difference(theta_a, theta_b))
-
-
-def top(module: str) -> str:
-    """Return the outermost module of a name: `Block_0` of `Block_0/Conv_1`."""
-    return module.partition("/")[0]
+    tensors = {"theta_r": theta_r, "theta_a": theta_a, "theta_b": theta_b}
+    r, a, b = check(**{name: real(name, x) for name, x in tensors.items()})
+    return _ratio(_difference(r, b), _difference(a, b))
 
 
 def layers(
@@ -84,20 +82,24 @@ def layers(
     Raises:
         ValueError: pytrees of different structure or shapes, no weights, or no block of the head's name.
     """
-    check(theta_r=theta_r, theta_a=theta_a, theta_b=theta_b)
-    pairs: dict[str, list[tuple[Array, Array]]] = {}
-    for name, r, a, b in zip(modules(theta_r), *map(jax.tree.leaves, (theta_r, theta_a, theta_b)), strict=True):
-        if jnp.ndim(r) >= 2:
-            pairs.setdefault(block(name), []).append((_difference(r, b), _difference(a, b)))
-    found = {name: _ratio(*(jnp.stack(x).mean() for x in zip(*pair, strict=True))) for name, pair in pairs.items()}
+    found = blocks(theta_r, theta_a, theta_b, block)
     if head not in (None, *found) or set(found) <= {head}:
         raise ValueError(f"head is {head!r}; expected None or one of several blocks with weights: {', '.join(found)}.")
     return Transferability(found, jnp.nanmean(jnp.stack([x for name, x in found.items() if name != head])))
 
 
+def blocks(theta_r: Params, theta_a: Params, theta_b: Params, block: Callable[[str], str] = top) -> dict[str, Array]:
+    """Return T of each block that has weights; arguments and errors as for `layers`, but none may have any."""
+    theta_r, theta_a, theta_b = check(theta_r=theta_r, theta_a=theta_a, theta_b=theta_b)
+    pairs: dict[str, list[tuple[Array, Array]]] = {}
+    for name, r, a, b in zip(modules(theta_r), *map(jax.tree.leaves, (theta_r, theta_a, theta_b)), strict=True):
+        if jnp.ndim(r) >= 2:
+            pairs.setdefault(block(name), []).append((_difference(r, b), _difference(a, b)))
+    return {name: _ratio(*(jnp.stack(x).mean() for x in zip(*pair, strict=True))) for name, pair in pairs.items()}
+
+
 def _difference(x: Array, y: Array) -> Array:
-    dtype = jnp.promote_types(jnp.result_type(x, y), jnp.float32)
-    return jnp.mean(jnp.abs(jnp.asarray(x, dtype) - jnp.asarray(y, dtype)))
+    return jnp.mean(jnp.abs(x - y))
 
 
 def _ratio(start: Array, moved: Array) -> Array:

@@ -12,12 +12,14 @@ from pt_jax.vision import inherit
 from pt_jax.vision import networks as module
 from pt_jax.vision.fields import HEAD
 from pt_jax.vision.networks import networks
+from pt_jax.vision.point import Static
 from pt_jax.vision.transfer import transfer
 from tests.compiling import jit_exact
 from tests.vision.pairs import PAIR, POINT, TINY, lane, leaves, same, trained
 
 FULL = replace(TINY, dials=("labels1", "invert1", "pixels2", "block1", "noise1", "shift1", "flip1", "smoothing1"))
 LAYERS = TINY.layer_names
+UNTESTED = PAIR.source._replace(test=jax.tree.map(lambda x: x + 3, PAIR.source.test))
 
 
 def test_alpha_0_equals_scratch_bit_for_bit():
@@ -138,6 +140,25 @@ def test_a_diverged_network_says_so():
     assert below.diverged and np.isnan(below.error_scratch) and np.isnan(below.gain)
 
 
+EXTREMES = (
+    *({name: value} for name in ("lr1", "lr2") for value in (1e3, 1e15, 1e30, 3e38)),
+    *({"lr_ratio": 1e25, "alpha": alpha} for alpha in (0.5, 1.0)),
+    *({"lr2": 1e20, "lr_ratio": ratio, "alpha": 0.5} for ratio in (0.0, 1e20, 3e38)),
+    *({"noise1": noise} for noise in (1e10, 1e19, 3e38)),
+    {"labels1": 1.0, "smoothing1": 1.0, "flip1": 1.0, "shift1": 2.0**24, "lr1": 1e6},
+    {"lr1": 1e-45, "lr2": 1e-45, "steps1": 0, "steps2": 0, "n1": 1, "n2": 1},
+)
+UNDEFINED = {"nc1", "nc1_scratch", "nc1_upstream", "cka", "cka_scratch", "cka_runs", "transferability"}
+
+
+@pytest.mark.parametrize("change", EXTREMES, ids=str)
+def test_nan_is_always_diverged(change):
+    found = lane(FULL)(0, POINT._replace(**change))
+    missing = [name for name, x in found._asdict().items() if np.isnan(x).any() and name not in UNDEFINED]
+    assert found.diverged or not missing
+    assert np.isfinite(found.error) and np.isfinite(found.error_upstream)  # what answers nothing is wrong
+
+
 def test_a_sweep_through_a_store_resumes_to_the_same_bits(tmp_path):
     static, axes = replace(TINY, method="probe"), {"alpha": [0.0, 0.5, 1.0]}
     outputs = ("gain", "error", "cka", "tuned", "loss", "loss_scratch")
@@ -153,6 +174,19 @@ def test_a_sweep_through_a_store_resumes_to_the_same_bits(tmp_path):
     np.testing.assert_array_equal(whole.loss.sel(alpha=0), whole.loss_scratch.sel(alpha=0))
     assert resumed.cka.dims == ("alpha", "seed", "layer_name") and list(resumed.layer_name.values) == list(LAYERS)
     assert resumed.gain.attrs["long_name"].startswith("gain")
+
+
+def test_constants_are_taken_inside_of_somebodys_jit():
+    point, data = jax.tree.map(jnp.float32, POINT), jax.tree.map(jnp.asarray, PAIR)
+
+    @jit_exact
+    def loss(lr):
+        return transfer(jax.random.key(0), point._replace(lr1=lr), TINY, data).loss
+
+    np.testing.assert_allclose(loss(POINT.lr1), lane(TINY)(0, POINT).loss, rtol=1e-5)
+    few = point._replace(n2=jnp.float32(69))
+    with pytest.raises(ValueError, match=r"n2 = 69 is above the 68 training samples"):
+        jax.jit(lambda lr: transfer(jax.random.key(0), few._replace(lr1=lr), TINY, data))(0.1)
 
 
 def test_float64_runs_in_float64():
@@ -193,3 +227,19 @@ def test_what_does_not_fit_is_one_clear_sentence():
         networks(key, POINT, replace(TINY, shape=(4, 8, 1)), PAIR)
     with pytest.raises(ValueError, match="use one typed key"):
         transfer(0, POINT, TINY, PAIR)
+    for wrong, sentence in (
+        ({"point": POINT._asdict()}, "point is a dict, which is not accepted: use a vision Point"),
+        ({"point": pt_jax.Point()}, "point is a Point, which is not accepted: use a vision Point"),
+        ({"static": None}, "static is a NoneType, which is not accepted: use a vision Static"),
+        ({"data": tuple(PAIR)}, "data is a tuple, which is not accepted: use a vision Pair"),
+        ({"point": POINT._replace(lr1=None)}, "lr1 = None is not accepted: source: learning rate must be a number"),
+        ({"point": POINT._replace(n1="40")}, "n1 = '40' is not accepted"),
+        ({"point": POINT._replace(n1=20.5)}, "n1 = 20.5 is not accepted"),
+        ({"data": PAIR._replace(source=UNTESTED)}, "source has no test sample of the classes below 3: use data that"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            transfer(key, **{"point": POINT, "static": TINY, "data": PAIR, **wrong})
+    with pytest.raises(ValueError, match="source has no test sample of the classes below 3"):
+        Static.covering(PAIR._replace(source=UNTESTED), POINT)
+    with pytest.raises(ValueError, match=r"data is a Dataset, which is not accepted: use datasets\.pair"):
+        Static.covering(PAIR.source, POINT)
