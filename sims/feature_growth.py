@@ -39,7 +39,7 @@ def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
     ds = found["runs"]
     curves = [str(name) for name in ds.data_vars if str(name).startswith("curves")]
     ends = pt_jax.stats.table(ds, ["gain", "rho_inherited"]).assign(step=0)
-    return pd.concat([pt_jax.stats.table(ds, curves), ends])[["result", "point", "step", "mean", "error", "seeds"]]
+    return pd.concat([pt_jax.stats.table(ds, curves), ends])[["result", "point", "step", "mean", "se", "seeds"]]
 
 
 def draw(table: pd.DataFrame) -> plt.Figure:

@@ -243,7 +243,7 @@ def test_save_writes_the_picture_the_numbers_and_where_they_come_from(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map.csv", "map.json", "map.png"]
     assert picture == tmp_path / "map.png" and picture.read_bytes().startswith(b"\x89PNG")
     header, *rows = (tmp_path / "map.csv").read_text().splitlines()
-    assert header.split(",")[:4] == ["u", "v2", "mean", "error"] and {"low", "high", "clear"} <= set(header.split(","))
+    assert header.split(",")[:4] == ["u", "v2", "mean", "se"] and {"low", "high", "clear"} <= set(header.split(","))
     assert len(rows) == 12
     table = np.genfromtxt(tmp_path / "map.csv", delimiter=",", names=True)
     np.testing.assert_allclose(table["mean"], cells["mean"].values.ravel(), rtol=1e-5)  # six digits are written

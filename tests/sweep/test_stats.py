@@ -31,7 +31,7 @@ def test_summary_is_the_paired_t_test_of_scipy(level):
     interval = test.confidence_interval(level)
     # The same float64 formulas in another order: 1e-12 is some thousand roundings.
     np.testing.assert_allclose(cells["mean"], gain.mean(-1), rtol=1e-12)
-    np.testing.assert_allclose(cells["error"], stats.sem(gain, axis=-1), rtol=1e-12)
+    np.testing.assert_allclose(cells["se"], stats.sem(gain, axis=-1), rtol=1e-12)
     np.testing.assert_allclose(cells["p"], test.pvalue, rtol=1e-12)
     np.testing.assert_allclose(cells["low"], interval.low, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(cells["high"], interval.high, rtol=1e-12, atol=1e-12)
@@ -60,7 +60,7 @@ def test_a_cell_with_a_diverged_seed_has_no_mean_and_is_never_clear():
     cells = summary(dataset(gain, diverged))
     expected = np.array([[False, True], [True, False]])
     np.testing.assert_array_equal(cells["diverged"], expected)
-    for name in ("mean", "error", "low", "high", "p"):
+    for name in ("mean", "se", "low", "high", "p"):
         np.testing.assert_array_equal(np.isnan(cells[name]), expected, err_msg=name)
     np.testing.assert_array_equal(cells["clear"], ~expected)
 
@@ -79,7 +79,7 @@ def test_a_single_seed_has_a_mean_and_is_never_clear():
         cells = summary(dataset(noise(2, 2, 1) + 50))
         share = shares(cells)
     assert np.isfinite(cells["mean"]).all()
-    assert np.isnan(cells["low"]).all() and np.isnan(cells["error"]).all()
+    assert np.isnan(cells["low"]).all() and np.isnan(cells["se"]).all()
     assert not cells["clear"].any()
     assert share["unclear"] == 1 and share["helps_fdr"] == 0
 
@@ -164,5 +164,5 @@ def test_bootstrap_of_the_mean_is_its_t_interval():
     low, high = bootstrap(ds, lambda some: float(some["gain"].mean()), resamples=2000)
     cells = summary(ds).isel(u=0, v2=0)
     # A quantile of 2,000 resamples has a standard error of 0.03 standard errors of the mean; 5 of them, 1e-6.
-    np.testing.assert_allclose([low, high], [cells["low"], cells["high"]], atol=0.15 * float(cells["error"]))
+    np.testing.assert_allclose([low, high], [cells["low"], cells["high"]], atol=0.15 * float(cells["se"]))
     assert bootstrap(ds, lambda some: float(some["gain"].mean()), resamples=2000) == (low, high)
