@@ -17,25 +17,26 @@ def summary(ds: xr.Dataset, value: str = "gain", level: float = 0.95) -> xr.Data
     """Summarise one result over the seeds.
 
     Args:
-        ds: result of a sweep, with the dimension `seed`.
+        ds: result of a sweep, with the dimension `seed`; in memory, opened lazily, or in dask arrays.
         value: name of a result.
         level: of the interval, in (0, 1).
 
     Returns:
-        Dataset without `seed`: `mean`; `se`, its standard error; `low` and `high`, the t interval; `clear`, whether
-        the interval excludes 0; `p`, the two-sided p-value of mean = 0; `diverged`, whether a seed has diverged;
-        `seeds`, how many were run. Where one has diverged, or with a single seed, the interval is NaN and nothing is
-        clear.
+        Dataset in memory, without `seed`: `mean`; `se`, its standard error; `low` and `high`, the t interval;
+        `clear`, whether the interval excludes 0; `p`, the two-sided p-value of mean = 0; `diverged`, whether a seed
+        has diverged; `seeds`, how many were run. Where one has diverged, or with a single seed, the interval is NaN
+        and nothing is clear.
     """
-    values = ds[value].astype(float)
-    done = ds["done"] == 1 if "done" in ds else xr.ones_like(ds["seed"], dtype=bool)
+    # `done` first: what it says is computed was written before it, also while a run goes on.
+    done = ds["done"].compute() == 1 if "done" in ds else xr.ones_like(ds["seed"], dtype=bool)
+    values = ds[value].compute().astype(float)
     count = done.sum("seed")
-    failed = (((ds["diverged"] == 1) & done).any("seed") if "diverged" in ds else False) | (count == 0)
+    failed = (((ds["diverged"].compute() == 1) & done).any("seed") if "diverged" in ds else False) | (count == 0)
     values = values.where(done, 0.0)  # a NaN of a seed that was run stays one
     mean = (values.sum("seed", skipna=False) / count.where(count > 0)).where(~failed)
     squares = ((values - mean) ** 2).where(done, 0.0).sum("seed", skipna=False)
     se = (squares / (count - 1).where(count > 1) / count) ** 0.5
-    return _judged(mean, se, count, failed, level).assign_attrs(ds[value].attrs, value=value)
+    return _judged(mean, se, count, failed, level).compute().assign_attrs(ds[value].attrs, value=value)
 
 
 def _judged(
@@ -116,12 +117,13 @@ def bootstrap(
     Whole seeds are resampled, the same for all cells: cells share their seeds and are not independent.
 
     Args:
-        ds: result of a sweep, with the dimension `seed`.
+        ds: result of a sweep, with the dimension `seed`; it is read into memory.
         statistic: number of a dataset, for example the share of a map or the mean of a block.
         level: of the interval, in (0, 1).
         resamples: how many.
         seed: of the resampling.
     """
+    ds = ds.compute()
     found = stats.bootstrap(
         (np.arange(ds.sizes["seed"]),),
         lambda chosen: statistic(ds.isel(seed=chosen)),

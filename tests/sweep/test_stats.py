@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from pt_jax.sweep.stats import bootstrap, shares, summary
+from pt_jax import plot
+from pt_jax.sweep.stats import bootstrap, shares, summary, table
 
 
 def dataset(gain, diverged=None):
@@ -166,3 +167,32 @@ def test_bootstrap_of_the_mean_is_its_t_interval():
     # A quantile of 2,000 resamples has a standard error of 0.03 standard errors of the mean; 5 of them, 1e-6.
     np.testing.assert_allclose([low, high], [cells["low"], cells["high"]], atol=0.15 * float(cells["se"]))
     assert bootstrap(ds, lambda some: float(some["gain"].mean()), resamples=2000) == (low, high)
+
+
+@pytest.mark.parametrize("how", ["dask", "dask along seeds", "lazy"])
+def test_what_is_not_in_memory_says_the_same(tmp_path, how):
+    ds = dataset(noise(3, 2, 8), noise(3, 2, 8, seed=1) > 2).assign_coords(snr=(("u", "v2"), noise(3, 2)))
+    ds["done"] = ds["gain"].dims, (noise(3, 2, 8, seed=2) > -1).astype(np.uint8)
+    ds["error"], ds["error_scratch"] = ds["gain"] - 1, ds["gain"] + 1
+    ds.to_zarr(tmp_path / "data.zarr", consolidated=False)
+    chunks = {"dask": {}, "dask along seeds": {"seed": 3}, "lazy": None}[how]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*separate the stored chunks")
+        far = xr.open_zarr(tmp_path / "data.zarr", consolidated=False, chunks=chunks)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cells = summary(far)
+        xr.testing.assert_identical(cells, summary(ds))
+        assert not any(variable.chunks for variable in cells.variables.values())
+        names = ["u", "v2", "mean", "se", "seeds", "result"]
+        assert table(far, ["gain", "error"])[names].equals(table(ds, ["gain", "error"])[names])
+        mean = [bootstrap(each, lambda some: float(some["gain"].mean()), resamples=9) for each in (far, ds)]
+        assert mean[0] == mean[1]
+        for figure in (
+            plot.phase_diagram(
+                far, x="v2", lines={"error": summary(far, "error")["mean"], "mean": far["gain"].mean("seed")}
+            ),
+            plot.curve(far.isel(u=0), ("gain",)),
+            plot.comparison(far.isel(u=0)),
+        ):
+            figure.canvas.draw()
