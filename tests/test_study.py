@@ -101,12 +101,14 @@ def test_a_file_is_run_again(tmp_path, capsys):
     )
     for file, folders in (("one.json", ["."]), ("two.json", ["a", "b"]), ("hand.toml", ["."])):
         out = tmp_path / file.split(".")[0]
-        assert main(["rerun", str(tmp_path / file), "--out", str(out), "--value", "total"]) == 0
+        assert main(["rerun", str(tmp_path / file), "--out", str(out), "--value", "total", "--allow", "tests"]) == 0
         for folder in folders:
             ds = xr.open_zarr(out / folder / "data.zarr", consolidated=False)
             same = pt_jax.run(throw_sweep(sweep.axes, [7] if folder == "b" else 4, outputs=("total",)))
             assert ds["total"].equals(same["total"]) and (out / folder / "figure.png").exists()
-    assert main(["rerun", str(tmp_path / "one.json"), "--out", str(tmp_path / "c")]) == 2  # there is no gain
+    assert (
+        main(["rerun", str(tmp_path / "one.json"), "--out", str(tmp_path / "c"), "--allow", "tests"]) == 2
+    )  # there is no gain
     assert "--value = gain is not accepted: use one of total" in capsys.readouterr().err
 
 
