@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import CenteredNorm, Normalize
 
+MISSING: dict[str, Any] = {"pattern": "..", "colour": "w"}  # white alone would be a gain of 0
+
 
 def look(cells: xr.Dataset) -> dict[str, Any]:
     """Colours: diverging around 0 for the gain and for what takes both signs, else sequential."""
@@ -26,7 +28,7 @@ def draw(ax: Axes, cells: xr.Dataset, x: str, y: str, look: dict[str, Any]) -> A
     mesh = ax.pcolormesh(_edges(along), _edges(up), mean, rasterized=True, **look)
     failed, absent = cells["diverged"].values, missing(cells).values
     hatch(ax, along, up, failed, "xxxx")
-    hatch(ax, along, up, absent, None, "w")
+    hatch(ax, along, up, absent, **MISSING)
     if signed(look):
         hatch(ax, along, up, ~cells["clear"].values & ~failed & ~absent)
     return mesh
@@ -46,7 +48,7 @@ def zero_line(ax: Axes, values: xr.DataArray, x: str, y: str, color: str, lw: fl
 
 
 def hatch(
-    ax: Axes, along: np.ndarray, up: np.ndarray, mask: np.ndarray, pattern: str | None = "////", colour: str = "none"
+    ax: Axes, along: np.ndarray, up: np.ndarray, mask: np.ndarray, pattern: str = "////", colour: str = "none"
 ) -> None:
     """Hatch or fill the cells of a mask (y, x), whose centres lie at `along` and `up`."""
     right, top = _edges(along), _edges(up)

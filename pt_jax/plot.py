@@ -2,11 +2,12 @@
 
 Colours are safe for the colour-blind (orange: transfer helps, purple: it hurts) and centred on 0. Cells whose 95%
 interval over seeds includes 0 are hatched with lines, cells with a diverged seed with crosses on grey. Cells that are
-not computed are white.
+not computed are white with dots.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,13 @@ def phase_diagram(
     ]
     missing = panel.missing(cells)
     if missing.any():
-        part = f"not computed: {int(missing.sum()):,} of {missing.size:,} cells"
-        handles.append(plt.Rectangle((0, 0), 1, 1, facecolor="w", edgecolor="0.5", label=part))
+        edge: dict[str, Any] = {"edgecolor": "0.5", "linewidth": 0.5}
+        text = f"not computed: {int(missing.sum()):,} of {missing.size:,} cells"
+        handles.append(
+            plt.Rectangle(
+                (0, 0), 1, 1, facecolor=panel.MISSING["colour"], hatch=panel.MISSING["pattern"], label=text, **edge
+            )
+        )
     if handles:
         panels.flat[0].legend(handles=handles, fontsize=7, loc="best", framealpha=0.85)
     return figure
@@ -222,14 +228,25 @@ def save(
     """
     path = Path(path).expanduser()
     picture = Path(f"{path}.png")  # not with_suffix: a name may hold a point
-    figure.savefig(picture, dpi=120)
+    with _whole(picture) as beside:
+        figure.savefig(beside, dpi=120, format="png")
     if numbers is not None:
         table = numbers.to_dataframe(dim_order=[str(name) for name in numbers["mean"].dims]).reset_index()
-        table.to_csv(f"{path}.csv", index=False, float_format="%.6g")
+        with _whole(Path(f"{path}.csv")) as beside:
+            table.to_csv(beside, index=False, float_format="%.6g")
     if provenance is not None:
-        Path(f"{path}.json").write_text(json.dumps(provenance, indent=1) + "\n")
+        with _whole(Path(f"{path}.json")) as beside:
+            beside.write_text(json.dumps(provenance, indent=1) + "\n")
     plt.close(figure)
     return picture
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Yield a path to write to; it takes the place of the file when it is whole."""
+    beside = path.with_name(f"{path.name}.new")
+    yield beside
+    beside.replace(path)
 
 
 def _along(cells: xr.Dataset, *names: str | None) -> xr.Dataset:

@@ -217,7 +217,7 @@ def legends(figure):
     return [text.get_text() for ax in figure.axes if ax.get_legend() for text in ax.get_legend().get_texts()]
 
 
-def test_cells_that_are_not_computed_are_white_and_counted():
+def test_cells_that_are_not_computed_are_dotted_and_counted():
     ds = dataset("u", "v2", diverged=[(2, 2)])
     done = np.ones(ds["gain"].shape, np.uint8)
     done[0, 1:] = 0
@@ -228,7 +228,7 @@ def test_cells_that_are_not_computed_are_white_and_counted():
     (ax,) = panels(figure)
     marks = [c for c in ax.collections if isinstance(c, PolyCollection)]
     (white,) = (c for c in marks if c.get_facecolor().tolist() == [[1, 1, 1, 1]])
-    assert white.get_hatch() is None and len(white.get_paths()) == 2
+    assert white.get_hatch() == ".." and len(white.get_paths()) == 2
     assert not {(0.0, 0.5), (0.0, 1.0)} & {*hatched(ax, "////"), *hatched(ax, "xxxx")}
     assert hatched(ax, "xxxx") == centres(cells, cells["diverged"], "u", "v2")
     assert legends(figure) == ["not computed: 2 of 12 cells"]

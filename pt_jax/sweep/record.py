@@ -126,7 +126,10 @@ def traced(sweep: Sweep) -> list[str]:
     """
     try:
         sweep.coordinates()
-        return list(sweep.results(sweep.static))
+        results = sweep.results(sweep.static)
+        for name, kind in results.items():
+            sweep.own_dims(name, len(kind.shape))
+        return list(results)
     except ValueError:
         raise
     except Exception as error:  # whatever a function of another world says to these arguments
