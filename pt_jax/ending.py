@@ -3,6 +3,7 @@
 It loads nothing beside the standard library, so that Ctrl-C is heard while all else is imported.
 """
 
+import atexit
 import contextlib
 import os
 import signal
@@ -71,8 +72,8 @@ def exits(name: str, alone: bool = True) -> Iterator[None]:
             import or a destructor, where an exception would be lost.
     """
     with _outputs() as output:
-        if alone and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, lambda *_: _leave(name))
+        if alone:
+            listen(name)
         code = 0
         try:
             yield
@@ -97,6 +98,13 @@ def exits(name: str, alone: bool = True) -> Iterator[None]:
             print(f"{name}: the output cannot be written ({output.lost}).", file=sys.stderr)
     if code:
         raise SystemExit(code)
+
+
+def listen(name: str) -> None:
+    """Let Ctrl-C end this process at once, with one sentence, from now on."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, lambda *_: _leave(name))
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # all is done: let it be
 
 
 def _sentence(name: str) -> str:

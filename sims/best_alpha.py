@@ -6,12 +6,12 @@ Left: the alpha of largest mean gain out of eleven. Hatched: no alpha has a clea
 Bonferroni's correction for the ten. Middle: the mean-field prediction. Right: the criterion's <mu_1, mu_2> / |mu_2|^2.
 """
 
+import pt_jax.script  # isort: skip - first, for Ctrl-C
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-import pt_jax
 from pt_jax import theory
 
 POINT = pt_jax.Point(n1=200)

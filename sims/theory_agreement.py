@@ -6,6 +6,7 @@ The points are the Latin hypercube of `pt_jax.signal_noise.design`. Printed, in 
 signs where the 99.7% interval of the gain excludes 0, rank correlation, distance of predicted from simulated errors.
 """
 
+import pt_jax.script  # isort: skip - first, for Ctrl-C
 from collections import defaultdict
 
 import matplotlib.pyplot as plt
@@ -14,7 +15,6 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import binomtest, spearmanr, t
 
-import pt_jax
 from pt_jax import theory
 from pt_jax.signal_noise.design import RANGES, points
 

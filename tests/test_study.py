@@ -238,6 +238,7 @@ def given(monkeypatch):
                 found.append((doc, sweeps, numbers, draw, seeds))
 
             patched.setattr(study, "main", main)
+            patched.setattr("pt_jax.ending.listen", lambda name: None)  # Ctrl-C stays this process's own
             patched.setattr(sys, "path", [str(path.parent), *sys.path])
             runpy.run_path(str(path), run_name="__main__")
         return found[0]
