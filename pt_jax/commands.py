@@ -143,7 +143,11 @@ def _carry_out(
     for name, folder in folders.items():
         ds = found[shown[name]]
         _report(ds, value)
-        picture = show.draw(ds, value, places or {}, folder)
+        try:
+            picture = show.draw(ds, value, places or {}, folder)
+        except OSError as error:  # all is computed and kept
+            print(f"no figure: {folder} cannot be written ({error.strerror}): use pt-jax plot {folder} --out FOLDER")
+            continue
         print(f"figure: {picture}" if picture else "no figure: too many axes")
 
 

@@ -82,12 +82,12 @@ def _plot(
             raise ValueError(f"{name!r} is not an axis of {folder}: use {', '.join(usable)}.")
         if list(given.values()).count(name) > 1:
             raise ValueError(f"{name!r} is given twice: use each of {', '.join(usable)} once.")
+    place = folder if out is None else out.expanduser()
     try:
-        if out is not None:
-            out.expanduser().mkdir(parents=True, exist_ok=True)
-        picture = draw(ds, value, given, folder if out is None else out.expanduser())
+        place.mkdir(parents=True, exist_ok=True)
+        picture = draw(ds, value, given, place)
     except OSError as error:
-        raise ValueError(f"{out or folder} cannot be written ({error.strerror}): name a folder with --out.") from None
+        raise ValueError(f"{place} cannot be written ({error.strerror}): name another folder with --out.") from None
     if picture is None:
         raise ValueError(f"{value} over {', '.join(map(str, ds[value].dims))} does not fit a figure.")
     print(f"figure: {picture}")

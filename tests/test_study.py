@@ -164,7 +164,7 @@ def test_a_folder_that_cannot_be_written_is_drawn_elsewhere(tmp_path, capsys, mo
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", full)
         assert main(["plot", str(tmp_path / "a"), "--value", "total"]) == 2
-    assert "a cannot be written (Read-only file system): name a folder with --out." in capsys.readouterr().err
+    assert "a cannot be written (Read-only file system): name another folder with --out." in capsys.readouterr().err
 
 
 def test_a_part_of_a_store_is_drawn_with_how_much_is_there(tmp_path, capsys, monkeypatch):
