@@ -29,13 +29,13 @@ def main() -> None:
         return pt_jax.Sweep(pt_jax.simulate, BASE, POINTS, range(start, start + count), ("gain",), lanes=32)
 
     pilot = pt_jax.stats.summary(pt_jax.run(sweep(10**6, 1024)))
-    error = float(pilot["error"].mean()) * 1024**0.5 / 100**0.5  # about 100 seeds a cell
+    se = float(pilot["se"].mean()) * 1024**0.5 / 100**0.5  # about 100 seeds a cell
     covered, spent = np.zeros((2, blocks, len(POINTS)))
     for block in range(blocks):
-        cells = pt_jax.stats.summary(pt_jax.run_until(sweep(block * MOST, MOST), error))
+        cells = pt_jax.stats.summary(pt_jax.run_until(sweep(block * MOST, MOST), se))
         covered[block], spent[block] = ~cells["clear"].values, cells["seeds"].values
     share, spread = covered.mean(), covered.mean(1).std(ddof=1) / blocks**0.5
-    print(f"standard error wanted {error:.5f}; true gain 0 in {covered.size:,} cells")
+    print(f"standard error wanted {se:.5f}; true gain 0 in {covered.size:,} cells")
     print(f"the interval covers 0 in {share:.4f} +- {spread:.4f} of them; by cell {covered.mean(0).round(3)}")
     print(f"seeds: mean by cell {spent.mean(0).round(0)}, from {spent.min():.0f} to {spent.max():.0f}")
 

@@ -44,7 +44,7 @@ def numbers(findings: Iterable[Finding]) -> pd.DataFrame:
     for one in findings:
         cells = stats.summary(xr.Dataset({"effect": one.effect}), "effect")
         words = {name: getattr(one, name) for name in ("claim", "source", "measured", "matters")}
-        rows.append(words | {name: cells[name].item() for name in ("mean", "error", "seeds")})
+        rows.append(words | {name: cells[name].item() for name in ("mean", "se", "seeds")})
     return pd.DataFrame(rows)
 
 

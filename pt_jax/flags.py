@@ -10,6 +10,7 @@ from pt_jax.signal_noise.point import FIELDS, OPTIONS, RESULTS, Point, Static, v
 from pt_jax.study import Flags
 
 _MOST_VALUES = 10_000  # on one axis
+_MOST_SEEDS = 2**24
 
 
 def flag(name: str, kind: Any, default: Any, text: str, shown: str) -> tuple:
@@ -46,7 +47,7 @@ def options() -> type:
     """Return the record of the flags of `pt-jax map`, made from the tables."""
     how = (
         "NAME=a,b,c or NAME=start:stop:count, both ends included, "
-        ":log for even steps in the logarithm; NAME,NAME=... moves both"
+        ":log for even steps in the logarithm; a range of a whole number is rounded; NAME,NAME=... moves both"
     )
     rows = [
         flag("x", str | None, None, f"First axis: {how}.", "required"),
@@ -63,7 +64,7 @@ def options() -> type:
     for option in fields(Static):
         if option.name in OPTIONS:
             choice = OPTIONS[option.name]
-            kind = {"bias": bool, "n_directions": int, "batch": int | None, "record": tuple[int, ...]}.get(
+            kind = {"bias": bool, "n_directions": int, "batch": int | None, "record": tuple[str, ...]}.get(
                 option.name, str
             )
             choices = f" One of: {', '.join(choice.choices)}." if choice.choices else ""
@@ -73,7 +74,7 @@ def options() -> type:
 
 
 def axis(spec: str, point: Point, static: Static) -> tuple[str, np.ndarray]:
-    """Read an axis; whole fields are rounded, alpha to fractions that can be inherited.
+    """Read an axis; ranges of whole fields are rounded, alpha to fractions that can be inherited.
 
     Raises:
         ValueError: the text is not an axis, a field is unknown, or two values fall together.
@@ -87,7 +88,7 @@ def axis(spec: str, point: Point, static: Static) -> tuple[str, np.ndarray]:
                 f"NAME one of {', '.join(FIELDS)}."
             )
     values = numbers(spec)
-    if any(FIELDS[name].whole for name in parts):
+    if ":" in spec and any(FIELDS[name].whole for name in parts):
         values = np.round(values)
     validate(Point(**dict.fromkeys(parts, values)))
     if "alpha" in parts and static.inherit == "filters":
@@ -97,6 +98,35 @@ def axis(spec: str, point: Point, static: Static) -> tuple[str, np.ndarray]:
             f"The axis {spec!r} repeats a value once rounded: {', '.join(f'{v:g}' for v in values)}; use fewer values."
         )
     return names, values
+
+
+def axes(part: dict[str, Any]) -> dict[str, Any]:
+    """Return the axes of a part of a file, those that are texts read as numbers; nothing where it has none."""
+    given = part.get("axes")
+    if not isinstance(given, dict):
+        return {}
+    read = {name: numbers(f"{name}={x}").tolist() for name, x in given.items() if isinstance(x, str)}
+    return {"axes": given | read}
+
+
+def steps(given: tuple[str, ...]) -> tuple[int, ...]:
+    """Read the steps of --record, with commas or blanks between them.
+
+    Raises:
+        ValueError: one is not a whole number.
+    """
+    try:
+        return tuple(int(step) for text in given for step in text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"--record = {' '.join(given)} is not accepted: use whole numbers, 0 5 10 or 0,5,10."
+        ) from None
+
+
+def check_seeds(seeds: int) -> None:
+    """Raise ValueError where nobody can mean so many seeds."""
+    if seeds > _MOST_SEEDS:
+        raise ValueError(f"--seeds = {seeds} is not accepted: use at most {_MOST_SEEDS}.")
 
 
 def numbers(spec: str) -> np.ndarray:

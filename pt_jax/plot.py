@@ -1,11 +1,13 @@
 """From labelled datasets to figures: phase diagrams, curves with error bars, and the numbers beside them.
 
 Colours are safe for the colour-blind (orange: transfer helps, purple: it hurts) and centred on 0. Cells whose 95%
-interval over seeds includes 0 are hatched with lines, cells with a diverged seed with crosses on grey.
+interval over seeds includes 0 are hatched with lines, cells with a diverged seed with crosses on grey. Cells that are
+not computed are white with dots.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
-from matplotlib.colors import CenteredNorm, Normalize
 from matplotlib.figure import Figure
 
+from pt_jax import panel
+from pt_jax.panel import hatch as hatch  # also for scripts
 from pt_jax.sweep.stats import summary
 
 _MOST_PANELS = 36
@@ -48,13 +50,15 @@ def phase_diagram(
         col: dimension along which panels stand side by side.
         row: dimension along which panels stand below each other.
         ax: axes to draw into, for a single panel.
-        lines: by name what else to draw the zero line of, on the same dimensions; at most two.
+        lines: by name what else to draw the zero line of, without seeds, on the same dimensions; at most two. The
+            legend says which have no zero here.
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: a dimension is missing or left over, or there are more panels than fit.
+        ValueError: a dimension is missing, left over or given twice, there are more panels than fit, or a line has
+            other dimensions.
     """
     cells = _along(ds if "clear" in ds else summary(ds, value), x, y, col, row)
     names = [str(name) for name in cells["mean"].dims]
@@ -62,6 +66,8 @@ def phase_diagram(
     for name in given:
         if name not in names:
             raise ValueError(f"{name!r} is not an axis of this dataset: use {', '.join(names)}.")
+        if given.count(name) > 1:
+            raise ValueError(f"{name!r} is given twice: use each of {', '.join(names)} once.")
     rest = [name for name in names if name not in given]
     x = x or (rest.pop(0) if rest else None)
     y = y or (rest.pop(0) if rest else None)
@@ -78,27 +84,60 @@ def phase_diagram(
         )
     else:
         figure, panels = ax.get_figure(), np.array([[ax]])  # type: ignore[assignment]
-    look = _look(cells)
-    mesh, zeros = None, [(cells["mean"], _ZERO, "simulated: gain 0")] if _signed(look) else []
-    zeros += [(values, style, name) for style, (name, values) in zip(_LINES, (lines or {}).items(), strict=False)]
-    drawn = {}
-    for (i, j), panel in np.ndenumerate(panels):
+    look = panel.look(cells)
+    mesh, zeros = None, [(cells["mean"], _ZERO, f"simulated: {cells.attrs['value']} 0")] if panel.signed(look) else []
+    zeros += _lines(lines or {}, cells, (x, y, col, row))
+    crossed = set()
+    for (i, j), one in np.ndenumerate(panels):
         chosen = {name: k for name, k in ((row, i), (col, j)) if name is not None}
-        mesh = _panel(panel, cells.isel(chosen).transpose(y, x), x, y, look)
+        mesh = panel.draw(one, cells.isel(chosen).transpose(y, x), x, y, look)
         for values, style, name in zeros:
-            if _zero_line(panel, values.isel(chosen).transpose(y, x), x, y, **style):
-                drawn[name] = style
-        panel.set_title(
+            if panel.zero_line(one, values.isel(chosen).transpose(y, x), x, y, **style):
+                crossed.add(name)
+        one.set_title(
             ", ".join(f"{_symbol(cells[n])} = {cells[n].values[k]:g}" for n, k in chosen.items()), fontsize=10
         )
-        panel.set_xlabel(label(cells[x]) if i == shape[0] - 1 else "")
-        panel.set_ylabel(label(cells[y]) if j == 0 else "")
+        one.set_xlabel(label(cells[x]) if i == shape[0] - 1 else "")
+        one.set_ylabel(label(cells[y]) if j == 0 else "")
     bar = figure.colorbar(mesh, ax=panels, shrink=0.9)  # type: ignore[arg-type]
     bar.set_label(_title(cells.attrs))
-    if lines and drawn:
-        handles = [plt.Line2D([], [], label=name, **style) for name, style in drawn.items()]
+    handles: list[Any] = [
+        plt.Line2D([], [], label=name if name in crossed else f"{name}: no zero here", **style)
+        for _, style, name in zeros
+        if lines
+    ]
+    missing = panel.missing(cells)
+    if missing.any():
+        edge: dict[str, Any] = {"edgecolor": "0.5", "linewidth": 0.5}
+        text = f"not computed: {int(missing.sum()):,} of {missing.size:,} cells"
+        handles.append(
+            plt.Rectangle(
+                (0, 0), 1, 1, facecolor=panel.MISSING["colour"], hatch=panel.MISSING["pattern"], label=text, **edge
+            )
+        )
+    if handles:
         panels.flat[0].legend(handles=handles, fontsize=7, loc="best", framealpha=0.85)
     return figure
+
+
+def _lines(
+    lines: Mapping[str, xr.DataArray], cells: xr.Dataset, names: tuple[str | None, ...]
+) -> list[tuple[xr.DataArray, dict[str, Any], str]]:
+    """Return values, style and name of each line, along the dimensions of the cells."""
+    if len(lines) > len(_LINES):
+        raise ValueError(f"{len(lines)} lines are not accepted: use at most {len(_LINES)}.")
+    found = []
+    for (name, values), style in zip(lines.items(), _LINES, strict=False):
+        if "seed" in values.dims:
+            raise ValueError(f"The line {name!r} has seeds: give its mean, pt_jax.stats.summary(ds, NAME)['mean'].")
+        values = _along(values.to_dataset(name="mean"), *names)["mean"]
+        if dict(values.sizes) != dict(cells["mean"].sizes):
+            raise ValueError(
+                f"The line {name!r} has the sizes {dict(values.sizes)}: use those of the map, "
+                f"{dict(cells['mean'].sizes)}."
+            )
+        found.append((values, style, name))
+    return found
 
 
 def check_panels(count: int, most: int = _MOST_PANELS) -> None:
@@ -127,8 +166,10 @@ def curve(
         The figure.
 
     Raises:
-        ValueError: the dataset has more than one axis.
+        ValueError: the dataset has more than one axis, or there are more results than colours.
     """
+    if len(values) > len(colours):
+        raise ValueError(f"{len(values)} results are not accepted in one curve: use at most {len(colours)}.")
     if ax is None:
         _, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
     for value, colour, marker in zip(values, colours, "osD^", strict=False):
@@ -141,7 +182,7 @@ def curve(
         ax.errorbar(cells[along], cells["mean"], half, **style)
         if float(cells["low"].min()) < 0:
             ax.axhline(0, color="0.6", lw=0.8, zorder=0)
-    ax.set_xscale("log" if _logarithmic(cells[along].values) else "linear")
+    ax.set_xscale("log" if panel.logarithmic(cells[along].values) else "linear")
     ax.set_xlabel(label(cells[along]))
     if len(values) > 1:
         ax.legend(frameon=False, fontsize=8)
@@ -178,22 +219,34 @@ def save(
 
     Args:
         figure: what was drawn.
-        path: without suffix; its folder must exist.
+        path: without suffix, `~` is expanded; its folder must exist.
         numbers: what is plotted, a `summary`.
         provenance: of the sweep.
 
     Returns:
         The path of the picture.
     """
+    path = Path(path).expanduser()
     picture = Path(f"{path}.png")  # not with_suffix: a name may hold a point
-    figure.savefig(picture, dpi=120)
+    with _whole(picture) as beside:
+        figure.savefig(beside, dpi=120, format="png")
     if numbers is not None:
         table = numbers.to_dataframe(dim_order=[str(name) for name in numbers["mean"].dims]).reset_index()
-        table.to_csv(f"{path}.csv", index=False, float_format="%.6g")
+        with _whole(Path(f"{path}.csv")) as beside:
+            table.to_csv(beside, index=False, float_format="%.6g")
     if provenance is not None:
-        Path(f"{path}.json").write_text(json.dumps(provenance, indent=1) + "\n")
+        with _whole(Path(f"{path}.json")) as beside:
+            beside.write_text(json.dumps(provenance, indent=1) + "\n")
     plt.close(figure)
     return picture
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Yield a path to write to; it takes the place of the file when it is whole."""
+    beside = path.with_name(f"{path.name}.new")
+    yield beside
+    beside.replace(path)
 
 
 def _along(cells: xr.Dataset, *names: str | None) -> xr.Dataset:
@@ -208,7 +261,8 @@ def label(values: xr.DataArray) -> str:
     """Return an axis label: meaning, symbol and unit."""
     unit = values.attrs.get("units", "1")
     meaning = values.attrs.get("long_name", str(values.name))
-    return f"{meaning} {_symbol(values)}" + ("" if unit == "1" else f" [{unit}]")
+    words = meaning if _symbol(values) == meaning else f"{meaning} {_symbol(values)}"
+    return words + ("" if unit == "1" else f" [{unit}]")
 
 
 def _symbol(values: xr.DataArray) -> str:
@@ -217,65 +271,3 @@ def _symbol(values: xr.DataArray) -> str:
 
 def _title(attrs: dict[str, Any]) -> str:
     return attrs.get("long_name", str(attrs.get("value", "")))
-
-
-def _look(cells: xr.Dataset) -> dict[str, Any]:
-    """Colours: diverging around 0 for the gain and for what takes both signs, else sequential."""
-    mean = cells["mean"]
-    if float(mean.min()) < 0 or cells.attrs.get("value") == "gain":
-        return {"cmap": "PuOr_r", "norm": CenteredNorm(0, float(np.abs(mean).max()))}
-    return {"cmap": "viridis", "norm": Normalize(float(mean.min()), float(mean.max()))}
-
-
-def _panel(ax: Axes, cells: xr.Dataset, x: str, y: str, look: dict[str, Any]) -> Any:
-    """Draw one panel."""
-    along, up, mean = cells[x].values, cells[y].values, cells["mean"].values
-    ax.set_xscale("log" if _logarithmic(along) else "linear")
-    ax.set_yscale("log" if _logarithmic(up) else "linear")
-    ax.set_facecolor("0.85")
-    mesh = ax.pcolormesh(_edges(along), _edges(up), mean, rasterized=True, **look)
-    failed = cells["diverged"].values
-    hatch(ax, along, up, failed, "xxxx")
-    if _signed(look):
-        hatch(ax, along, up, ~cells["clear"].values & ~failed)
-    return mesh
-
-
-def _signed(look: dict[str, Any]) -> bool:
-    return isinstance(look["norm"], CenteredNorm)
-
-
-def _zero_line(ax: Axes, values: xr.DataArray, x: str, y: str, color: str, lw: float, ls: str) -> bool:
-    """Draw where the values (y, x) cross 0, and say whether they do."""
-    crosses = min(values.shape) > 1 and float(values.min()) < 0 < float(values.max())
-    if crosses:
-        ax.contour(values[x], values[y], values, levels=[0], colors=color, linewidths=lw, linestyles=ls)
-    return crosses
-
-
-def hatch(ax: Axes, along: np.ndarray, up: np.ndarray, mask: np.ndarray, pattern: str = "////") -> None:
-    """Hatch the cells of a mask (y, x), whose centres lie at `along` and `up`."""
-    right, top = _edges(along), _edges(up)
-    corners = [
-        [(right[j], top[i]), (right[j + 1], top[i]), (right[j + 1], top[i + 1]), (right[j], top[i + 1])]
-        for i, j in np.argwhere(mask)
-    ]
-    ax.add_collection(PolyCollection(corners, hatch=pattern, facecolor="none", edgecolor="0.5", linewidth=0))
-
-
-def _edges(centres: np.ndarray) -> np.ndarray:
-    """Return the borders between cells: halfway, in the logarithm where the axis is logarithmic."""
-    if len(centres) == 1:
-        return np.array([centres[0] - 0.5, centres[0] + 0.5])
-    at = np.log(centres) if _logarithmic(centres) else centres.astype(float)
-    middle = (at[1:] + at[:-1]) / 2
-    borders = np.array([2 * at[0] - middle[0], *middle, 2 * at[-1] - middle[-1]])
-    return np.exp(borders) if _logarithmic(centres) else borders
-
-
-def _logarithmic(values: np.ndarray) -> bool:
-    """Whether the values are spaced evenly in the logarithm over more than a decade."""
-    if len(values) < 3 or values.min() <= 0 or values.max() / values.min() < 10:
-        return False
-    steps = np.diff(np.log(values))
-    return bool(np.ptp(steps) < 0.35 * np.abs(steps).mean())

@@ -11,6 +11,9 @@ def set_up() -> None:
 
     They are in $XDG_CACHE_HOME/pt_jax or ~/.cache/pt_jax, or where JAX_COMPILATION_CACHE_DIR says, in a folder for each
     kind of CPU: machines that share a home may have other instructions.
+
+    Raises:
+        ValueError: jax does not start on the devices that it is told to use.
     """
     import jax
 
@@ -24,3 +27,8 @@ def set_up() -> None:
         kind = hashlib.sha256("".join(flags).encode()).hexdigest()[:8]
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(home / "pt_jax" / kind))
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError):  # the latter where a platform is asked for and there is no such device
+        asked = jax.config.jax_platforms  # type: ignore[attr-defined]
+        raise ValueError(f"JAX_PLATFORMS = {asked} is not accepted: jax finds no such device, use cpu.") from None

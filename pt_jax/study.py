@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from pt_jax import startup
+from pt_jax.ending import Stopped, exits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,15 +81,6 @@ class Script(Flags):
     store: Path = Path("results")
 
 
-class Stopped(Exception):
-    """The run ended before its sweeps did; the message says what is kept and how to go on."""
-
-    def __init__(self, message: str, code: int):
-        """Keep the exit code."""
-        super().__init__(message)
-        self.code = code
-
-
 def main(
     doc: str | None,
     sweeps: Callable[[bool, int], Mapping[str, "Sweep"]],
@@ -107,31 +99,37 @@ def main(
         seeds: in each cell by default.
         findings: published ones, and the effects that decide them; kept in NAME.findings.csv for the gallery.
     """
-    flags: Any = tyro.cli(Script, description=inspect.cleandoc(doc or ""))
     name = Path(sys.argv[0]).stem
-    folder = flags.store / (name + "-quick" if flags.quick else name)
-    path = (flags.out or (folder if flags.quick else Path("figures"))) / name
     with exits(name):
-        import pt_jax
+        _run(name, tyro.cli(Script, description=inspect.cleandoc(doc or "")), sweeps, numbers, draw, seeds, findings)
 
-        made = sweeps(flags.quick, (_QUICK_SEEDS if flags.quick else seeds) if flags.seeds is None else flags.seeds)
-        if flags.redraw:
-            known = json.loads(Path(f"{path}.json").read_text())
-            origin = {"": known} if "function" in known else known
-        else:
-            startup.set_up()
-            found = carry_out(made, {key: folder / key for key in made}, flags)
-            origin = {key: _in_short(pt_jax.provenance(ds)) for key, ds in found.items()}
-            path.parent.mkdir(parents=True, exist_ok=True)
-            numbers(found).to_csv(f"{path}.csv", index=False, float_format="%.6g")
-            if findings is not None:
-                from pt_jax import findings as published
 
-                published.keep(path, findings(found))
-        figure = draw(read(path, made))
-        finding = " ".join(figure.get_suptitle().split())
-        whole = {key: one | {"finding": finding} for key, one in origin.items()}
-        print(pt_jax.plot.save(figure, path, provenance=whole.popitem()[1] if len(whole) == 1 else whole))
+def _run(
+    name: str, flags: Script, sweeps: Any, numbers: Any, draw: Any, seeds: int, findings: Callable[..., Any] | None
+) -> None:
+    """Carry out a script of this name; arguments as in `main`."""
+    import pt_jax
+
+    folder = flags.store.expanduser() / (name + "-quick" if flags.quick else name)
+    path = (flags.out or (folder if flags.quick else Path("figures"))).expanduser() / name
+    made = sweeps(flags.quick, (_QUICK_SEEDS if flags.quick else seeds) if flags.seeds is None else flags.seeds)
+    if flags.redraw:
+        known = json.loads(Path(f"{path}.json").read_text())
+        origin = {"": known} if "function" in known else known
+    else:
+        startup.set_up()
+        found = carry_out(made, {key: folder / key for key in made}, flags)
+        origin = {key: _in_short(pt_jax.provenance(ds)) for key, ds in found.items()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        numbers(found).to_csv(f"{path}.csv", index=False, float_format="%.6g")
+        if findings is not None:
+            from pt_jax import findings as published
+
+            published.keep(path, findings(found))
+    figure = draw(read(path, made))
+    finding = " ".join(figure.get_suptitle().split())
+    whole = {key: one | {"finding": finding} for key, one in origin.items()}
+    print(pt_jax.plot.save(figure, path, provenance=whole.popitem()[1] if len(whole) == 1 else whole))
 
 
 def read(path: Path, sweeps: Mapping[str, "Sweep"]) -> "pd.DataFrame":
@@ -148,23 +146,6 @@ def _in_short(origin: dict[str, Any]) -> dict[str, Any]:
     """Leave long lists of points to the script that draws them."""
     many = isinstance(origin["axes"], list) and len(origin["axes"]) > _MOST_POINTS
     return origin | ({"axes": f"{len(origin['axes'])} points, made by the script"} if many else {})
-
-
-@contextmanager
-def exits(name: str) -> Iterator[None]:
-    """Turn what ends a command early into one sentence and an exit code."""
-    try:
-        yield
-    except Stopped as stop:
-        if str(stop):
-            print(stop)
-        raise SystemExit(stop.code) from None
-    except (ValueError, OSError) as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted; what was computed is kept.", file=sys.stderr)
-        raise SystemExit(130) from None
 
 
 def carry_out(
@@ -239,9 +220,9 @@ def _ask(sweeps: Mapping[str, "Sweep"], folders: Mapping[str, Path], flags: Flag
 def _interrupts(stopped: threading.Event) -> Iterator[None]:
     """Let Ctrl-C end after the unit in hand, and a second one at once."""
 
-    def interrupt(*_: Any) -> None:
-        if stopped.is_set():
-            raise KeyboardInterrupt
+    def interrupt(*how: Any) -> None:
+        if stopped.is_set() and callable(before):
+            before(*how)
         stopped.set()
         print("finishing the unit in hand; Ctrl-C again ends at once", file=sys.stderr)
 

@@ -6,12 +6,12 @@ Left: the alpha of largest mean gain out of eleven. Hatched: no alpha has a clea
 Bonferroni's correction for the ten. Middle: the mean-field prediction. Right: the criterion's <mu_1, mu_2> / |mu_2|^2.
 """
 
+import pt_jax.script  # isort: skip - first, for Ctrl-C
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-import pt_jax
 from pt_jax import theory
 
 POINT = pt_jax.Point(n1=200)
@@ -34,14 +34,14 @@ def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
     cells = pt_jax.stats.summary(ds, level=1 - 0.05 / (ds.sizes["alpha"] - 1))
     at = cells["mean"].argmax("alpha")
     predicted = found["predicted"]["gain"].isel(seed=0)
-    best = cells[["mean", "error", "seeds"]].isel(alpha=at).rename(alpha="best")
+    best = cells[["mean", "se", "seeds"]].isel(alpha=at).rename(alpha="best")
     best = best.assign(helps=(cells["low"] > 0).any("alpha"), predicted=ds["alpha"][predicted.argmax("alpha")])
     table = best.reset_coords("best").to_dataframe().reset_index()
     print(f"some alpha helps clearly in {table.helps.mean():.1%} of the cells;")
     print(
         f"there the predicted best is off by {(table.predicted - table.best)[table.helps].abs().mean():.3f} on average"
     )
-    return table[["u", "v2", "best", "predicted", "mean", "error", "seeds", "helps"]].assign(result="gain")
+    return table[["u", "v2", "best", "predicted", "mean", "se", "seeds", "helps"]].assign(result="gain")
 
 
 def draw(table: pd.DataFrame) -> plt.Figure:

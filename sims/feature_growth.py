@@ -6,11 +6,10 @@ Parameters carry universal knowledge (arXiv 2509.22056): the inherited filters s
 training gave them. Without a universal signal they carry memorised noise alone, and the network memorises more.
 """
 
+import pt_jax.script  # isort: skip - first, for Ctrl-C
 import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
-
-import pt_jax
 
 HELPED = pt_jax.Point(n1=200, u=2.0, v2=1.0, alpha=0.5)
 HARMED = pt_jax.Point(n1=200, u=0.0, v2=2.5, alpha=1.0)
@@ -39,7 +38,7 @@ def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
     ds = found["runs"]
     curves = [str(name) for name in ds.data_vars if str(name).startswith("curves")]
     ends = pt_jax.stats.table(ds, ["gain", "rho_inherited"]).assign(step=0)
-    return pd.concat([pt_jax.stats.table(ds, curves), ends])[["result", "point", "step", "mean", "error", "seeds"]]
+    return pd.concat([pt_jax.stats.table(ds, curves), ends])[["result", "point", "step", "mean", "se", "seeds"]]
 
 
 def draw(table: pd.DataFrame) -> plt.Figure:

@@ -5,12 +5,11 @@
 Each filter or weight is inherited with the same probability alpha; seeds are paired, and draws are those of R^d.
 """
 
+import pt_jax.script  # isort: skip - first, for Ctrl-C
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-import pt_jax
 
 POINT = pt_jax.Point(d=500, n1=100, v2=3.0)
 COLOURS = {"filters": "tab:orange", "weights": "tab:purple"}

@@ -5,12 +5,11 @@
 Orange: training the inherited filters is better than freezing them. Seeds are paired.
 """
 
+import pt_jax.script  # isort: skip - first, for Ctrl-C
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-import pt_jax
 
 PANELS = ("inherited filters frozen: gain", "inherited filters trained: gain", "trained - frozen: paired difference")
 

@@ -4,9 +4,9 @@ after pretraining on N1 = 200 samples.
     python sims/map_alpha_u.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
 """
 
+import pt_jax.script  # isort: skip - first, for Ctrl-C
 import numpy as np
 
-import pt_jax
 from pt_jax import atlas
 
 MAP = atlas.Map(

@@ -5,9 +5,9 @@ From feature learning (left) to lazy training (right), where the weights hardly 
     python sims/map_init_scale_lr.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
 """
 
+import pt_jax.script  # isort: skip - first, for Ctrl-C
 import numpy as np
 
-import pt_jax
 from pt_jax import atlas
 
 MAP = atlas.Map(

@@ -5,9 +5,9 @@
 The lines are the simulated boundary and where theory puts it, see `pt_jax.theory`.
 """
 
+import pt_jax.script  # isort: skip - first, for Ctrl-C
 import numpy as np
 
-import pt_jax
 from pt_jax import atlas
 
 MAP = atlas.Map(

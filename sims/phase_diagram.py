@@ -6,9 +6,9 @@ Gain over the norms of the universal signal |u| and of the downstream signal |v2
 pretraining on N1 = 200 samples; all else at the defaults.
 """
 
+import pt_jax.script  # isort: skip - first, for Ctrl-C
 import numpy as np
 
-import pt_jax
 from pt_jax import atlas
 
 MAP = atlas.Map(

@@ -6,12 +6,11 @@ Test error with transfer and from scratch against the norm of the universal sign
 seeds is dominated by the worst seeds, so the median and the range of the middle half are drawn too.
 """
 
+import pt_jax.script  # isort: skip - first, for Ctrl-C
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-import pt_jax
 
 COLOURS = {"error": ("tab:orange", "with transfer"), "error_scratch": ("tab:blue", "from scratch")}
 SHARES = (0.25, 0.5, 0.75)

@@ -6,6 +6,7 @@ The points are the Latin hypercube of `pt_jax.signal_noise.design`. Printed, in 
 signs where the 99.7% interval of the gain excludes 0, rank correlation, distance of predicted from simulated errors.
 """
 
+import pt_jax.script  # isort: skip - first, for Ctrl-C
 from collections import defaultdict
 
 import matplotlib.pyplot as plt
@@ -14,7 +15,6 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import binomtest, spearmanr, t
 
-import pt_jax
 from pt_jax import theory
 from pt_jax.signal_noise.design import RANGES, points
 
@@ -39,7 +39,7 @@ def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
     """One row a point, in the order of the hypercube: what is predicted, simulated means and their standard errors."""
     said = found["prediction"].isel(seed=0).to_dataframe().set_index(FIELDS)[RESULTS]
     long = pd.concat(pt_jax.stats.table(ds, RESULTS) for name, ds in found.items() if name != "prediction")
-    wide = long.pivot(index=[*FIELDS, "seeds"], columns="result", values=["mean", "error"])
+    wide = long.pivot(index=[*FIELDS, "seeds"], columns="result", values=["mean", "se"])
     wide.columns = [f"{result}_{part}" for part, result in wide.columns]
     table = said.add_prefix("predicted_").join(wide.reset_index("seeds"), validate="1:1").reset_index(drop=True)
     _report(_scored(table))
@@ -52,7 +52,7 @@ def _scored(table: pd.DataFrame) -> pd.DataFrame:
         log_g=np.log(np.asarray(theory.criterion(at) / theory.phase(at))),
         in_regime=np.asarray(theory.in_regime(at)) == 1,
         few=(at.n2 < 20) & (at.flip2 > 0.2),
-        clear=table.gain_mean.abs() > table.gain_error * t.ppf(1 - 0.003 / 2, table.seeds - 1),
+        clear=table.gain_mean.abs() > table.gain_se * t.ppf(1 - 0.003 / 2, table.seeds - 1),
         room=at.d / np.maximum(at.n1, at.n2),
         strength=at.n1 * (at.u**2 + at.v1**2) / (at.sigma1**2 * at.d),
     )
@@ -89,7 +89,7 @@ def draw(table: pd.DataFrame) -> plt.Figure:
         for inside, text, colour in ((False, "outside", "0.6"), (True, "in the regime", "tab:orange")):
             part = rows[rows.in_regime == inside]
             style = dict(fmt=".", ms=3, lw=0.5, color=colour, alpha=0.6, rasterized=True, label=text)
-            ax.errorbar(part[f"predicted_{value}"], part[f"{value}_mean"], 2 * part[f"{value}_error"], **style)
+            ax.errorbar(part[f"predicted_{value}"], part[f"{value}_mean"], 2 * part[f"{value}_se"], **style)
         ax.axline((0, 0), slope=1, color="k", lw=0.8)
         ax.set(xlabel=f"predicted {symbol}", ylabel=f"simulated {symbol} (bars: 2 s.e.)")
     off, bins = (rows.predicted_error - rows.error_mean).abs(), pd.qcut(rows.room, 12)
@@ -99,7 +99,7 @@ def draw(table: pd.DataFrame) -> plt.Figure:
         distance.plot(
             at.median(), below.quantile(share), color="tab:orange", ls=line, label=f"{share:.0%} of points below"
         )
-    distance.axhline(0.674 * rows.error_error.median(), color="k", ls=":", label="seeds alone, half of the points")
+    distance.axhline(0.674 * rows.error_se.median(), color="k", ls=":", label="seeds alone, half of the points")
     distance.set(
         ylim=(1e-5, 0.3), xlabel=r"$d\,/\max(N_1, N_2)$; regime: right of 10", ylabel="|predicted - simulated error|"
     )

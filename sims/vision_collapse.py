@@ -8,6 +8,7 @@ features on the target's training samples, for all these models. Above: MNIST at
 classes. Below: the digits 0 to 4 of MNIST to 50 of its digits 5 to 9.
 """
 
+import pt_jax.script  # isort: skip - first, for Ctrl-C
 from collections.abc import Iterator
 from itertools import product
 
@@ -17,7 +18,6 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import rankdata
 
-import pt_jax
 from pt_jax.findings import Finding
 from pt_jax.vision import datasets
 from pt_jax.vision.point import Point, Static

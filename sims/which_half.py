@@ -6,12 +6,11 @@ Signal-rich filters have the largest j <w, mu_1> after upstream training, noise-
 noise. Filters are exchangeable before training, so the first half is a random one.
 """
 
+import pt_jax.script  # isort: skip - first, for Ctrl-C
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-import pt_jax
 
 PANELS = ("random half: gain", "signal-rich - random half", "noise-rich - random half")
 

@@ -40,7 +40,7 @@ def test_numbers_survive_the_csv(table):
     sweep = pt_jax.Sweep(pt_jax.simulate, POINT, MAP.axes, 3, ("gain",), pt_jax.Static.covering(POINT, fixed=True))
     expected = stats.summary(pt_jax.run(sweep))
     cells = stats.cells(table, "gain", MAP.dims)
-    for name in ("mean", "error", "low", "high", "p"):
+    for name in ("mean", "se", "low", "high", "p"):
         # Six digits are written; bands of other maxima differ by rounding.
         np.testing.assert_allclose(cells[name], expected[name], rtol=1e-3, atol=1e-5, err_msg=name)
     np.testing.assert_array_equal(cells["seeds"], 3)
@@ -57,5 +57,5 @@ def test_the_figure_has_its_finding_and_both_lines_of_theory(table):
     rows = pd.DataFrame(
         {"result": "gain", "init_scale": [0.1, 0.1, 1, 1], "lr1": [0.1, 0.5] * 2, "lr2": [0.1, 0.5] * 2}
     )
-    figure = lazy.draw(rows.assign(mean=[1.0, -1, 1, -1], error=0.1, seeds=4, predicted=0.5))
+    figure = lazy.draw(rows.assign(mean=[1.0, -1, 1, -1], se=0.1, seeds=4, predicted=0.5))
     assert "criterion G" not in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]

@@ -28,7 +28,7 @@ def test_each_verdict():
     assert list(rows.verdict) == ["seen", "reversed", "not seen", "unclear", "unclear", "not seen"]
     low, high = stats.t.interval(0.95, 15, loc=5, scale=1 / 4)
     np.testing.assert_allclose([rows.low[0], rows.high[0]], [low, high])
-    np.testing.assert_allclose(rows.error[:4], [1 / 4, 1 / 4, 0.1 / 4, 1 / 4])
+    np.testing.assert_allclose(rows.se[:4], [1 / 4, 1 / 4, 0.1 / 4, 1 / 4])
     assert list(rows.seeds) == [16] * 6
 
 

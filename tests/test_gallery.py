@@ -1,8 +1,11 @@
 """The gallery says what the JSON beside each picture says."""
 
 import json
+from pathlib import Path
 
 from pt_jax import gallery
+
+FIGURES = Path(__file__).parents[1] / "figures"
 
 
 def test_every_figure_has_an_entry_under_its_heading(tmp_path):
@@ -18,7 +21,7 @@ def test_every_figure_has_an_entry_under_its_heading(tmp_path):
 
 
 def test_findings_of_all_figures_are_judged_together(tmp_path):
-    head = "claim,source,measured,matters,mean,error,seeds\n"
+    head = "claim,source,measured,matters,mean,se,seeds\n"
     (tmp_path / "vision_a.findings.csv").write_text(head + "it helps,arXiv 2,gain,0.01,0.05,0.01,64\n")
     (tmp_path / "vision_b.findings.csv").write_text(head + "it harms,arXiv 1,- gain,0.01,-0.05,0.01,64\n")
     part = {"function": "pt_jax.x.transfer", "trajectories": 9, "seeds": [0], "device": "2 x cpu", "seconds": 9}
@@ -28,3 +31,9 @@ def test_findings_of_all_figures_are_judged_together(tmp_path):
     table = text.split("## Published findings")[1]
     assert "| it helps | arXiv 2 | gain | +0.05 [+0.03, +0.07] | **seen** | `python sims/vision_a.py` |" in table
     assert table.index("arXiv 1") < table.index("arXiv 2") and "**reversed** | `python sims/vision_b.py`" in table
+
+
+def test_the_committed_numbers_call_a_standard_error_se():
+    heads = [path.read_text().partition("\n")[0].split(",") for path in FIGURES.glob("*.csv")]
+    assert len(heads) > 40 and all("error" not in head for head in heads)
+    assert all("se" in head or "gain_se" in head for head in heads)

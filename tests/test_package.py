@@ -71,8 +71,8 @@ def test_imports_run_one_way(path):
         assert not {name.split(".")[0] for name in imported(path)} & {"matplotlib", "rich", "tyro"}
     elif own in ("field", "reading"):
         assert not used
-    elif own == "plot":
-        assert used <= {"sweep"}
+    elif own in ("plot", "panel"):
+        assert used <= {"sweep", "panel"}
     elif own not in ("cli", "__init__"):
         assert not used & {"cli"}
     assert not any(name.startswith(".") for name in imported(path)), "relative imports hide where a name comes from"

@@ -196,6 +196,7 @@ def test_an_axis_of_one_value_is_drawn():
         (("u",), {}, ["x, y", "u"]),
         (("u", "v2"), {"x": "u", "y": "u"}, ["u, v2"]),
         (("u",), {"x": "u", "y": "u"}, ["u"]),
+        (("u", "v2", "alpha"), {"x": "u", "y": "u", "col": "v2"}, ["'u' is given twice", "u, v2, alpha"]),
     ],
 )
 def test_axes_that_are_missing_or_left_over_are_refused(dims, arguments, words):
@@ -209,6 +210,62 @@ def test_too_many_panels_are_refused():
         plot.phase_diagram(dataset("u", "v2", "alpha", alpha=np.arange(37.0)), col="alpha")
     with pytest.raises(ValueError, match=r"2 panels.*at most 1"):
         plot.phase_diagram(dataset("u", "v2", "alpha"), col="alpha", ax=plt.subplots()[1])
+
+
+def legends(figure):
+    """The texts of the legends of all axes."""
+    return [text.get_text() for ax in figure.axes if ax.get_legend() for text in ax.get_legend().get_texts()]
+
+
+def test_cells_that_are_not_computed_are_dotted_and_counted():
+    ds = dataset("u", "v2", diverged=[(2, 2)])
+    done = np.ones(ds["gain"].shape, np.uint8)
+    done[0, 1:] = 0
+    done[3, :, 3:] = 0  # a part of the seeds is a mean of these
+    ds = ds.assign(gain=ds["gain"].where(done == 1), done=(ds["gain"].dims, done))
+    cells = summary(ds)
+    figure = plot.phase_diagram(ds)
+    (ax,) = panels(figure)
+    marks = [c for c in ax.collections if isinstance(c, PolyCollection)]
+    (white,) = (c for c in marks if c.get_facecolor().tolist() == [[1, 1, 1, 1]])
+    assert white.get_hatch() == ".." and len(white.get_paths()) == 2
+    assert not {(0.0, 0.5), (0.0, 1.0)} & {*hatched(ax, "////"), *hatched(ax, "xxxx")}
+    assert hatched(ax, "xxxx") == centres(cells, cells["diverged"], "u", "v2")
+    assert legends(figure) == ["not computed: 2 of 12 cells"]
+
+
+def test_each_line_is_drawn_or_said_to_have_no_zero():
+    ds = dataset("u", "v2", u=[2.0, 0.0, 1.0, 3.0])
+    mean = ds["gain"].mean("seed")
+    figure = plot.phase_diagram(ds, lines={"near": mean + 0.4, "far": mean + 99})
+    assert legends(figure) == ["simulated: gain 0", "near", "far: no zero here"]
+    # A line lies where its coordinates say, also where the map is not in increasing order.
+    line = plot.phase_diagram(ds, lines={"same": mean.sortby("u")}).axes[0].collections
+    contours = [c for c in line if type(c).__name__ == "QuadContourSet"]
+    np.testing.assert_array_equal(*(c.get_paths()[0].vertices for c in contours))
+
+
+@pytest.mark.parametrize(
+    "lines, words",
+    [
+        (lambda ds: {"raw": ds["gain"]}, r"'raw' has seeds: give its mean, pt_jax.stats.summary\(ds, NAME\)\['mean'\]"),
+        (lambda ds: {"short": summary(ds)["mean"][:2]}, r"'short' has the sizes .*'u': 2.*: use those of the map"),
+        (lambda ds: {"flat": summary(ds)["mean"][0]}, "'flat' has the sizes"),
+        (lambda ds: dict.fromkeys("abc", summary(ds)["mean"]), "3 lines are not accepted: use at most 2"),
+    ],
+)
+def test_a_line_that_does_not_fit_is_refused(lines, words):
+    ds = dataset("u", "v2")
+    with pytest.raises(ValueError, match=words):
+        plot.phase_diagram(ds, lines=lines(ds))
+
+
+def test_a_name_that_is_also_the_symbol_stands_once():
+    ds = dataset("u", "v2")
+    for name, about in {"u": {}, "v2": {"long_name": "shift", "symbol": "shift", "units": "m"}}.items():
+        ds[name].attrs = about
+    (ax,) = panels(plot.phase_diagram(ds))
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("u", "shift [m]")
 
 
 def test_a_curve_has_means_and_error_bars():
@@ -229,6 +286,11 @@ def test_a_curve_refuses_two_axes():
         plot.curve(dataset("u", "v2"))
 
 
+def test_a_curve_refuses_more_results_than_it_has_colours():
+    with pytest.raises(ValueError, match=r"5 results are not accepted in one curve: use at most 4"):
+        plot.curve(dataset("u"), ("gain",) * 5)
+
+
 def test_a_comparison_draws_errors_and_the_gain():
     upper, lower = plot.comparison(dataset("u")).axes
     assert (len(upper.containers), len(lower.containers)) == (2, 1)
@@ -243,7 +305,7 @@ def test_save_writes_the_picture_the_numbers_and_where_they_come_from(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map.csv", "map.json", "map.png"]
     assert picture == tmp_path / "map.png" and picture.read_bytes().startswith(b"\x89PNG")
     header, *rows = (tmp_path / "map.csv").read_text().splitlines()
-    assert header.split(",")[:4] == ["u", "v2", "mean", "error"] and {"low", "high", "clear"} <= set(header.split(","))
+    assert header.split(",")[:4] == ["u", "v2", "mean", "se"] and {"low", "high", "clear"} <= set(header.split(","))
     assert len(rows) == 12
     table = np.genfromtxt(tmp_path / "map.csv", delimiter=",", names=True)
     np.testing.assert_allclose(table["mean"], cells["mean"].values.ravel(), rtol=1e-5)  # six digits are written

@@ -1,7 +1,9 @@
 """What every script and command does with its flags: plans, questions, rounds of seeds, shards and files read back."""
 
+import errno
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -101,13 +103,107 @@ def test_a_file_is_run_again(tmp_path, capsys):
     )
     for file, folders in (("one.json", ["."]), ("two.json", ["a", "b"]), ("hand.toml", ["."])):
         out = tmp_path / file.split(".")[0]
-        assert main(["rerun", str(tmp_path / file), "--out", str(out), "--value", "total"]) == 0
+        assert main(["rerun", str(tmp_path / file), "--out", str(out), "--value", "total", "--allow", "tests"]) == 0
         for folder in folders:
             ds = xr.open_zarr(out / folder / "data.zarr", consolidated=False)
             same = pt_jax.run(throw_sweep(sweep.axes, [7] if folder == "b" else 4, outputs=("total",)))
-            assert ds["total"].equals(same["total"]) and (out / folder / "figure.png").exists()
-    assert main(["rerun", str(tmp_path / "one.json"), "--out", str(tmp_path / "c")]) == 2  # there is no gain
+            assert ds["total"].equals(same["total"]) and (out / folder / "figure-total.png").exists()
+    assert (
+        main(["rerun", str(tmp_path / "one.json"), "--out", str(tmp_path / "c"), "--allow", "tests"]) == 2
+    )  # there is no gain
     assert "--value = gain is not accepted: use one of total" in capsys.readouterr().err
+
+
+def test_all_parts_of_a_file_are_checked_before_the_first_is_run(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("raise SystemExit('imported')")
+    good = {"axes": {"u": [0.0]}, "point": {"n1": 4, "n2": 4, "m": 2, "d": 20, "steps1": 2, "steps2": 2}, "seeds": 2}
+    for name, bad in {
+        "second": good | {"seeds": 0},
+        "third": good | {"outputs": ["error"]},  # there is no gain
+        "fourth": good | {"point_type": "os.system"},
+        "fifth": good | {"function": "mine.f"},
+        "../sixth": good,
+        "/seventh": good,
+        "eighth": good | {"value": "profit"},
+    }.items():
+        parts = {name: bad, "good": good} if "value" in bad else {"good": good, name: bad}
+        (tmp_path / "a.json").write_text(json.dumps(parts))
+        assert main(["rerun", "a.json", "--out", "out"]) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and err.count("\n") == 1 and "is not accepted: " in err, name
+        assert {path.name for path in tmp_path.iterdir()} == {"a.json", "mine.py"}
+
+
+def test_a_figure_says_which_result_it_shows_and_is_run_again_with_it(tmp_path, capsys):
+    carry_out(tmp_path / "a", throw_sweep({"shift": [0.0, 1.0]}, outputs=("total", "half.first")))
+    for value in ("total", "half.first"):
+        assert main(["plot", str(tmp_path / "a"), "--value", value]) == 0
+        record = json.loads((tmp_path / "a" / f"figure-{value}.json").read_text())
+        assert record["value"] == value
+    numbers = [(tmp_path / "a" / f"figure-{value}.csv").read_text() for value in ("total", "half.first")]
+    assert numbers[0] != numbers[1]
+    assert (
+        main(["rerun", str(tmp_path / "a" / "figure-total.json"), "--out", str(tmp_path / "b"), "--allow", "tests"])
+        == 0
+    )
+    assert (tmp_path / "b" / "figure-total.csv").read_text() == numbers[0]
+
+
+def test_a_folder_that_cannot_be_written_is_drawn_elsewhere(tmp_path, capsys, monkeypatch):
+    def full(self, *_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self))
+
+    carry_out(tmp_path / "a", throw_sweep({"shift": [0.0, 1.0]}))
+    before = sorted((tmp_path / "a").rglob("*"))
+    assert main(["plot", str(tmp_path / "a"), "--value", "total", "--out", str(tmp_path / "new" / "b")]) == 0
+    made = {path.name for path in (tmp_path / "new" / "b").iterdir()}
+    assert made == {"figure-total.png", "figure-total.csv", "figure-total.json"}
+    assert sorted((tmp_path / "a").rglob("*")) == before
+    capsys.readouterr()
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", full)
+        assert main(["plot", str(tmp_path / "a"), "--value", "total"]) == 2
+    assert "a cannot be written (Read-only file system): name another folder with --out." in capsys.readouterr().err
+
+
+def test_a_part_of_a_store_is_drawn_with_how_much_is_there(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("pt_jax.sweep.store._UNIT", 8)
+    sweep = throw_sweep(SWEEP.axes, lanes=4)
+    with pytest.raises(study.Stopped):
+        carry_out(tmp_path, sweep, shard="0/2")
+    capsys.readouterr()
+    assert main(["plot", str(tmp_path), "--value", "total"]) == 0
+    assert "of 24 trajectories are computed\nfigure: " in capsys.readouterr().out
+    assert carry_out(tmp_path, sweep)["map"]["done"].all()
+    capsys.readouterr()
+    assert main(["plot", str(tmp_path), "--value", "total"]) == 0
+    assert "computed" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("places", ["--x shift --y shift", "--x shift --col shift", "--x seed", "--y nothing"])
+def test_axes_that_cannot_be_drawn_are_one_sentence(tmp_path, places, capsys):
+    carry_out(tmp_path)
+    capsys.readouterr()
+    assert main(["plot", str(tmp_path), "--value", "total", *places.split()]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and re.search("use (each of )?(shift, scale|scale, shift)", err)
+
+
+def test_the_home_folder_is_meant_by_a_tilde(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    tiny = ["--d", "20", "--n1", "4", "--n2", "4", "--m", "2", "--steps1", "2", "--steps2", "2", "--seeds", "2"]
+    assert main(["map", "--x", "u=0,1", *tiny, "--out=~/a"]) == 0
+    assert main(["show", "~/a"]) == 0 and main(["plot", "~/a", "--out", "~/b"]) == 0
+    assert main(["rerun", "~/a/figure.json", "--out", "~/c"]) == 0
+    assert {path.name for path in (tmp_path / "home").iterdir()} == {"a", "b", "c"}
+    assert not (tmp_path / "~").exists()
+    assert main(["show", "~nobody-of-this-name/a"]) == 2
+    assert main(["advise", "--source", "~/none.npz", "--target", "~/none.npz"]) == 2
+    assert str(tmp_path / "home" / "none.npz") in capsys.readouterr().err
+    figure = pt_jax.plot.curve(pt_jax.run(throw_sweep({"shift": [0.0, 1.0]})), ("total",))
+    assert pt_jax.plot.save(figure, "~/b/mine") == tmp_path / "home" / "b" / "mine.png"
 
 
 @pytest.mark.parametrize(
@@ -142,6 +238,7 @@ def given(monkeypatch):
                 found.append((doc, sweeps, numbers, draw, seeds))
 
             patched.setattr(study, "main", main)
+            patched.setattr("pt_jax.ending.listen", lambda name: None)  # Ctrl-C stays this process's own
             patched.setattr(sys, "path", [str(path.parent), *sys.path])
             runpy.run_path(str(path), run_name="__main__")
         return found[0]

@@ -15,16 +15,16 @@ from pt_jax.sweep.stats import summary
 Rectangle = tuple[int, int, int, int]  # indices of its borders: from, to along the first axis, then the second
 
 
-def run_until(sweep: Sweep, error: float, value: str = "gain", first: int = 32, **how: Any) -> xr.Dataset:
+def run_until(sweep: Sweep, se: float, value: str = "gain", first: int = 32, **how: Any) -> xr.Dataset:
     """Run a sweep with as many seeds in each cell as its standard error needs, up to all of the sweep's.
 
-    A cell with n seeds and standard error s > `error` goes on to n (s / error)^2 of them, rounded up to a multiple of
+    A cell with n seeds and standard error s > `se` goes on to n (s / se)^2 of them, rounded up to a multiple of
     `first`. Seeds are added by the standard error alone, never by the sign or size of the mean: that would make clear
     cells out of nothing. The t interval after such stopping covers a true 0 in 94 to 95% (`benchmarks/coverage.py`).
 
     Args:
         sweep: what to run; its seeds are the most that a cell gets.
-        error: standard error wanted, in units of the result.
+        se: standard error wanted, in units of the result.
         value: name of the result.
         first: seeds that every cell gets; few make the intervals too short.
         how: report, store, fresh, force, stop and executor of `run`.
@@ -34,8 +34,8 @@ def run_until(sweep: Sweep, error: float, value: str = "gain", first: int = 32, 
     """
     if not (isinstance(first, int) and first >= 2):
         raise ValueError(f"first = {first!r} is not accepted: use a whole number of at least 2.")
-    if not error > 0:
-        raise ValueError(f"error = {error!r} is not accepted: use a standard error above 0.")
+    if not se > 0:
+        raise ValueError(f"se = {se!r} is not accepted: use a standard error above 0.")
     *cells, most = sweep.shape
     counts = np.full(cells, min(first, most))
     with opened(sweep, **how, scattered=True) as fill:
@@ -43,11 +43,11 @@ def run_until(sweep: Sweep, error: float, value: str = "gain", first: int = 32, 
             ds = fill(np.arange(most) < counts[..., None])
             known = summary(ds, value)
             reached = known["seeds"].values >= counts  # false where the run was stopped
-            now = known["error"].transpose(*(axis.name for axis in sweep.grid)).values
-            more = reached & (now > error) & (counts < most)
+            now = known["se"].transpose(*(axis.name for axis in sweep.grid)).values
+            more = reached & (now > se) & (counts < most)
             if not more.any():
                 return ds
-            wanted = np.ceil(counts * (now / error) ** 2 / first, where=more, out=np.ones(cells)) * first
+            wanted = np.ceil(counts * (now / se) ** 2 / first, where=more, out=np.ones(cells)) * first
             counts = np.where(more, np.clip(wanted, counts + first, most), counts).astype(int)
 
 
@@ -112,7 +112,7 @@ def boundary(
                 wanted[np.ix_([a, b], [c, d])] = True
             ds = fill(np.broadcast_to(wanted[..., None], sweep.shape))
             cells = summary(ds, value)
-            low, high = (cells["mean"] + sign * spread * cells["error"] for sign in (-1, 1))
+            low, high = (cells["mean"] + sign * spread * cells["se"] for sign in (-1, 1))
             level = [
                 part
                 for rectangle in level

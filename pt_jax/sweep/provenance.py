@@ -1,11 +1,10 @@
 """Where a dataset comes from: all that is needed to compute it again, and what computed it.
 
-`describe` writes down a sweep, `restore` reads it back; `machine` is what computes it. What of it must not change
-within a store is in `identity`.
+`describe` writes down a sweep, `record.restore` reads it back; `machine` is what computes it. What of it must not
+change within a store is in `identity`.
 """
 
 import hashlib
-import importlib
 import importlib.metadata
 import json
 import os
@@ -27,20 +26,6 @@ from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.identity import base_of, fields_of, is_plain
 
 _PACKAGES = ("pt_jax", "jax", "jaxlib", "numpy", "optax", "scipy", "xarray", "zarr")
-# What describes a sweep; `restore` reads these and nothing else.
-_READ = (
-    "function",
-    "point_type",
-    "point",
-    "static_type",
-    "static",
-    "axes",
-    "seeds",
-    "outputs",
-    "lanes",
-    "dims",
-    "labels",
-)
 
 
 def provenance(ds: xr.Dataset) -> dict[str, Any]:
@@ -83,55 +68,6 @@ def machine() -> dict[str, Any]:
         "matmul_precision": jax.config.jax_default_matmul_precision,  # type: ignore[attr-defined]
         "float": str(jax.numpy.result_type(float)),
     }
-
-
-def restore(record: Mapping[str, Any]) -> Sweep:
-    """Return the sweep that `describe` wrote down, or that was written by hand: only `axes` must be there.
-
-    Raises:
-        ValueError: a name is unknown, or the sweep cannot be had from its description.
-    """
-    known = {
-        *_READ,
-        "derived",
-        "source",
-        "data",
-        "trajectories",
-        "start",
-        "end",
-        "seconds",
-        "finding",
-        "program",
-        *machine(),
-    }
-    for name in record:
-        if name not in known:
-            raise ValueError(f"{name} = {record[name]!r} is not accepted: use {', '.join(_READ)}.")
-    if record.get("data") is not None:
-        raise ValueError("data is not accepted: it is not in the description; run the function from Python.")
-    for name, value in (record.get("static") or {}).items():
-        if str(value).startswith("<"):
-            raise ValueError(f"{name} = {value} is not accepted: a function cannot be read back; run it from Python.")
-    if not isinstance(record.get("axes"), Mapping | list):
-        raise ValueError(f"axes = {record.get('axes')!r} is not accepted: use name: values.")
-    point_type = _find("point_type", record.get("point_type", "pt_jax.signal_noise.point.Point"))
-    point = _call("point", point_type, record.get("point", {}))
-    static: Any = None
-    if record.get("static_type") or not record.get("point_type"):
-        static_type = _find("static_type", record.get("static_type") or "pt_jax.signal_noise.point.Static")
-        static = _call("static", static_type, record.get("static", {}))
-    elif (record.get("static") or {}).get("value") is not None:
-        raise ValueError(f"static = {record['static']} is not accepted: run the function from Python.")
-    axes: Any = record["axes"]
-    if isinstance(axes, list):
-        axes = [_call("axes", point_type, each) for each in axes]
-    return Sweep(
-        _find("function", record.get("function", "pt_jax.signal_noise.trajectory.simulate")),
-        point,
-        axes,
-        static=static,
-        **{name: record[name] for name in ("seeds", "outputs", "lanes", "dims", "labels") if name in record},
-    )
 
 
 def source_hash(function: Any) -> str | None:
@@ -182,19 +118,3 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _find(role: str, name: Any) -> Any:
-    module, _, attribute = str(name).rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError):
-        raise ValueError(f"{role} = {name!r} is not accepted: it cannot be imported.") from None
-
-
-def _call(role: str, kind: Any, fields: Any) -> Any:
-    """Return a record made of its fields; lists become tuples, so that it stays hashable."""
-    try:
-        return kind(**{name: tuple(x) if isinstance(x, list) else x for name, x in fields.items()})
-    except (TypeError, AttributeError):
-        raise ValueError(f"{role} = {fields!r} is not accepted: use fields of {kind.__name__}.") from None

@@ -17,38 +17,39 @@ def summary(ds: xr.Dataset, value: str = "gain", level: float = 0.95) -> xr.Data
     """Summarise one result over the seeds.
 
     Args:
-        ds: result of a sweep, with the dimension `seed`.
+        ds: result of a sweep, with the dimension `seed`; in memory, opened lazily, or in dask arrays.
         value: name of a result.
         level: of the interval, in (0, 1).
 
     Returns:
-        Dataset without `seed`: `mean`; `error`, its standard error; `low` and `high`, the t interval; `clear`, whether
-        the interval excludes 0; `p`, the two-sided p-value of mean = 0; `diverged`, whether a seed has diverged;
-        `seeds`, how many were run. Where one has diverged, or with a single seed, the interval is NaN and nothing is
-        clear.
+        Dataset in memory, without `seed`: `mean`; `se`, its standard error; `low` and `high`, the t interval;
+        `clear`, whether the interval excludes 0; `p`, the two-sided p-value of mean = 0; `diverged`, whether a seed
+        has diverged; `seeds`, how many were run. Where one has diverged, or with a single seed, the interval is NaN
+        and nothing is clear.
     """
-    values = ds[value].astype(float)
-    done = ds["done"] == 1 if "done" in ds else xr.ones_like(ds["seed"], dtype=bool)
+    # `done` first: what it says is computed was written before it, also while a run goes on.
+    done = ds["done"].compute() == 1 if "done" in ds else xr.ones_like(ds["seed"], dtype=bool)
+    values = ds[value].compute().astype(float)
     count = done.sum("seed")
-    failed = (((ds["diverged"] == 1) & done).any("seed") if "diverged" in ds else False) | (count == 0)
+    failed = (((ds["diverged"].compute() == 1) & done).any("seed") if "diverged" in ds else False) | (count == 0)
     values = values.where(done, 0.0)  # a NaN of a seed that was run stays one
     mean = (values.sum("seed", skipna=False) / count.where(count > 0)).where(~failed)
     squares = ((values - mean) ** 2).where(done, 0.0).sum("seed", skipna=False)
-    error = (squares / (count - 1).where(count > 1) / count) ** 0.5
-    return _judged(mean, error, count, failed, level).assign_attrs(ds[value].attrs, value=value)
+    se = (squares / (count - 1).where(count > 1) / count) ** 0.5
+    return _judged(mean, se, count, failed, level).compute().assign_attrs(ds[value].attrs, value=value)
 
 
 def _judged(
-    mean: xr.DataArray, error: xr.DataArray, count: xr.DataArray, failed: xr.DataArray, level: float
+    mean: xr.DataArray, se: xr.DataArray, count: xr.DataArray, failed: xr.DataArray, level: float
 ) -> xr.Dataset:
     """Return the summary of means with these standard errors over so many seeds."""
     freedom = np.maximum(count - 1, 1)
-    half = error * xr.apply_ufunc(stats.t.ppf, (1 + level) / 2, freedom)
+    half = se * xr.apply_ufunc(stats.t.ppf, (1 + level) / 2, freedom)
     with np.errstate(divide="ignore", invalid="ignore"):
-        score = np.abs(mean) / error
+        score = np.abs(mean) / se
     p = xr.apply_ufunc(stats.t.sf, score, freedom) * 2
     low, high = mean - half, mean + half
-    parts = dict(mean=mean, error=error, low=low, high=high, clear=(low > 0) | (high < 0), p=p)
+    parts = dict(mean=mean, se=se, low=low, high=high, clear=(low > 0) | (high < 0), p=p)
     parts |= dict(diverged=failed & (count > 0), seeds=count)
     return xr.Dataset({name: part.broadcast_like(mean).drop_attrs(deep=False) for name, part in parts.items()})
 
@@ -79,11 +80,11 @@ def survives(p: np.ndarray, false_discovery: float = 0.05) -> np.ndarray:
 
 
 def table(ds: xr.Dataset, values: Sequence[str]) -> pd.DataFrame:
-    """Return the numbers of several results, one row a cell: `result`, coordinates, `mean`, `error`, `seeds`.
+    """Return the numbers of several results, one row a cell: `result`, coordinates, `mean`, `se`, `seeds`.
 
-    `error` is the standard error; nothing else is needed: `cells` restores the summary, also from a CSV of the table.
+    `se` is the standard error; nothing else is needed: `cells` restores the summary, also from a CSV of the table.
     """
-    parts = [summary(ds, value)[["mean", "error", "seeds"]].to_dataframe().reset_index() for value in values]
+    parts = [summary(ds, value)[["mean", "se", "seeds"]].to_dataframe().reset_index() for value in values]
     rows = pd.concat([part.assign(result=value) for value, part in zip(values, parts, strict=True)], ignore_index=True)
     rows.attrs = {str(name): dict(ds[name].attrs) for name in (*ds.coords, *values)}
     return rows[["result", *rows.columns.drop("result")]]
@@ -99,7 +100,7 @@ def cells(table: pd.DataFrame, value: str, dims: Sequence[str], level: float = 0
         level: of the interval, in (0, 1).
     """
     grid = table[table["result"] == value].drop(columns="result").set_index(list(dims)).to_xarray()
-    judged = _judged(grid["mean"], grid["error"], grid["seeds"], grid["mean"].isnull(), level)
+    judged = _judged(grid["mean"], grid["se"], grid["seeds"], grid["mean"].isnull(), level)
     found = grid.assign(judged).assign_attrs(table.attrs.get(value, {}), value=value)
     return found.assign_coords({name: found[name].assign_attrs(table.attrs.get(name, {})) for name in found.coords})
 
@@ -116,12 +117,13 @@ def bootstrap(
     Whole seeds are resampled, the same for all cells: cells share their seeds and are not independent.
 
     Args:
-        ds: result of a sweep, with the dimension `seed`.
+        ds: result of a sweep, with the dimension `seed`; it is read into memory.
         statistic: number of a dataset, for example the share of a map or the mean of a block.
         level: of the interval, in (0, 1).
         resamples: how many.
         seed: of the resampling.
     """
+    ds = ds.compute()
     found = stats.bootstrap(
         (np.arange(ds.sizes["seed"]),),
         lambda chosen: statistic(ds.isel(seed=chosen)),

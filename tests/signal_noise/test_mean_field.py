@@ -33,7 +33,7 @@ def test_it_agrees_with_simulation():
         said = predict(point, STATIC)
         for name in ("error", "error_scratch"):
             cells = pt_jax.stats.summary(ds.isel(point=i), name)
-            assert abs(float(cells["mean"]) - getattr(said, name)) < 0.015 + 5 * float(cells["error"]), (i, name)
+            assert abs(float(cells["mean"]) - getattr(said, name)) < 0.015 + 5 * float(cells["se"]), (i, name)
     harmed, helped = (predict(points[i], STATIC).gain for i in (1, 0))
     assert harmed < -0.02 and helped > 0.02
 

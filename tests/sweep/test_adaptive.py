@@ -50,7 +50,7 @@ def test_each_cell_gets_the_seeds_that_its_standard_error_needs(tmp_path):
     seeds = cells["seeds"].values
     assert seeds[0] == 16 and (np.diff(seeds) > 0).all() and seeds[-1] == 400
     assert (seeds % 16 == 0).all()
-    assert (cells["error"][:-1] <= 0.1).all() and np.isfinite(cells["low"]).all()
+    assert (cells["se"][:-1] <= 0.1).all() and np.isfinite(cells["low"]).all()
     # sigma^2 / 0.01 seeds are needed; the estimate of sigma from them is within four of its standard errors, 6e-5.
     for noise, n in zip((0.5, 1.0), seeds[1:3], strict=True):
         need = (noise / 0.1) ** 2
@@ -74,7 +74,7 @@ def test_a_stopped_run_goes_on(tmp_path):
     assert whole.equals(run_until(noisy(400), 0.1, first=16))
 
 
-@pytest.mark.parametrize("options", [{"error": 0.0}, {"error": -1.0}, {"error": 0.1, "first": 1}])
+@pytest.mark.parametrize("options", [{"se": 0.0}, {"se": -1.0}, {"se": 0.1, "first": 1}])
 def test_wrong_wishes_are_refused(options):
     with pytest.raises(ValueError, match="is not accepted: use a"):
         run_until(noisy(4), **options)

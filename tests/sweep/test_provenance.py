@@ -11,7 +11,8 @@ from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.trajectory import simulate
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.journal import runs
-from pt_jax.sweep.provenance import describe, machine, provenance, restore
+from pt_jax.sweep.provenance import describe, machine, provenance
+from pt_jax.sweep.record import restore
 from pt_jax.sweep.run import run
 from tests.sweep.cases import Dice, throw, throw_sweep
 
@@ -28,7 +29,7 @@ SWEEPS = {
 def test_a_description_through_json_is_the_same_sweep(name):
     sweep = SWEEPS[name]
     record = json.loads(json.dumps(describe(sweep) | machine()))
-    back = restore(record)
+    back = restore(record, ["tests"])
     assert back.function is sweep.function and type(back.point) is type(sweep.point)
     assert back.seed_values == sweep.seed_values and back.static == sweep.static
     for one, two in zip(back.grid, sweep.grid, strict=True):
@@ -51,8 +52,8 @@ def test_what_is_not_said_is_default():
         ({"axes": {"u": [0]}, "point": {"w": 1}}, ["point", "'w'", "fields of Point"]),
         ({"axes": {"u": [0]}, "static": {"speed": 1}}, ["static", "speed", "fields of Static"]),
         ({"axes": {"u": [0]}, "static": {"optimizer": "<function f at 0x1>"}}, ["optimizer", "cannot be read back"]),
-        ({"axes": {"u": [0]}, "function": "nowhere.f"}, ["function = 'nowhere.f'", "imported"]),
-        ({"axes": {"u": [0]}, "function": "f"}, ["function = 'f'", "imported"]),
+        ({"axes": {"u": [0]}, "function": "nowhere.f"}, ["function = 'nowhere.f'", "allow its module with --allow"]),
+        ({"axes": {"u": [0]}, "function": "f"}, ["function = 'f'", "allow its module"]),
         ({"axes": {"u": [0]}, "data": "abc"}, ["data", "from Python"]),
         ({"axes": {"u": [-1]}}, ["u = -1", "at least 0"]),
         ({"axes": {"u": [0]}, "seeds": 0}, ["seeds = 0"]),
@@ -70,7 +71,7 @@ def test_a_dataset_says_where_it_comes_from_and_when(tmp_path):
         origin = provenance(ds)
         assert {"function", "seeds", "versions", "device", "command", "flags", "dirty", "lanes"} <= set(origin)
         assert origin["start"] <= origin["end"] and origin["trajectories"] == 8
-        assert restore(origin).shape == sweep.shape
+        assert restore(origin, ["tests"]).shape == sweep.shape
     (one,) = runs(tmp_path)
     assert one["computed"] == 8 and one["shard"] == "0/1" and one["seconds"] >= 0
     run(replace(sweep, axes={"shift": [0.1, 0.2, 0.3]}), store=tmp_path)

@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from pt_jax.sweep.stats import bootstrap, shares, summary
+from pt_jax import plot
+from pt_jax.sweep.stats import bootstrap, shares, summary, table
 
 
 def dataset(gain, diverged=None):
@@ -31,7 +32,7 @@ def test_summary_is_the_paired_t_test_of_scipy(level):
     interval = test.confidence_interval(level)
     # The same float64 formulas in another order: 1e-12 is some thousand roundings.
     np.testing.assert_allclose(cells["mean"], gain.mean(-1), rtol=1e-12)
-    np.testing.assert_allclose(cells["error"], stats.sem(gain, axis=-1), rtol=1e-12)
+    np.testing.assert_allclose(cells["se"], stats.sem(gain, axis=-1), rtol=1e-12)
     np.testing.assert_allclose(cells["p"], test.pvalue, rtol=1e-12)
     np.testing.assert_allclose(cells["low"], interval.low, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(cells["high"], interval.high, rtol=1e-12, atol=1e-12)
@@ -60,7 +61,7 @@ def test_a_cell_with_a_diverged_seed_has_no_mean_and_is_never_clear():
     cells = summary(dataset(gain, diverged))
     expected = np.array([[False, True], [True, False]])
     np.testing.assert_array_equal(cells["diverged"], expected)
-    for name in ("mean", "error", "low", "high", "p"):
+    for name in ("mean", "se", "low", "high", "p"):
         np.testing.assert_array_equal(np.isnan(cells[name]), expected, err_msg=name)
     np.testing.assert_array_equal(cells["clear"], ~expected)
 
@@ -79,7 +80,7 @@ def test_a_single_seed_has_a_mean_and_is_never_clear():
         cells = summary(dataset(noise(2, 2, 1) + 50))
         share = shares(cells)
     assert np.isfinite(cells["mean"]).all()
-    assert np.isnan(cells["low"]).all() and np.isnan(cells["error"]).all()
+    assert np.isnan(cells["low"]).all() and np.isnan(cells["se"]).all()
     assert not cells["clear"].any()
     assert share["unclear"] == 1 and share["helps_fdr"] == 0
 
@@ -164,5 +165,34 @@ def test_bootstrap_of_the_mean_is_its_t_interval():
     low, high = bootstrap(ds, lambda some: float(some["gain"].mean()), resamples=2000)
     cells = summary(ds).isel(u=0, v2=0)
     # A quantile of 2,000 resamples has a standard error of 0.03 standard errors of the mean; 5 of them, 1e-6.
-    np.testing.assert_allclose([low, high], [cells["low"], cells["high"]], atol=0.15 * float(cells["error"]))
+    np.testing.assert_allclose([low, high], [cells["low"], cells["high"]], atol=0.15 * float(cells["se"]))
     assert bootstrap(ds, lambda some: float(some["gain"].mean()), resamples=2000) == (low, high)
+
+
+@pytest.mark.parametrize("how", ["dask", "dask along seeds", "lazy"])
+def test_what_is_not_in_memory_says_the_same(tmp_path, how):
+    ds = dataset(noise(3, 2, 8), noise(3, 2, 8, seed=1) > 2).assign_coords(snr=(("u", "v2"), noise(3, 2)))
+    ds["done"] = ds["gain"].dims, (noise(3, 2, 8, seed=2) > -1).astype(np.uint8)
+    ds["error"], ds["error_scratch"] = ds["gain"] - 1, ds["gain"] + 1
+    ds.to_zarr(tmp_path / "data.zarr", consolidated=False)
+    chunks = {"dask": {}, "dask along seeds": {"seed": 3}, "lazy": None}[how]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*separate the stored chunks")
+        far = xr.open_zarr(tmp_path / "data.zarr", consolidated=False, chunks=chunks)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cells = summary(far)
+        xr.testing.assert_identical(cells, summary(ds))
+        assert not any(variable.chunks for variable in cells.variables.values())
+        names = ["u", "v2", "mean", "se", "seeds", "result"]
+        assert table(far, ["gain", "error"])[names].equals(table(ds, ["gain", "error"])[names])
+        mean = [bootstrap(each, lambda some: float(some["gain"].mean()), resamples=9) for each in (far, ds)]
+        assert mean[0] == mean[1]
+        for figure in (
+            plot.phase_diagram(
+                far, x="v2", lines={"error": summary(far, "error")["mean"], "mean": far["gain"].mean("seed")}
+            ),
+            plot.curve(far.isel(u=0), ("gain",)),
+            plot.comparison(far.isel(u=0)),
+        ):
+            figure.canvas.draw()
