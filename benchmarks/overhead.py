@@ -39,7 +39,7 @@ def bare(sweep: pt_jax.Sweep) -> float:
     start, kept, running = time.perf_counter(), [], None
     for size in parts(sweep, cells, tile):
         for group in size.groups():
-            previous, running = running, size.program(*size.arguments(group))
+            previous, running = running, size.compiled(*size.arguments(group))
             if previous is not None:
                 kept.append({name: np.asarray(value) for name, value in previous.items()})
     kept.append({name: np.asarray(value) for name, value in (running or {}).items()})

@@ -51,7 +51,7 @@ def program(function: Callable, outputs: tuple[str, ...] | None, point: Point) -
     (size,) = parts(sweep, cells, tile)
     group = next(size.groups())
     arguments = size.arguments(group)
-    return lambda: seconds(lambda: size.program(*arguments)), len(group) * int(np.prod(tile))
+    return lambda: seconds(lambda: size.compiled(*arguments)), len(group) * int(np.prod(tile))
 
 
 def seconds(call: Callable[[], Any]) -> float:

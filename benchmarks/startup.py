@@ -51,7 +51,7 @@ def compile_once() -> None:
     whole = tuple(np.arange(length) for length in sweep.shape)
     start = time.perf_counter()
     (size,) = parts(sweep, whole, tile_shape(sweep))  # traces the function for its results
-    lowered = size.program.lower(*size.arguments(next(size.groups())))
+    lowered = size.lowered()
     middle = time.perf_counter()
     lowered.compile()
     print(middle - start, time.perf_counter() - middle)

@@ -1,8 +1,7 @@
 """The functions that `Static` names: found by name, and tried out on a few numbers before any work."""
 
-import re
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import jax
@@ -47,24 +46,6 @@ def _resolve(option: str, value: str | Callable) -> Callable:
     if not accepted:
         raise ValueError(f"{option} = {shown(value)} is not accepted: use {_WANTED[option]}.") from cause
     return function
-
-
-def programs(static: Static) -> str:
-    """Return what somebody's own functions in a static compute now, as text: what they use may have changed since."""
-    found = []
-    for option in ("optimizer", "activation", "loss"):
-        function = getattr(static, option)
-        if callable(function):
-            of = _first_update if option == "optimizer" else lambda f, *arrays: f(*arrays)
-            given = {"optimizer": (0.1, Net(_HERE, _HERE)), "activation": (_HERE,), "loss": (_HERE, _HERE)}[option]
-            traced = jax.make_jaxpr(partial(of, function))(*given)  # a new partial: jax keeps the trace of an old one
-            found += [re.sub("0x[0-9a-f]+", "", str(traced)), *(repr(np.asarray(x).tolist()) for x in traced.consts)]
-    return "\n".join(found)
-
-
-def _first_update(function: Callable, lr: Array, net: Net) -> Any:
-    made = function(lr)
-    return made.update(net, made.init(net), net)
 
 
 def _named(option: str, name: str) -> Any:

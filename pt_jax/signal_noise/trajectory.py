@@ -15,7 +15,7 @@ from jax import Array
 from pt_jax.signal_noise import dense, inherit, risk, span
 from pt_jax.signal_noise.checks import accepted, check_key
 from pt_jax.signal_noise.data import AXES, Stream, Task, World, dense_world, span_world
-from pt_jax.signal_noise.functions import programs, resolve
+from pt_jax.signal_noise.functions import resolve
 from pt_jax.signal_noise.network import Net, readout
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.training import Curves, Descent, Trained, largest
@@ -105,7 +105,7 @@ def simulate(key: Array, point: Point, static: Static = _DEFAULT, data: None = N
             function that does not fit, or the key is not a typed key.
     """
     del data
-    return _simulate(key, _accepted(key, point, static), static, programs(static))
+    return _simulate(key, _accepted(key, point, static), static)
 
 
 def scratch(key: Array, point: Point, static: Static = _DEFAULT, data: None = None) -> Scratch:
@@ -114,7 +114,7 @@ def scratch(key: Array, point: Point, static: Static = _DEFAULT, data: None = No
     Arguments and errors are those of `simulate`; fields that only transfer depends on change nothing.
     """
     del data
-    return _scratch(key, _accepted(key, point, static), static, programs(static))
+    return _scratch(key, _accepted(key, point, static), static)
 
 
 def _accepted(key: Array, point: Point, static: Static) -> Point:
@@ -127,9 +127,8 @@ def _accepted(key: Array, point: Point, static: Static) -> Point:
     return point
 
 
-@partial(jax.jit, static_argnames=("static", "programs"))
-def _simulate(key: Array, point: Point, static: Static, programs: str) -> Outcome:
-    """Return the outcome; `programs` tells jax apart what functions of the static have computed and compute now."""
+@partial(jax.jit, static_argnames="static")
+def _simulate(key: Array, point: Point, static: Static) -> Outcome:
     world, second_layer = _engine(static)[0](key, point, static), readout(point.m, static.m)
     (upstream,) = _train(key, Stream.BATCH1, [(world.upstream, None)], world.task1, point, static)
 
@@ -168,8 +167,8 @@ def _simulate(key: Array, point: Point, static: Static, programs: str) -> Outcom
     return outcome._replace(diverged=outcome.diverged | _not_numbers(outcome, static))
 
 
-@partial(jax.jit, static_argnames=("static", "programs"))
-def _scratch(key: Array, point: Point, static: Static, programs: str) -> Scratch:
+@partial(jax.jit, static_argnames="static")
+def _scratch(key: Array, point: Point, static: Static) -> Scratch:
     world = _engine(static)[0](key, point, static, alone=True)
     (trained,) = _train(key, Stream.BATCH2, [(world.fresh, None)], world.task2, point, static)
     error, held = _measures(key, point, static)

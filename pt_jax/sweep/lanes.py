@@ -120,6 +120,10 @@ class SizeClass:
         """
         return _compiled(self.program, self.fields, self.devices, self.tile, self.share)
 
+    def lowered(self) -> Any:
+        """Return the program before it is compiled."""
+        return _lowered(self.program, self.fields, self.devices, self.tile, self.share)
+
     def run(self) -> Iterator[tuple[list[np.ndarray], dict[str, np.ndarray]]]:
         """Yield, for each tile, its positions in the block along each dimension, and its results by name."""
         running, compiled = None, self.compiled
@@ -168,11 +172,24 @@ class SizeClass:
 def _compiled(
     program: Program, fields: tuple[tuple[int, ...], ...], devices: tuple, tile: tuple[int, ...], share: int
 ) -> Any:
-    """Return the compiled (leaves, values of each axis, seeds, count) -> results of the tiles, on all devices.
+    """Return the compiled program of `_lowered`, once it is known to fit into memory.
+
+    Kept for the life of the process: a sweep that computes the same with other values, seeds or base point does not
+    compile again.
+    """
+    made = _lowered(program, fields, devices, tile, share).compile()
+    need = call_bytes(made) * (len(devices) if devices[0].platform == "cpu" else 1)
+    check_memory(f"A group of {math.prod(tile)} trajectories of this size", need, free_memory())
+    return made
+
+
+def _lowered(
+    program: Program, fields: tuple[tuple[int, ...], ...], devices: tuple, tile: tuple[int, ...], share: int
+) -> Any:
+    """Return the program (leaves, values of each axis, seeds, count) -> results of the tiles, on all devices.
 
     Each device computes the first `count` tiles of its stack of `share`; `fields` are the positions of each axis among
-    the leaves. Kept for the life of the process: a sweep that computes the same with other values, seeds or base point
-    does not compile again.
+    the leaves.
     """
 
     def trajectory(leaves: tuple, seed: jax.Array, *values: jax.Array) -> dict[str, jax.Array]:
@@ -204,10 +221,7 @@ def _compiled(
     )
     seeds, count = (jax.ShapeDtypeStruct(shape, jnp.int32) for shape in ((tiles, tile[-1]), ()))
     shapes = (tuple(program.leaves), axes, seeds, count)
-    made = jax.jit(spread_out, compiler_options=CPU_OPTIONS if cpu else None).lower(*shapes).compile()
-    what = f"A group of {math.prod(tile)} trajectories of this size"
-    check_memory(what, call_bytes(made) * (len(devices) if cpu else 1), free_memory())
-    return made
+    return jax.jit(spread_out, compiler_options=CPU_OPTIONS if cpu else None).lower(*shapes)
 
 
 def call_bytes(compiled: Any) -> int:

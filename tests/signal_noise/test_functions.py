@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from pt_jax.signal_noise.functions import programs, resolve
+from pt_jax.signal_noise.functions import resolve
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.trajectory import scratch, simulate
 
@@ -53,23 +53,3 @@ def test_functions_that_cannot_be_hashed_are_refused():
 
     with pytest.raises(ValueError, match=r"activation = .* is not accepted: use a name or a hashable function"):
         Static(engine="dense", activation=Unhashable())
-
-
-POWER = 1.0
-
-
-def test_a_helper_that_changed_is_seen_by_the_next_call():
-    def run(power):
-        global POWER
-        POWER = power
-        return float(scratch(jax.random.key(0), Point(**SIZES, init_scale=0.3), own).error_scratch)
-
-    own = Static(**SIZES, engine="dense", activation=lambda x: jnp.maximum(x, 0) ** POWER)
-    first, second, again = run(1.0), run(2.0), run(1.0)
-    assert first == again != second
-
-
-@pytest.mark.parametrize(("option", "value"), [("activation", jax.nn.relu6), ("optimizer", optax.adam)])
-def test_a_function_that_did_not_change_has_one_program(option, value):
-    static = Static(engine="dense", **{option: value})
-    assert programs(static) == programs(static) != "" == programs(Static())
