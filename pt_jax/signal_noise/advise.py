@@ -209,7 +209,10 @@ def _points(point: Point, source: Sample, target: Sample) -> list[Point]:
 
 
 class _Task:
-    """A cleaned sample: signal vectors `x` (n, d) with labels `y`, the noise patches (n, p - 1, d), and `flip`."""
+    """A cleaned sample: signal vectors `x` (n, d) with labels `y`, the noise patches (n, p - 1, d), and `flip`.
+
+    Where signal patches are free of noise (`exact`), labels are put right and `signal` is mu, (d,).
+    """
 
     def __init__(self, sample: Sample, name: str, flip: float):
         if flip >= 0.5:
@@ -227,6 +230,7 @@ class _Task:
         if self.exact:  # the signal itself: undo the flips
             flipped = with_first < 0 if np.mean(with_first > 0) >= 0.5 else with_first > 0
             self.flip, self.y = float(np.mean(flipped)), np.where(flipped, -self.y, self.y)
+            self.signal = (self.x[self.y > 0].mean(axis=0) - self.x[self.y < 0].mean(axis=0)) / 2
         self.group = np.empty(len(x), int)
         for sign in (-1, 1):  # each class is spread over all groups
             self.group[self.y == sign] = np.arange(np.sum(self.y == sign)) % _GROUPS
@@ -249,7 +253,7 @@ def _estimate(tasks: list[_Task], without: int | None, d: int) -> np.ndarray:
     for task in tasks:
         kept = task.group != without
         x, y, flip = task.x[kept], task.y[kept], 0.0 if task.exact else task.flip
-        half, norm = _half(x, y)
+        half, norm = (task.signal, float(task.signal @ task.signal)) if task.exact else _half(x, y)
         norms.append(norm / (1 - 2 * flip) ** 2)
         halves.append(half / (1 - 2 * flip))
         if task.noise.shape[1]:
