@@ -39,6 +39,8 @@ _DRAWS = 16
 # tails that `sims/theory_agreement.py` finds.
 _OWN_ERROR = {True: 0.0015, False: 0.003}
 _NO_NOISE = 0.99  # correlation from which on a patch is +-mu
+_ROUNDING = 1e-12  # of an overlap of signals
+_SPREAD = (1e-6, 1e6)  # of the features, in their own unit
 _FEWEST = 3  # samples of a class: two are left where the jackknife leaves one out
 _MISSING = ("", "nan", "none", "null", "nat", "<na>")  # text that stands for no label
 
@@ -169,8 +171,12 @@ def _features(name: str, values: Any) -> np.ndarray:
     x = x.astype(float)
     if not np.isfinite(x).all():
         raise ValueError(f"x of the {name} holds values that are not finite: leave these samples or columns out.")
-    if (np.ptp(x, axis=0) == 0).all():
+    spread = np.ptp(x, axis=0).max()
+    if spread == 0:
         raise ValueError(f"All columns of the {name} are constant: there is nothing to learn from.")
+    if not _SPREAD[0] <= spread <= _SPREAD[1]:
+        low, high = (f"{end:g}" for end in _SPREAD)
+        raise ValueError(f"x of the {name} spreads over {spread:g}: scale the features to between {low} and {high}.")
     return x if x.ndim == 3 else x[:, None]
 
 
@@ -203,7 +209,10 @@ def _points(point: Point, source: Sample, target: Sample) -> list[Point]:
 
 
 class _Task:
-    """A cleaned sample: signal vectors `x` (n, d) with labels `y`, the noise patches (n, p - 1, d), and `flip`."""
+    """A cleaned sample: signal vectors `x` (n, d) with labels `y`, the noise patches (n, p - 1, d), and `flip`.
+
+    Where signal patches are free of noise (`exact`), labels are put right and `signal` is mu, (d,).
+    """
 
     def __init__(self, sample: Sample, name: str, flip: float):
         if flip >= 0.5:
@@ -221,6 +230,7 @@ class _Task:
         if self.exact:  # the signal itself: undo the flips
             flipped = with_first < 0 if np.mean(with_first > 0) >= 0.5 else with_first > 0
             self.flip, self.y = float(np.mean(flipped)), np.where(flipped, -self.y, self.y)
+            self.signal = (self.x[self.y > 0].mean(axis=0) - self.x[self.y < 0].mean(axis=0)) / 2
         self.group = np.empty(len(x), int)
         for sign in (-1, 1):  # each class is spread over all groups
             self.group[self.y == sign] = np.arange(np.sum(self.y == sign)) % _GROUPS
@@ -243,7 +253,7 @@ def _estimate(tasks: list[_Task], without: int | None, d: int) -> np.ndarray:
     for task in tasks:
         kept = task.group != without
         x, y, flip = task.x[kept], task.y[kept], 0.0 if task.exact else task.flip
-        half, norm = _half(x, y)
+        half, norm = (task.signal, float(task.signal @ task.signal)) if task.exact else _half(x, y)
         norms.append(norm / (1 - 2 * flip) ** 2)
         halves.append(half / (1 - 2 * flip))
         if task.noise.shape[1]:
@@ -256,10 +266,10 @@ def _estimate(tasks: list[_Task], without: int | None, d: int) -> np.ndarray:
 
 
 def _fields(norm1: float, norm2: float, overlap: float, noise1: float, noise2: float) -> dict[str, float]:
-    """Return the fields of a point from the five numbers; what noise made negative is 0."""
+    """Return the fields of a point from the five numbers; what noise made negative, or rounding positive, is 0."""
     norm1, norm2 = max(norm1, 0.0), max(norm2, 0.0)
     overlap = float(np.clip(overlap, -np.sqrt(norm1 * norm2), min(norm1, norm2)))
-    shared = max(overlap, 0.0)
+    shared = overlap if overlap > _ROUNDING * max(norm1, norm2) else 0.0
     opposed = (
         np.degrees(np.arccos(np.clip(overlap / max(np.sqrt(norm1 * norm2), 1e-300), -1, 1))) if overlap < 0 else 90.0
     )

@@ -14,7 +14,7 @@ from pt_jax.field import shown
 from pt_jax.signal_noise.network import Net, logistic, squared
 from pt_jax.signal_noise.point import Static
 
-_HERE = np.array([-2.0, -0.5, 0.5, 3.0], np.float32)  # what functions are tried on
+_HERE: Any = np.array([-2.0, -0.5, 0.5, 3.0], np.float32)  # what functions are tried on
 _LOSSES = {"logistic": logistic, "squared": squared}
 _WANTED = {
     "optimizer": "a name in optax, as adam, or a function of the learning rate alone that returns such an optimizer",

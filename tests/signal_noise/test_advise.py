@@ -166,6 +166,15 @@ def test_the_estimates_have_no_bias_also_with_unequal_classes_and_offsets(form):
     assert (np.abs(off) < 5 * np.std(found, axis=0) / 20 + 1e-9).all(), off
 
 
+def test_flips_may_leave_two_samples_of_a_class():
+    one, two = samples(HELPS)
+    label = np.sign(np.asarray(one.x)[:, 0, 0])
+    kept = np.concatenate([np.flatnonzero(label > 0)[:30], np.flatnonzero(label < 0)[:2]])
+    seen = np.where(np.arange(32) == 0, -1.0, label[kept])
+    estimated, *_ = estimates([Sample(one.x[kept], seen), two])
+    np.testing.assert_allclose([estimated.u, estimated.v1, estimated.flip1], [2.5, 1.0, 1 / 32], rtol=1e-5)
+
+
 def test_the_same_label_is_plus_1_in_both_samples_and_is_said():
     pair = samples(HELPS)
     said = advise(TRAINING, *pair)

@@ -95,7 +95,7 @@ def test_values_out_of_the_range_of_the_table_are_refused_on_an_axis_and_in_the_
     ):
         with pytest.raises(ValueError, match=f"^{field} = .*{FIELDS[field].accepted}") as error:
             Sweep(simulate, point, axes, static=Static())
-        assert f"{value:g}" in str(error.value)
+        assert f"{field} = {value} " in str(error.value)
     with pytest.raises(ValueError, match=f"^{field} = .*{FIELDS[field].accepted}"):
         Sweep(simulate, Point(**{field: value}), {"sigma2": [1.0]}, static=Static())
 
