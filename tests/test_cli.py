@@ -14,7 +14,7 @@ import xarray as xr
 
 from pt_jax import startup
 from pt_jax.cli import main
-from pt_jax.flags import axis
+from pt_jax.flags import axis, steps
 from pt_jax.signal_noise.point import FIELDS, OPTIONS, Point, Static
 
 SCRIPT = "from pt_jax.cli import main; raise SystemExit(main())"
@@ -110,6 +110,10 @@ def words_missing(text, words):
         ("--x u=0,1 --init-scale 0", ["init_scale = 0", "of at least 1e-12"]),
         ("--x u=0,1 --v1 nan", ["v1 = nan", "0, or a number of at least 1e-18"]),
         ("--x u=0,1 --v1 inf", ["v1 = inf", "0, or a number of at least 1e-18"]),
+        ("--x n2=10,20.5", ["n2 = 20.5", "whole number"]),
+        ("--x u=0,1 --record 0,a", ["--record = 0,a", "0 5 10 or 0,5,10"]),
+        ("--x u=0,1 --record 5,0", ["record = (5, 0)", "increasing"]),
+        ("--x u=0,1 --seeds 2147483648", ["--seeds = 2147483648", "at most 16777216"]),
         ("--x u=0,1 --seeds 0", ["seeds = 0", "at least 1"]),
         ("--x u=0,1 --seeds -2", ["seeds = -2", "at least 1"]),
         ("--x u=0,1 --u 2", ["u", "axis", "--u", "once"]),
@@ -154,8 +158,26 @@ def test_what_is_no_flag_or_no_number_is_refused_by_the_parser(refused, args, wo
     assert words_missing(refused(*args.split()), words) == []
 
 
-def test_another_command_is_refused(capsys):
-    assert main(["draw"]) == 2
+@pytest.mark.parametrize("name, near", [("plott", "plot"), ("Map", "map"), ("draw", "map, show, plot, rerun, advise")])
+def test_an_unknown_command_is_called_unknown(capsys, name, near):
+    assert main([name, "--x", "u=0,1"]) == 2
+    assert capsys.readouterr() == ("", f"pt-jax: {name!r} is an unknown command: use {near}.\n")
+
+
+def test_a_platform_that_is_not_there_is_one_sentence(tmp_path):
+    command = [sys.executable, "-c", SCRIPT, "map", "--x", "u=0,1", *TINY, "--out", "a"]
+    env = os.environ | {"JAX_PLATFORMS": "nonsense"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert done.returncode == 2 and not (tmp_path / "a").exists()
+    assert done.stderr.splitlines()[-1].startswith("pt-jax: JAX_PLATFORMS = nonsense is not accepted: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_steps_to_record_stand_between_blanks_or_commas():
+    assert steps(("0", "5")) == steps(("0,5",)) == (0, 5) and steps(()) == ()
+
+
+def test_without_a_command_the_usage_is_told(capsys):
     assert main([]) == 2
     assert main(["--help"]) == 0
     assert "map    run a sweep" in capsys.readouterr().out
