@@ -171,6 +171,8 @@ def _advise(options: Any) -> None:
     at = said.point
     sizes = f"|u| = {at.u:.3g}, |v1| = {at.v1:.3g}, |v2| = {at.v2:.3g}, angle {at.angle:.0f}, sigma1 = {at.sigma1:.3g}"
     print(f"{'given' if samples[0] is None else 'estimated'}: {sizes}, sigma2 = {at.sigma2:.3g}, d = {at.d:g}")
+    if said.positive is not None:
+        print(f"the label {said.positive} counts as +1 in both samples")
     print(f"{said.verdict}: at alpha = {at.alpha:g} transfer helps with probability {said.certainty:.2f}")
     print(f"expected gain {said.gain:+.4f}; the best alpha is {said.best_alpha:g}, expected gain {said.best_gain:+.4f}")
     if said.verdict == "undecided":

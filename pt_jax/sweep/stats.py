@@ -24,15 +24,16 @@ def summary(ds: xr.Dataset, value: str = "gain", level: float = 0.95) -> xr.Data
     Returns:
         Dataset in memory, without `seed`: `mean`; `se`, its standard error; `low` and `high`, the t interval;
         `clear`, whether the interval excludes 0; `p`, the two-sided p-value of mean = 0; `diverged`, whether a seed
-        has diverged; `seeds`, how many were run. Where one has diverged, or with a single seed, the interval is NaN
-        and nothing is clear.
+        has diverged or is NaN; `seeds`, how many were run. Where one has diverged, or with a single seed, the interval
+        is NaN and nothing is clear.
     """
     # `done` first: what it says is computed was written before it, also while a run goes on.
     done = ds["done"].compute() == 1 if "done" in ds else xr.ones_like(ds["seed"], dtype=bool)
     values = ds[value].compute().astype(float)
     count = done.sum("seed")
-    failed = (((ds["diverged"].compute() == 1) & done).any("seed") if "diverged" in ds else False) | (count == 0)
-    values = values.where(done, 0.0)  # a NaN of a seed that was run stays one
+    lost = values.isnull() | ((ds["diverged"].compute() == 1) if "diverged" in ds else False)
+    failed = (lost & done).any("seed") | (count == 0)
+    values = values.where(done, 0.0)
     mean = (values.sum("seed", skipna=False) / count.where(count > 0)).where(~failed)
     squares = ((values - mean) ** 2).where(done, 0.0).sum("seed", skipna=False)
     se = (squares / (count - 1).where(count > 1) / count) ** 0.5

@@ -88,7 +88,9 @@ def on_executor(
             for future in arrived:
                 sending.remove(future)
                 with contextlib.suppress(CancelledError, BrokenExecutor):
-                    lacking.discard(future.result())
+                    name = future.result()
+                    # One that held it already took it: others may have died, or will say again that they lack it.
+                    lacking = lacking - {name} if name in lacking else set()
             finished = [future for future in running if future.done()]
             for future in finished:
                 unit, mask, attempt = running.pop(future)

@@ -411,6 +411,19 @@ def test_data_are_sent_once_to_each_worker():
         assert len(pool.sent) >= 4 and sum(pool.sent) < 1.1 * data["table"].nbytes
 
 
+def test_a_worker_that_dies_before_it_is_sent_the_sweep_holds_nothing_up():
+    class Dying(Counting):
+        def submit(self, function, *args):
+            if self.sent:
+                return super().submit(function, *args)
+            self.sent.append(0)
+            future = Future()
+            future.set_result("a worker that lacks the sweep, and is never heard of again")
+            return future
+
+    assert run(SWEEP, executor=Dying()).equals(run(SWEEP))
+
+
 def test_a_worker_with_other_code_is_refused(monkeypatch):
     here, calls = units.identity, []
 

@@ -23,7 +23,7 @@ def test_an_optimizer_by_its_name_is_accepted(name):
         *("chain", "lbfgs", "polyak_sgd", "scale_by_schedule", "add_decayed_weights", "GradientTransformation"),
         *("adamm", "", "__name__", "apply_updates", "constant_schedule", "identity", None, 3, optax.adam(0.1)),
     ],
-    ids=str,
+    ids=lambda name: str(name)[:30],
 )
 def test_what_is_no_optimizer_is_refused_by_a_sentence(name):
     with pytest.raises(ValueError, match=r"optimizer = .* is not accepted.*: use the name of one in optax that needs"):
