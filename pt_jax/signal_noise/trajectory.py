@@ -117,6 +117,10 @@ def scratch(key: Array, point: Point, static: Static = _DEFAULT, data: None = No
     return _scratch(key, _accepted(key, point, static), static)
 
 
+for _function in (simulate, scratch):
+    setattr(_function, "closed", _function)  # noqa: B010 - see `sweep.program.trace`: it reads nothing but its arguments
+
+
 def _accepted(key: Array, point: Point, static: Static) -> Point:
     """Return the point as arrays, or raise the sentence that says what is wrong."""
     check_key(key)

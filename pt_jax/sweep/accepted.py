@@ -3,9 +3,9 @@
 All of it raises ValueError before any work, with what was given and what to use instead.
 """
 
+import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -17,7 +17,7 @@ from pt_jax.sweep.devices import check_memory
 OWN_NAMES = ("seed", "done", "check")  # what every dataset has beside its axes and results
 
 
-@dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Axis:
     """One dimension of the grid: `fields` of the point that move together, `values` (k, fields)."""
 
@@ -159,7 +159,7 @@ def data(given: Any) -> Any:
     """Return the pytree of data, whose leaves must be arrays or numbers."""
     for leaf in jax.tree.leaves(given):
         kind = getattr(leaf, "dtype", None)
-        if not isinstance(leaf, int | float) and (kind is None or getattr(kind, "kind", "V") in "OSUMm"):
+        if not isinstance(leaf, int | float) and (not isinstance(kind, np.dtype) or kind.kind in "OSUMm"):
             raise ValueError(f"data holds {type(leaf).__name__}: use arrays and numbers.")
     return given
 
@@ -212,3 +212,17 @@ def name_of(thing: Callable | type) -> str:
     thing = getattr(thing, "func", thing)
     named = thing if hasattr(thing, "__qualname__") else type(thing)
     return f"{named.__module__}.{named.__qualname__}"
+
+
+def fields_of(static: Any) -> dict[str, Any]:
+    """Return the fields of a static by name; of one that has none, itself as `value`."""
+    if dataclasses.is_dataclass(static):
+        return {field.name: getattr(static, field.name) for field in dataclasses.fields(static)}
+    return static._asdict() if hasattr(static, "_asdict") else {"value": static}
+
+
+def is_plain(value: Any) -> bool:
+    """Whether JSON holds a value as it is, but that its tuples are lists."""
+    if isinstance(value, tuple | list):
+        return all(map(is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)

@@ -40,14 +40,19 @@ def open_dataset(folder: Path) -> xr.Dataset:
 
 
 def dataset(kept: Store) -> xr.Dataset:
-    """Return all that a store holds, as a labelled dataset."""
-    if kept.folder is not None:
-        return open_dataset(kept.folder)
+    """Return all that the store of a run holds, as a labelled dataset; in memory or not as `open_dataset` says.
+
+    Raises:
+        OSError: the store in the folder is another one by now.
+    """
+    arrays = kept.arrays if kept.folder is None else _held(kept, kept.folder)
+    kept.check_number()
     variables: dict[str, Any] = {}
-    for name, array in kept.arrays.items():
-        dims = layout.dims_of(kept.sweep, name, array.ndim)
-        variables[name] = (dims, array, layout.said_of(kept.sweep, name))
-    return xr.Dataset(variables, kept.sweep.coordinates())
+    for name in (*kept.names, "done"):
+        dims = layout.dims_of(kept.sweep, name, arrays[name].ndim)
+        variables[name] = xr.Variable(dims, arrays[name], layout.said_of(kept.sweep, name))
+    said = {} if kept.about is None else {"provenance": kept.about["provenance"]}
+    return xr.Dataset(variables, kept.sweep.coordinates(), said)
 
 
 def _open(folder: Path) -> xr.Dataset:
@@ -55,20 +60,26 @@ def _open(folder: Path) -> xr.Dataset:
     try:
         ds = xr.open_zarr(folder / "data.zarr", consolidated=False, chunks=None)
         ds.coords.to_dataset().load()
-        coords, said = ds.coords, ds.attrs
+        coords = ds.coords
         variables = {name: ds[name].variable for name in (*about["outputs"], "done")}
     except Exception as error:  # zarr, its codecs and xarray have one each for what a damaged file can be
         raise ValueError(
             f"{folder}/data.zarr is damaged ({layout.in_a_line(error)}): restore it, or use --fresh."
         ) from None
-    if sum(variable.nbytes for variable in variables.values()) > LOADED:
-        read = {name: indexing.LazilyIndexedArray(_Guarded(arrays[name], folder, about["id"])) for name in variables}
-    else:
-        read = _read(
-            Chunks(layout.values_of(arrays, about), tuple(about["unit"]), arrays, about["outputs"], about, folder)
-        )
-    kept = {name: xr.Variable(variable.dims, read[name], variable.attrs) for name, variable in variables.items()}
-    return xr.Dataset(kept, coords, {"provenance": said["provenance"]})
+    chunks = Chunks(layout.values_of(arrays, about), tuple(about["unit"]), arrays, about["outputs"], about, folder)
+    held = _held(chunks, folder)
+    kept = {name: xr.Variable(variable.dims, held[name], variable.attrs) for name, variable in variables.items()}
+    return xr.Dataset(kept, coords, {"provenance": about["provenance"]})
+
+
+def _held(kept: Chunks, folder: Path) -> dict[str, Any]:
+    """Return the results and `done` of a store by name: in memory, or where they are large, read when needed."""
+    arrays = {name: kept.arrays[name] for name in (*kept.names, "done")}
+    if sum(array.size * np.dtype(array.dtype).itemsize for array in arrays.values()) <= LOADED:
+        return _read(kept)
+    assert kept.about is not None
+    number = kept.about["id"]
+    return {name: indexing.LazilyIndexedArray(_Guarded(array, folder, number)) for name, array in arrays.items()}
 
 
 def _read(kept: Chunks) -> dict[str, Any]:

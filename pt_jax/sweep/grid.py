@@ -129,7 +129,11 @@ class Sweep:
         """
         known = self._programs
         if static not in known:
-            made = trace(self.function, self._kept, self.point, static, self.data)
+            outputs = None if self.outputs is None else tuple(self.outputs)
+            made = trace(self.function, static, self.point, self.data, outputs)
+            dims = {name: self.own_dims(name, len(kind.shape)) for name, kind in made.kinds.items()}
+            own = {name: dict(zip(dims[name], kind.shape, strict=True)) for name, kind in made.kinds.items()}
+            accepted.check_names(self.grid, own, self.derived, self._labels)
             first = next(iter(known.values()), made).kinds
             for name in {**first, **made.kinds}:
                 if first.get(name) != made.kinds.get(name):
@@ -143,23 +147,6 @@ class Sweep:
     def results(self, static: Any) -> dict[str, jax.ShapeDtypeStruct]:
         """Return name, shape and dtype of the results that are kept; errors as in `program`."""
         return self.program(static).kinds
-
-    def _kept(self, returned: Any) -> dict[str, Any]:
-        """Return the results that are kept, of all that the function returns."""
-        if not hasattr(returned, "_asdict"):
-            raise ValueError(f"The function returns a {type(returned).__name__}: use a NamedTuple of arrays.")
-        found = flatten(returned)
-        for name in self.outputs or ():
-            if name not in found:
-                raise ValueError(f"output {name!r} is not among the results: use some of {_list(found)}.")
-        names = list(found)
-        if self.outputs is not None:
-            names = [*self.outputs, *({"diverged"} & set(found) - set(self.outputs))]
-        kept = {name: found[name] for name in names}
-        shapes = {name: np.shape(value) for name, value in kept.items()}
-        own = {name: dict(zip(self.own_dims(name, len(x)), x, strict=True)) for name, x in shapes.items()}
-        accepted.check_names(self.grid, own, self.derived, self._labels)
-        return kept
 
     def size_classes(self, cells: tuple[np.ndarray, ...]) -> Iterator[tuple[Any, tuple[np.ndarray, ...]]]:
         """Split a block, given by its indices on each axis, into product blocks whose points have one size class.
@@ -251,17 +238,6 @@ class Sweep:
         for axis, indices in chosen.items():
             point = point._replace(**dict(zip(axis.fields, axis.values[indices].T, strict=True)))
         return self.static_of(point)
-
-
-def flatten(result: Any, prefix: str = "") -> dict[str, Any]:
-    """Return the leaves of a (nested) NamedTuple by name, parts joined by dots; None leaves are left out."""
-    leaves: dict[str, Any] = {}
-    for name, value in result._asdict().items():
-        if hasattr(value, "_asdict"):
-            leaves |= flatten(value, f"{prefix}{name}.")
-        elif value is not None:
-            leaves[prefix + name] = value
-    return leaves
 
 
 def _list(names: Any) -> str:

@@ -4,18 +4,15 @@ The program that is computed (`program.Program.digest`), the base point, the dat
 numbers: versions, kind of device, precision, random generator, lanes. Names, comments and places of files do not count.
 """
 
-import dataclasses
 import importlib.metadata
 import json
 import os
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
-from pt_jax.sweep.accepted import name_of
+from pt_jax.sweep.accepted import fields_of, is_plain, name_of
 from pt_jax.sweep.grid import Sweep
+from pt_jax.sweep.program import settings
 
 # Flags of XLA that change no number: how many devices there are, and what is written for a person to read.
 _HARMLESS = (
@@ -56,10 +53,7 @@ def identity(sweep: Sweep, base: Mapping[str, float]) -> dict[str, Any]:
         **{f"point.{name}": float(x) for name, x in sweep.point._asdict().items() if name not in base},
         **{f"static.{name}": x for name, x in fields_of(sweep.static).items() if name not in maxima and is_plain(x)},
         "lanes": sweep.lanes,
-        "backend": jax.default_backend(),
-        "float": str(jnp.result_type(float)),
-        "matmul_precision": jax.config.jax_default_matmul_precision,  # type: ignore[attr-defined]
-        "prng": [jax.config.jax_default_prng_impl, jax.config.jax_threefry_partitionable],  # type: ignore[attr-defined]
+        **settings(),
         **{name: importlib.metadata.version(name) for name in ("jax", "jaxlib")},
         "xla": sorted(flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(_HARMLESS)),
     }
@@ -74,17 +68,3 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, 
             why = "; what the function computes has changed" if name == "program" else ""
             found[name] = f"{name} ({texts[0]} there, {texts[1]} here{why})".replace('"', "")
     return found
-
-
-def fields_of(static: Any) -> dict[str, Any]:
-    """Return the fields of a static by name; of one that has none, itself as `value`."""
-    if dataclasses.is_dataclass(static):
-        return {field.name: getattr(static, field.name) for field in dataclasses.fields(static)}
-    return static._asdict() if hasattr(static, "_asdict") else {"value": static}
-
-
-def is_plain(value: Any) -> bool:
-    """Whether JSON holds a value as it is, but that its tuples are lists."""
-    if isinstance(value, tuple | list):
-        return all(map(is_plain, value))
-    return value is None or isinstance(value, bool | int | float | str)

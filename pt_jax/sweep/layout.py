@@ -171,7 +171,8 @@ def _group(data: Path, mode: Any) -> tuple[Any, dict[str, Any]]:
         raise ValueError("its metadata are too large")
     group = zarr.open_group(data, mode=mode, use_consolidated=False)
     about = json.loads(str(group.attrs["pt_jax"]))
-    json.loads(str(group.attrs["provenance"])).items()
+    about["provenance"] = str(group.attrs["provenance"])
+    json.loads(about["provenance"]).items()
     rank = len(about["identity"]["axes"]) + 1
     for name in ("tile", "unit"):
         sizes = about[name]

@@ -11,13 +11,15 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
+
+from pt_jax.sweep.accepted import fields_of, is_plain
 
 _IGNORED = {"name", "debug_info", "jvp_jaxpr_fun"}  # parameters of operations that change no number
 _TRACING = threading.RLock()
@@ -70,32 +72,86 @@ class Program:
         return self.digest, tuple(self.kinds), tuple(id(called) for _, called in self._callbacks)
 
 
-def trace(function: Callable, keep: Callable[[Any], dict[str, Any]], point: Any, static: Any, data: Any) -> Program:
+def trace(function: Callable, static: Any, point: Any, data: Any, outputs: tuple[str, ...] | None) -> Program:
     """Return the program of a function of (key, point, static, data).
+
+    A function that says of itself, by an attribute, `function.closed = function`, reads nothing but its arguments. With
+    a static of plain values it is traced once in a process; any other is traced again for each run.
 
     Args:
         function: what is traced.
-        keep: what is kept of what it returns, by name.
-        point: a NamedTuple of scalars; its values do not count.
         static: any value.
+        point: a NamedTuple of scalars; its values do not count.
         data: a pytree of arrays; their values do not count.
+        outputs: names of the results that are kept, None for all; `diverged` is always kept.
 
     Raises:
-        ValueError: a result that is kept is none that a dataset can hold.
+        ValueError: an output is not among the results, or a result that is kept is none that a dataset can hold.
     """
+    leaves, tree = jax.tree.flatten(data)
+    shapes = tuple(jax.ShapeDtypeStruct(np.shape(x), jnp.result_type(x)) for x in leaves)
+    closed = getattr(function, "closed", None) is function and all(map(is_plain, fields_of(static).values()))
+    known: Any = function, static, type(point), tree, shapes, outputs
+    return _once(*known, repr(settings())) if closed else _trace(*known)
+
+
+def settings() -> dict[str, Any]:
+    """Return the options of jax that a program and its numbers depend on."""
+    options: Any = jax.config
+    return {
+        "backend": jax.default_backend(),
+        "float": str(jnp.result_type(float)),
+        "promotion": str(options.jax_numpy_dtype_promotion),
+        "matmul_precision": options.jax_default_matmul_precision,
+        "prng": [options.jax_default_prng_impl, options.jax_threefry_partitionable],
+    }
+
+
+def _trace(
+    function: Callable, static: Any, kind: Any, tree: Any, shapes: tuple, outputs: tuple[str, ...] | None
+) -> Program:
     names: list[str] = []
 
     def kept(key: jax.Array, point: Any, data: Any) -> list[jax.Array]:
-        found = keep(function(key, point, static, data))
+        found = _kept(function(key, point, static, data), outputs)
         names[:] = found
         return [_accepted(name, value) for name, value in found.items()]
 
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    scalars = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((), jnp.result_type(float)), point)
+    key, number = jax.eval_shape(lambda: jax.random.key(0)), jax.ShapeDtypeStruct((), jnp.result_type(float))
+    point = kind(*[number] * len(kind._fields))
     with _of_this_run():
-        jaxpr = jax.make_jaxpr(kept)(key, scalars, data)
+        jaxpr = jax.make_jaxpr(kept)(key, point, jax.tree.unflatten(tree, shapes))
     kinds = (jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in jaxpr.out_avals)
     return Program(jaxpr, dict(zip(names, kinds, strict=True)))
+
+
+@cache
+def _once(*known: Any) -> Program:
+    return _trace(*known[:-1])  # the last are the settings
+
+
+def flatten(result: Any, prefix: str = "") -> dict[str, Any]:
+    """Return the leaves of a (nested) NamedTuple by name, parts joined by dots; None leaves are left out."""
+    leaves: dict[str, Any] = {}
+    for name, value in result._asdict().items():
+        if hasattr(value, "_asdict"):
+            leaves |= flatten(value, f"{prefix}{name}.")
+        elif value is not None:
+            leaves[prefix + name] = value
+    return leaves
+
+
+def _kept(returned: Any, outputs: tuple[str, ...] | None) -> dict[str, Any]:
+    """Return the results that are kept, of all that a function returns."""
+    if not hasattr(returned, "_asdict"):
+        raise ValueError(f"The function returns a {type(returned).__name__}: use a NamedTuple of arrays.")
+    found = flatten(returned)
+    for name in outputs or ():
+        if name not in found:
+            raise ValueError(f"output {name!r} is not among the results: use some of {', '.join(found)}.")
+    if outputs is None:
+        return found
+    return {name: found[name] for name in [*outputs, *({"diverged"} & set(found) - set(outputs))]}
 
 
 def hash_of(value: Any) -> str:

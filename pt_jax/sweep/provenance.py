@@ -21,9 +21,9 @@ import jax
 import numpy as np
 import xarray as xr
 
-from pt_jax.sweep.accepted import name_of
+from pt_jax.sweep.accepted import fields_of, is_plain, name_of
 from pt_jax.sweep.grid import Sweep
-from pt_jax.sweep.identity import base_of, fields_of, is_plain
+from pt_jax.sweep.identity import base_of
 
 _PACKAGES = ("pt_jax", "jax", "jaxlib", "numpy", "optax", "scipy", "xarray", "zarr")
 

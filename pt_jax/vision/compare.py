@@ -124,6 +124,9 @@ def compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison:
     return _compare(key, point, static, data)
 
 
+setattr(compare, "closed", compare)  # noqa: B010 - see `sweep.program.trace`: it reads nothing but its arguments
+
+
 @partial(jax.jit, static_argnames="static")
 def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison:
     source, target = draw_tasks(key, point, static, data)

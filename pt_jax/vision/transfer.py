@@ -103,6 +103,9 @@ def transfer(key: Array, point: Point, static: Static, data: Pair) -> Record:
     return _transfer(key, accepted(key, point, static, data), static, data)
 
 
+setattr(transfer, "closed", transfer)  # noqa: B010 - see `sweep.program.trace`: it reads nothing but its arguments
+
+
 @partial(jax.jit, static_argnames="static")
 def _transfer(key: Array, point: Point, static: Static, data: Pair) -> Record:
     source, target = draw_tasks(key, point, static, data)

@@ -55,7 +55,7 @@ def test_what_is_not_said_is_default():
         ({"axes": {"u": [0]}, "function": "nowhere.f"}, ["function = 'nowhere.f'", "allow its module with --allow"]),
         ({"axes": {"u": [0]}, "function": "f"}, ["function = 'f'", "allow its module"]),
         ({"axes": {"u": [0]}, "data": "abc"}, ["data", "from Python"]),
-        ({"axes": {"u": [-1]}}, ["u = -1", "at least 0"]),
+        ({"axes": {"u": [-1]}}, ["u = -1", "at least 1e-18"]),
         ({"axes": {"u": [0]}, "seeds": 0}, ["seeds = 0"]),
     ],
 )
