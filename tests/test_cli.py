@@ -167,7 +167,7 @@ def test_an_unknown_command_is_called_unknown(capsys, name, near):
 def test_a_platform_that_is_not_there_is_one_sentence(tmp_path):
     command = [sys.executable, "-c", SCRIPT, "map", "--x", "u=0,1", *TINY, "--out", "a"]
     env = os.environ | {"JAX_PLATFORMS": "nonsense"}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600, cwd=tmp_path)
     assert done.returncode == 2 and not (tmp_path / "a").exists()
     assert done.stderr.splitlines()[-1].startswith("pt-jax: JAX_PLATFORMS = nonsense is not accepted: ")
     assert "Traceback" not in done.stderr
@@ -237,7 +237,7 @@ finally:
     assert "jax" not in sys.modules and "matplotlib" not in sys.modules
 """
     env = os.environ | {"COLUMNS": "100", "NO_COLOR": "1"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=env)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, env=env)
     assert done.returncode == 0, done.stderr
     text = " ".join(re.sub(r"\x1b\[[0-9;]*m|[^\x00-\x7f]", " ", done.stdout).split())
     text = text.replace("--bias, --no-bias", "--bias SWITCH")  # the one flag that takes no value
@@ -258,7 +258,7 @@ finally:
 )
 def test_a_tiny_map(maps, name, sizes):
     root, running = maps
-    out, err = running[name].communicate(timeout=240)
+    out, err = running[name].communicate(timeout=900)
     assert running[name].returncode == 0, err
     assert "Traceback" not in err and "Warning" not in err, err
     folder, cells = root / name, int(np.prod(list(sizes.values())))

@@ -137,5 +137,5 @@ def test_a_job_array_may_start_anywhere(task, said):
     own = {"SHARDS", "FIRST"}
     env = os.environ | {(k if k in own else f"SLURM_ARRAY_TASK_{k}"): str(v) for k, v in task.items()}
     script = str(ROOT / "sims" / "slurm.sh")
-    done = subprocess.run(["bash", script, "echo"], env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", script, "echo"], env=env, capture_output=True, text=True, timeout=600)
     assert (done.stdout == f"--yes --shard {said}\n") if "/" in said else (said in done.stderr and done.returncode == 2)

@@ -331,6 +331,6 @@ plot.save(plot.phase_diagram(ds), sys.argv[1], summary(ds), {})
     hidden = ("DISPLAY", "WAYLAND_DISPLAY", "MPLBACKEND")
     env = {name: value for name, value in os.environ.items() if name not in hidden}
     command = [sys.executable, "-c", code, str(tmp_path / "map")]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "map.png").stat().st_size > 0

@@ -273,7 +273,7 @@ def test_a_script_keeps_numbers_findings_and_figure(tmp_path, monkeypatch, capsy
 
 def test_every_script_takes_the_flags_of_all():
     path = ROOT / "sims" / "map_u_v2.py"
-    done = subprocess.run([sys.executable, str(path), "--help"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, str(path), "--help"], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     for flag in ("--seeds", "--quick", "--redraw", "--plan", "--shard", "--until-se", "--out", "--store", "--yes"):
         assert flag in done.stdout
@@ -302,7 +302,7 @@ def test_every_figure_is_drawn_again_from_its_numbers(path, given, tmp_path):
 def test_a_script_draws_from_its_store(tmp_path):
     command = [sys.executable, str(ROOT / "sims" / "feature_growth.py"), "--quick", "--seeds", "2"]
     for said in ("4 computed in", "all known before"):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=tmp_path)
         assert done.returncode == 0 and said in done.stdout, done.stderr
     made = {path.name for path in (tmp_path / "results" / "feature_growth-quick").iterdir()}
     assert made == {"runs", "feature_growth.png", "feature_growth.csv", "feature_growth.json"}
@@ -313,6 +313,6 @@ def test_compiled_programs_are_kept(tmp_path, given):
     code = "import jax; from pt_jax import startup; startup.set_up(); print(jax.config.jax_compilation_cache_dir)"
     env = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
     env |= {"XDG_CACHE_HOME": str(tmp_path)} | ({"JAX_COMPILATION_CACHE_DIR": given} if given else {})
-    out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120).stdout
+    out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=600).stdout
     folder = Path(out.strip())
     assert str(folder) == given or (folder.parent == tmp_path / "pt_jax" and len(folder.name) == 8)

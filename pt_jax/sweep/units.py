@@ -50,78 +50,112 @@ def on_executor(
     sweep = replace(sweep, derived={})  # its functions need not travel
     base = base_of(sweep)
     parcel = Parcel(uuid.uuid4().hex, sweep, base, identity(sweep, base))
-    waiting = deque((unit, mask, 1) for unit, mask in todo)
-    running: dict[Any, tuple] = {}
-    sending: set[Any] = set()  # parcels under way
-    lacking: set[str] = set()  # workers that have said so
-    breaks = 0  # of the whole pool since a unit was finished
-    with contextlib.ExitStack() as ending:
-
-        def open_pool() -> Any:
-            pool = accepted_pool(executor() if callable(executor) else executor)
-            _check_importable(pool, sweep)
-            if callable(executor):
-                ending.callback(pool.shutdown)
-            ending.callback(cancel)  # before the shutdown, which waits
-            return pool
-
-        def cancel() -> None:
-            waiting.clear()
-            for future in [*running, *sending]:
-                future.cancel()
-
-        ending.enter_context(_held_here(parcel))
-        pool = open_pool()
-        while waiting or running:
+    _HOLDS[parcel.name] = sweep  # workers that are threads of this process find it
+    workers = _Workers(executor, parcel, tile, todo)
+    try:
+        workers.open()
+        while workers.waiting or workers.running:
             if stop():
-                cancel()
-            broken = False
-            try:
-                while waiting and len(sending) < len(lacking):
-                    sending.add(pool.submit(hold, parcel))
-                while waiting and len(running) < _WAITING and not lacking:
-                    unit, mask, attempt = waiting[0]
-                    running[pool.submit(task, parcel.name, tile, cells_of(unit, mask))] = waiting.popleft()
-            except BrokenExecutor:
-                broken = True
-            arrived = [future for future in sending if future.done()]
-            for future in arrived:
-                sending.remove(future)
-                with contextlib.suppress(CancelledError, BrokenExecutor):
-                    name = future.result()
-                    # One that held it already took it: others may have died, or will say again that they lack it.
-                    lacking = lacking - {name} if name in lacking else set()
-            finished = [future for future in running if future.done()]
-            for future in finished:
-                unit, mask, attempt = running.pop(future)
-                try:
-                    found = future.result()
-                except CancelledError:
-                    continue
-                except BrokenExecutor:
-                    waiting.append((unit, mask, attempt))
-                    broken = True
-                    continue
-                except Exception as error:
-                    if attempt == _ATTEMPTS:
-                        raise RuntimeError(f"A unit failed {attempt} times, the others are kept: {error!r}.") from error
-                    waiting.append((unit, mask, attempt + 1))
-                    continue
-                if isinstance(found, str):  # the worker's name: it holds nothing yet
-                    lacking.add(found)
-                    waiting.append((unit, mask, attempt))
-                    continue
-                breaks = 0
+                workers.cancel()
+            workers.submit()
+            arrived, finished = workers.arrived(), 0
+            for unit, mask, found in workers.finished():
+                finished += 1
                 yield unit, mask, found
-            if broken:
-                breaks += 1
-                if not callable(executor) or breaks == _ATTEMPTS:
-                    raise RuntimeError("The executor has lost a worker and takes no more; what is computed is kept.")
-                lacking.clear()
-                sending.clear()
-                pool = open_pool()
-            elif not finished and not arrived:
+            if workers.broken:
+                workers.reopen()
+            elif not arrived + finished:
                 time.sleep(0.02)
+    finally:
+        workers.close()
+        _HOLDS.pop(parcel.name, None)
+
+
+class _Workers:
+    """What waits for the workers of an executor, and what is under way on them."""
+
+    def __init__(self, executor: Executor | Callable[[], Executor], parcel: "Parcel", tile: Tile, todo: Todo):
+        self.executor, self.parcel, self.tile = executor, parcel, tile
+        self.waiting = deque((unit, mask, 1) for unit, mask in todo)  # with the number of the attempt
+        self.running: dict[Any, tuple] = {}
+        self.sending: set[Any] = set()  # parcels under way
+        self.lacking: set[str] = set()  # workers that have said so
+        self.broken, self.breaks = False, 0  # breaks of the whole pool since a unit was finished
+
+    def open(self) -> None:
+        """Take the executor, or make one."""
+        self.pool = accepted_pool(self.executor() if callable(self.executor) else self.executor)
+        _check_importable(self.pool, self.parcel.sweep)
+
+    def reopen(self) -> None:
+        """Make another executor in the place of a broken one."""
+        self.breaks += 1
+        if not callable(self.executor) or self.breaks == _ATTEMPTS:
+            raise RuntimeError("The executor has lost a worker and takes no more; what is computed is kept.")
+        self.waiting.extend(self.running.values())
+        self.close()
+        self.running, self.sending, self.lacking, self.broken = {}, set(), set(), False
+        self.open()
+
+    def close(self) -> None:
+        """End what is under way, and an executor that was made here."""
+        for future in [*self.running, *self.sending]:
+            future.cancel()
+        if callable(self.executor) and hasattr(self, "pool"):
+            self.pool.shutdown()
+
+    def cancel(self) -> None:
+        """Start nothing more."""
+        self.waiting.clear()
+        for future in [*self.running, *self.sending]:
+            future.cancel()
+
+    def submit(self) -> None:
+        """Send the parcel to those who lack it, else units."""
+        try:
+            while self.waiting and len(self.sending) < len(self.lacking):
+                self.sending.add(self.pool.submit(hold, self.parcel))
+            while self.waiting and len(self.running) < _WAITING and not self.lacking:
+                unit, mask, _ = self.waiting[0]
+                future = self.pool.submit(task, self.parcel.name, self.tile, cells_of(unit, mask))
+                self.running[future] = self.waiting.popleft()
+        except BrokenExecutor:
+            self.broken = True
+
+    def arrived(self) -> int:
+        """Note which parcels have arrived, and return how many."""
+        arrived = [future for future in self.sending if future.done()]
+        for future in arrived:
+            self.sending.remove(future)
+            with contextlib.suppress(CancelledError, BrokenExecutor):
+                name = future.result()
+                # One that held it already took it: others may have died, or will say again that they lack it.
+                self.lacking = self.lacking - {name} if name in self.lacking else set()
+        return len(arrived)
+
+    def finished(self) -> Computed:
+        """Yield the units that are computed; what failed waits again."""
+        for future in [future for future in self.running if future.done()]:
+            unit, mask, attempt = self.running.pop(future)
+            try:
+                found = future.result()
+            except CancelledError:
+                continue
+            except BrokenExecutor:
+                self.broken = True
+                self.waiting.append((unit, mask, attempt))
+                continue
+            except Exception as error:
+                if attempt == _ATTEMPTS:
+                    raise RuntimeError(f"A unit failed {attempt} times, the others are kept: {error!r}.") from error
+                self.waiting.append((unit, mask, attempt + 1))
+                continue
+            if isinstance(found, str):  # the worker's name: it holds nothing yet
+                self.lacking.add(found)
+                self.waiting.append((unit, mask, attempt))
+                continue
+            self.breaks = 0
+            yield unit, mask, found
 
 
 def accepted_pool(pool: Any) -> Any:
@@ -168,16 +202,6 @@ def hold(parcel: Parcel) -> str:
 def task(name: str, tile: Tile, cells: list[tuple[np.ndarray, ...]]) -> list[dict[str, np.ndarray]] | str:
     """Compute product blocks of a sweep that this worker holds, or return the worker's name."""
     return work(_HOLDS[name], tile, cells) if name in _HOLDS else _WORKER
-
-
-@contextlib.contextmanager
-def _held_here(parcel: Parcel) -> Iterator[None]:
-    """Let workers that are threads of this process find the sweep."""
-    _HOLDS[parcel.name] = parcel.sweep
-    try:
-        yield
-    finally:
-        _HOLDS.pop(parcel.name, None)
 
 
 def _check_importable(pool: Any, sweep: Sweep) -> None:

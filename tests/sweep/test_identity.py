@@ -241,7 +241,7 @@ def test_another_folder_file_name_and_hash_seed_are_accepted(tmp_path):
             env={"PYTHONHASHSEED": str(i), "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=900,
         )
         assert done.returncode == 0, done.stderr
         said.add(done.stdout.split()[0])

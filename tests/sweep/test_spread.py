@@ -45,7 +45,7 @@ def start(code, *args):
 
 
 def end(process):
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=600)
     return process.returncode, err
 
 
@@ -83,7 +83,7 @@ def test_a_job_array_makes_the_whole(tmp_path):
         )
         for i in range(2)
     ]
-    assert [task.wait(timeout=120) for task in tasks] == [0, 0]
+    assert [task.wait(timeout=600) for task in tasks] == [0, 0]
     assert stored(out)["done"].all() and (out / "figure.png").exists()
     lost = subprocess.run([script, "true"], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
     assert lost.returncode == 2 and "usage" in lost.stderr

@@ -374,7 +374,7 @@ with locks.lock(path):
 print(locks.held(path))
 os.write(ended[1], b"1")
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240, cwd=ROOT)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=900, cwd=ROOT)
     assert done.stdout.strip() == "False", done.stderr
 
 
@@ -452,7 +452,7 @@ def test_a_function_of_a_notebook_is_refused_with_processes():
             print(error)
     """
     lines = "\n".join(line[8:] for line in code.splitlines())
-    done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, timeout=240, cwd=ROOT)
+    done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, timeout=900, cwd=ROOT)
     assert "world is not accepted with worker processes, which cannot import it" in done.stdout, done.stderr
 
 
