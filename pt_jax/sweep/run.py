@@ -168,11 +168,9 @@ class _Filling:
     def _write(self, unit: Unit, mask: np.ndarray, found: list[dict[str, np.ndarray]]) -> None:
         """Put the results of the blocks into the unit, then mark them as done."""
         folder = self.kept.folder
-        # Shards i/n and k/l may meet in a unit: then one must not write what it read before the other wrote.
-        alone = contextlib.nullcontext() if folder is None else lock(folder / "lock-write", patience=math.inf)
         try:
             self.kept.check_number()
-            with alone:
+            with _alone(folder):
                 if mask.all():
                     return self.kept.write(unit, found[0], mask)
                 arrays, done = self.kept.read(unit)
@@ -228,10 +226,16 @@ def _opened_store(
             kept = files.load(sweep, folder)
             if files.size_on_disk(kept.sweep) <= LOADED:  # in a larger store only chunks that are gone are missed
                 for unit in kept.units():
-                    kept.repair(unit)
+                    with _alone(folder):
+                        kept.repair(unit)
             yield kept, journal
     except BlockingIOError:
         raise ValueError(f"{folder} is being written by another process: wait for it, or use another folder.") from None
+
+
+def _alone(folder: Path | None) -> contextlib.AbstractContextManager:
+    """Hold what shards i/n and k/l share that meet in a unit: none must write what it read before the other wrote."""
+    return contextlib.nullcontext() if folder is None else lock(folder / "lock-write", patience=math.inf)
 
 
 def _check_alone(folder: Path, journal: Journal, alone: bool) -> None:
