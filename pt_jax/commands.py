@@ -62,7 +62,8 @@ def _map(options: Any) -> None:
     import pt_jax
     from pt_jax.sweep.store import check_folder
 
-    check_folder(folder)
+    if not (folder / "data.zarr").is_dir():  # a finished store need not be written
+        check_folder(folder)
     startup.set_up()
     pt_jax.plot.check_panels(
         int(np.prod([len(values) for place, (_, values) in axes.items() if place in ("col", "row")]))
@@ -132,7 +133,8 @@ def _carry_out(
         results = traced(sweep)
         if value not in results:
             raise ValueError(f"--value = {value} is not accepted: use one of {', '.join(results)}.")
-        check_folder(folders[name])
+        if not (folders[name] / "data.zarr").is_dir():
+            check_folder(folders[name])
     shown = {name: name or folder.name for name, folder in folders.items()}
     found = study.carry_out(
         {shown[name]: sweep for name, sweep in sweeps.items()},

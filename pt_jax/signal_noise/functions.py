@@ -29,14 +29,15 @@ def resolve(option: str, static: Static) -> Callable:
     Raises:
         ValueError: there is no such function, or it does not do what the option needs.
     """
-    return _resolve(option, getattr(static, option))
+    value = getattr(static, option)
+    function = value if callable(value) else _named(option, value)
+    if value != getattr(Static, option):  # the defaults fit
+        _check(option, value, function)
+    return function  # this very one: another that equals it may compute something else
 
 
 @cache
-def _resolve(option: str, value: str | Callable) -> Callable:
-    function = value if callable(value) else _named(option, value)
-    if value == getattr(Static, option):  # the defaults fit
-        return function
+def _check(option: str, value: str | Callable, function: Callable) -> None:
     fits = _descends if option == "optimizer" else _apart
     try:
         with jax.ensure_compile_time_eval():  # numbers, also where somebody traces
@@ -45,7 +46,6 @@ def _resolve(option: str, value: str | Callable) -> Callable:
         accepted, cause = False, error
     if not accepted:
         raise ValueError(f"{option} = {shown(value)} is not accepted: use {_WANTED[option]}.") from cause
-    return function
 
 
 def _named(option: str, name: str) -> Any:

@@ -217,7 +217,7 @@ class Static:
         They are its sizes rounded up to preferred numbers. Round numbers waste nothing, others at most a fifth.
         """
         names = () if self.fixed else self.maxima if self.engine == "dense" else self.maxima[:-1]
-        maxima: dict[str, Any] = {name: _preferred(_largest(getattr(point, name))) for name in names}
+        maxima: dict[str, Any] = {name: min(_preferred(_largest(getattr(point, name))), int(LARGEST)) for name in names}
         return replace(self, paired=self.paired and not {"alpha", "lr_ratio"} & set(moving), **maxima)
 
     def validate(self, point: Point) -> None:

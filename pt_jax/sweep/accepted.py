@@ -44,7 +44,7 @@ def axis(names: Any, values: Any) -> Axis:
         raise ValueError(f"The axis {names} has no values: give at least one.")
     if array.dtype.kind not in "iuf":
         raise ValueError(f"The axis {names} has values {values!r}: use numbers.")
-    array = array.astype(float)
+    array = array.astype(float) + 0.0  # -0 is 0
     if array.ndim == 1:
         array = np.repeat(array[:, None], len(fields), axis=1)
     if array.ndim != 2 or array.shape[1] != len(fields):
@@ -71,14 +71,14 @@ def point(given: Any) -> Any:
             raise ValueError(f"{name} has shape {shape} in the base point: give its values as an axis.")
         try:
             value = float(leaf)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             value = None
         if value is None or isinstance(leaf, str | bytes):
             raise ValueError(f"{name} = {leaf!r} is not accepted in the base point: use a number.")
         if np.isfinite(value) and not _held(value):
             raise ValueError(f"{name} = {value:g} is not accepted in the base point: use a number{_most()}.")
     kind: Any = type(given)
-    return kind(*map(float, given))
+    return kind(*(float(x) + 0.0 for x in given))  # -0 is 0
 
 
 def _held(values: Any) -> np.ndarray:
@@ -148,20 +148,48 @@ def outputs(given: Any) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(names))
 
 
-def mapping(role: str, given: Any) -> Mapping[str, Any]:
-    """Return a dictionary with names as keys."""
-    if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
-        raise ValueError(f"{role} = {given!r} is not accepted: use a dictionary, name: value.")
-    return given
-
-
 def data(given: Any) -> Any:
     """Return the pytree of data, whose leaves must be arrays or numbers."""
     for leaf in jax.tree.leaves(given):
         kind = getattr(leaf, "dtype", None)
-        if not isinstance(leaf, int | float) and (not isinstance(kind, np.dtype) or kind.kind in "OSUMm"):
+        if not isinstance(leaf, int | float) and (not isinstance(kind, np.dtype) or kind.kind in "OSUMm" or kind.names):
             raise ValueError(f"data holds {type(leaf).__name__}: use arrays and numbers.")
+        if kind != jnp.result_type(leaf) and not _is_held(leaf):
+            raise ValueError(f"data holds numbers beyond {jnp.result_type(float)} and its whole numbers: scale them.")
     return given
+
+
+def _is_held(leaf: Any) -> bool:
+    """Whether the engine's own type holds the numbers of a leaf that has another one."""
+    with np.errstate(over="ignore"):
+        held = np.asarray(leaf).astype(jnp.result_type(leaf))
+    same = np.isfinite(held) == np.isfinite(leaf) if held.dtype.kind == "f" else held == leaf
+    return bool(np.all(same))
+
+
+def described(dims: Any, labels: Any, derived: Any) -> dict[str, Any]:
+    """Return dims, labels and derived quantities of a sweep by name."""
+    for role, given in {"dims": dims, "labels": labels, "derived": derived}.items():
+        if not isinstance(given, Mapping) or not all(isinstance(name, str) for name in given):
+            raise ValueError(f"{role} = {given!r} is not accepted: use a dictionary, name: value.")
+    for name, own in dims.items():
+        if isinstance(own, str) or not all(isinstance(dim, str) and dim for dim in _items(own)):
+            raise ValueError(f"dims of {name} = {own!r} is not accepted: use names, ({name}_0, ...).")
+    for name, values in labels.items():
+        kinds = {np.asarray(value).dtype.kind for value in _items(values)} if not isinstance(values, str) else {"O"}
+        if not (kinds <= set("biuf") or kinds == {"U"}) or np.ndim(values) != 1:
+            raise ValueError(f"labels of {name} = {values!r} is not accepted: use a list of numbers, or of texts.")
+    for name, made in derived.items():
+        if not (
+            isinstance(made, tuple | list) and len(made) == 3 and callable(made[1]) and isinstance(made[2], Mapping)
+        ):
+            raise ValueError(f"derived {name} = {made!r} is not accepted: use (fields, function, attributes).")
+    return {"dims": dims, "labels": labels, "derived": derived}
+
+
+def _items(given: Any) -> list[Any]:
+    many: Any = given if isinstance(given, Iterable) else None
+    return [None] if many is None or np.ndim(many) > 1 else list(many)
 
 
 def check_names(axes: Sequence[Axis], own: Mapping[str, Mapping[str, int]], derived: Any, labels: Any) -> None:
@@ -201,7 +229,7 @@ def check_shard(given: Any) -> tuple[int, int]:
         i, n = given
         if isinstance(given, str) or any(isinstance(x, bool) or int(x) != x for x in (i, n)) or not 0 <= i < n:
             raise ValueError
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         text = "/".join(map(str, given)) if isinstance(given, tuple | list) else repr(given)
         raise ValueError(f"shard = {text} is not accepted: use (i, n) with whole numbers 0 <= i < n.") from None
     return int(i), int(n)

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import contourpy
 import numpy as np
 import xarray as xr
 
+from pt_jax.sweep.devices import check_memory
 from pt_jax.sweep.grid import Sweep
+from pt_jax.sweep.identity import base_of
 from pt_jax.sweep.run import opened
 from pt_jax.sweep.stats import summary
 
@@ -32,10 +35,9 @@ def run_until(sweep: Sweep, se: float, value: str = "gain", first: int = 32, **h
     Returns:
         The dataset of `run`; `done` says which seeds were run.
     """
-    if not (isinstance(first, int) and first >= 2):
-        raise ValueError(f"first = {first!r} is not accepted: use a whole number of at least 2.")
-    if not se > 0:
-        raise ValueError(f"se = {se!r} is not accepted: use a standard error above 0.")
+    _check_value(sweep, value)
+    _check("first", first, Integral, 2, "a whole number of at least 2")
+    _check("se", se, Real, 0, "a standard error above 0", above=True)
     *cells, most = sweep.shape
     counts = np.full(cells, min(first, most))
     with opened(sweep, **how, scattered=True) as fill:
@@ -49,6 +51,22 @@ def run_until(sweep: Sweep, se: float, value: str = "gain", first: int = 32, **h
                 return ds
             wanted = np.ceil(counts * (now / se) ** 2 / first, where=more, out=np.ones(cells)) * first
             counts = np.where(more, np.clip(wanted, counts + first, most), counts).astype(int)
+
+
+def _check(name: str, given: Any, kind: Any, least: float, words: str, above: bool = False) -> None:
+    number = isinstance(given, kind) and not isinstance(given, bool)
+    if not (number and (given > least if above else given >= least) and given < np.inf):
+        raise ValueError(f"{name} = {given!r} is not accepted: use {words}.")
+
+
+def _check_value(sweep: Sweep, value: Any) -> None:
+    """Refuse what is no result of a sweep with one value a trajectory."""
+    if not isinstance(sweep, Sweep):
+        raise ValueError(f"sweep = {sweep!r} is not accepted: use a Sweep.")
+    kinds = sweep.results(sweep.static_of(sweep.point._replace(**base_of(sweep))))
+    usable = [name for name, kind in kinds.items() if not kind.shape]
+    if value not in usable:
+        raise ValueError(f"value = {value!r} is not accepted: use one of {', '.join(usable)}.")
 
 
 class Boundary(NamedTuple):
@@ -100,8 +118,11 @@ def boundary(
     if len(sweep.grid) != 2 or min(sweep.shape) < 2:
         names = [axis.name for axis in sweep.grid]
         raise ValueError(f"axes = {names} is not accepted: a contour needs two axes and seeds, at least 2 of each.")
-    if stride < 1:
-        raise ValueError(f"stride = {stride} is not accepted: use a whole number of at least 1.")
+    _check_value(sweep, value)
+    for name, given, least in (("stride", stride, 1), ("resamples", resamples, 1), ("seed", seed, 0)):
+        _check(name, given, Integral, least, f"a whole number of at least {least}")
+    _check("spread", spread, Real, 0, "a number of at least 0")
+    check_memory(f"resamples = {resamples}", 8 * resamples * sweep.shape[-1])
     shape = sweep.shape[:2]
     rows, columns = (_borders(length, stride) for length in shape)
     level = [(a, b, c, d) for a, b in rows for c, d in columns]

@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from pt_jax.sweep import accepted
@@ -70,7 +71,7 @@ class Sweep:
             "point": accepted.point(self.point),
             "lanes": accepted.lanes(self.lanes),
             "outputs": accepted.outputs(self.outputs),
-            **{role: accepted.mapping(role, getattr(self, role)) for role in ("dims", "labels", "derived")},
+            **accepted.described(self.dims, self.labels, self.derived),
             "data": accepted.data(self.data),
         }
         for name, value in changed.items():
@@ -129,7 +130,7 @@ class Sweep:
         """
         known = self._programs
         if static not in known:
-            outputs = None if self.outputs is None else tuple(self.outputs)
+            outputs = None if self.outputs is None else tuple(sorted(self.outputs))
             made = trace(self.function, static, self.point, self.data, outputs)
             dims = {name: self.own_dims(name, len(kind.shape)) for name, kind in made.kinds.items()}
             own = {name: dict(zip(dims[name], kind.shape, strict=True)) for name, kind in made.kinds.items()}
@@ -146,7 +147,9 @@ class Sweep:
 
     def results(self, static: Any) -> dict[str, jax.ShapeDtypeStruct]:
         """Return name, shape and dtype of the results that are kept; errors as in `program`."""
-        return self.program(static).kinds
+        kinds = self.program(static).kinds
+        first = [] if self.outputs is None else self.outputs
+        return {name: kinds[name] for name in dict.fromkeys((*first, *kinds))}
 
     def size_classes(self, cells: tuple[np.ndarray, ...]) -> Iterator[tuple[Any, tuple[np.ndarray, ...]]]:
         """Split a block, given by its indices on each axis, into product blocks whose points have one size class.
@@ -203,7 +206,8 @@ class Sweep:
     def data_hash(self) -> str | None:
         """Hash of the data by value, None where there are none."""
         leaves = jax.tree.leaves(self.data)
-        return hash_of(leaves) if leaves else None
+        # As the engine has them: the same numbers in another precision are the same.
+        return hash_of([np.asarray(x).astype(jnp.result_type(x), copy=False) for x in leaves]) if leaves else None
 
     @cached_property
     def _programs(self) -> dict[Any, Program]:

@@ -10,6 +10,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import jax.numpy as jnp
+import numpy as np
+
 from pt_jax.sweep.accepted import fields_of, is_plain, name_of
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.program import settings
@@ -41,22 +44,28 @@ def identity(sweep: Sweep, base: Mapping[str, float]) -> dict[str, Any]:
     program = sweep.program(sweep.static_of(sweep.point._replace(**base)))
     if program.calls_back:
         raise ValueError(
-            f"function = {name_of(sweep.function)} is not accepted with a store: it calls back into Python, where it "
-            "may compute anything; write it in jax."
+            f"function = {name_of(sweep.function)} is not accepted with a store or an executor: it calls back into "
+            "Python, where it may compute anything; write it in jax."
         )
     maxima = getattr(sweep.static, "maxima", ())
     return {
         "program": program.digest,
+        "fields": list(sweep.point._fields),
         "axes": [",".join(axis.fields) for axis in sweep.grid],
         "outputs": None if sweep.outputs is None else sorted(sweep.outputs),
         "data": sweep.data_hash,
-        **{f"point.{name}": float(x) for name, x in sweep.point._asdict().items() if name not in base},
+        **{f"point.{name}": _as_held(x) for name, x in sweep.point._asdict().items() if name not in base},
         **{f"static.{name}": x for name, x in fields_of(sweep.static).items() if name not in maxima and is_plain(x)},
         "lanes": sweep.lanes,
         **settings(),
         **{name: importlib.metadata.version(name) for name in ("jax", "jaxlib")},
         "xla": sorted(flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(_HARMLESS)),
     }
+
+
+def _as_held(value: float) -> float:
+    """Return a number as the engine has it: 0.1 is the same in either precision where the engine has but one."""
+    return float(np.asarray(value, jnp.result_type(float)))
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:

@@ -152,7 +152,7 @@ class SizeClass:
         ):
             at = np.minimum(tiles[:, k, None] * width + np.arange(width), len(part) - 1)
             leaves.append(values[cells[part[at]]])
-        return self.shared, tuple(leaves[:-1]), leaves[-1], count
+        return self.shared, tuple(leaves[:-1]), leaves[-1], np.int32(count)
 
     def _count(self, group: list[tuple[int, ...]]) -> int:
         return -(-len(group) // len(self.devices))

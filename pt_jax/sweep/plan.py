@@ -12,6 +12,7 @@ from pt_jax.sweep import store as files
 from pt_jax.sweep.devices import free_memory
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.lanes import SizeClass, call_bytes, tile_shape
+from pt_jax.sweep.program import forget
 
 _MEASURED = 3  # size classes that are compiled and timed; others lie between
 
@@ -73,6 +74,9 @@ def plan(sweep: Sweep, store: str | Path | None = None, scattered: bool = False,
     Raises:
         ValueError: the store holds another sweep.
     """
+    if not isinstance(sweep, Sweep):
+        raise ValueError(f"sweep = {sweep!r} is not accepted: use a Sweep.")
+    forget()
     sweep = replace(sweep)  # without the programs of the last run
     known, tile = (0, None) if store is None else _known(sweep, files.folder_of(store), force)
     tile = tile or tile_shape(sweep, scattered)

@@ -33,10 +33,12 @@ class Program:
     Attributes:
         jaxpr: of (key, leaves of the point, leaves of the data) -> results kept.
         kinds: name, shape and dtype of the results kept.
+        settings: options of jax under which it was traced and is compiled.
     """
 
     jaxpr: ClosedJaxpr
     kinds: dict[str, jax.ShapeDtypeStruct]
+    settings: str = ""
 
     def __call__(self, key: jax.Array, leaves: Sequence[Any]) -> dict[str, jax.Array]:
         """Compute one trajectory from its key and the leaves of (point, data)."""
@@ -50,16 +52,24 @@ class Program:
     @cached_property
     def digest(self) -> str:
         """What is computed, as a hash that is the same in every process."""
-        return hash_of([list(self.kinds), self.jaxpr])
+        told = [list(self.kinds), self.jaxpr]
+        if "custom_vmap_call" in self._operations:  # its rule is somebody's own, and is used when lanes are made
+            pairs = [jax.ShapeDtypeStruct((2, *aval.shape), aval.dtype) for aval in self.jaxpr.in_avals]
+            told.append(jax.make_jaxpr(jax.vmap(jaxpr_as_fun(self.jaxpr)))(*pairs))
+        return hash_of(told)
 
     @property
     def calls_back(self) -> bool:
         """Whether a number comes from a function in Python that is called while the program runs."""
-        return any(not name.startswith("debug") for name, _ in self._callbacks)
+        return any("callback" in name and not name.startswith("debug") for name in self._operations)
 
     @cached_property
-    def _callbacks(self) -> tuple[tuple[str, Any], ...]:
-        return tuple(_callbacks(self.jaxpr.jaxpr))
+    def _operations(self) -> dict[str, list[dict[str, Any]]]:
+        """Parameters of all operations by name."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for equation in _equations(self.jaxpr.jaxpr):
+            found.setdefault(equation.primitive.name, []).append(equation.params)
+        return found
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Program) and self._key == other._key
@@ -69,7 +79,10 @@ class Program:
 
     @property
     def _key(self) -> tuple[Any, ...]:
-        return self.digest, tuple(self.kinds), tuple(id(called) for _, called in self._callbacks)
+        # What is called back, or printed, is no part of the digest.
+        told = [params for name in self._operations if _is_told(name) for params in self._operations[name]]
+        called = tuple((id(params.get("callback")), str(params.get("fmt"))) for params in told)
+        return self.digest, self.settings, called
 
 
 def trace(function: Callable, static: Any, point: Any, data: Any, outputs: tuple[str, ...] | None) -> Program:
@@ -103,7 +116,11 @@ def settings() -> dict[str, Any]:
         "float": str(jnp.result_type(float)),
         "promotion": str(options.jax_numpy_dtype_promotion),
         "matmul_precision": options.jax_default_matmul_precision,
-        "prng": [options.jax_default_prng_impl, options.jax_threefry_partitionable],
+        "prng": [
+            options.jax_default_prng_impl,
+            options.jax_threefry_partitionable,
+            options.jax_random_seed_offset,
+        ],
     }
 
 
@@ -119,10 +136,14 @@ def _trace(
 
     key, number = jax.eval_shape(lambda: jax.random.key(0)), jax.ShapeDtypeStruct((), jnp.result_type(float))
     point = kind(*[number] * len(kind._fields))
-    with _of_this_run():
-        jaxpr = jax.make_jaxpr(kept)(key, point, jax.tree.unflatten(tree, shapes))
+    try:
+        with _of_this_run():
+            jaxpr = jax.make_jaxpr(kept)(key, point, jax.tree.unflatten(tree, shapes))
+    except jax.errors.JAXTypeError as error:  # an if or a float of what is not known before it is computed
+        said = str(error).partition("\n")[0].rstrip(".")
+        raise ValueError(f"The function cannot be traced ({said}): use jax.numpy.where or jax.lax.cond.") from error
     kinds = (jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in jaxpr.out_avals)
-    return Program(jaxpr, dict(zip(names, kinds, strict=True)))
+    return Program(jaxpr, dict(zip(names, kinds, strict=True)), repr(settings()))
 
 
 @cache
@@ -200,14 +221,17 @@ def _of_this_run() -> Iterator[None]:
             jax.config.update(option, before)
 
 
-def _callbacks(jaxpr: Jaxpr) -> Iterator[tuple[str, Any]]:
-    """Yield the operations that call back into Python, and what they call."""
+def _is_told(name: str) -> bool:
+    return name.startswith("debug") or "callback" in name
+
+
+def _equations(jaxpr: Jaxpr) -> Iterator[Any]:
+    """Yield the operations of a jaxpr and of all within it."""
     for equation in jaxpr.eqns:
-        if "callback" in equation.primitive.name:
-            yield equation.primitive.name, equation.params.get("callback")
+        yield equation
         for value in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_program):
             if _is_program(value):
-                yield from _callbacks(value.jaxpr if isinstance(value, ClosedJaxpr) else value)
+                yield from _equations(value.jaxpr if isinstance(value, ClosedJaxpr) else value)
 
 
 def _is_program(value: Any) -> bool:
@@ -251,6 +275,8 @@ def _operations(jaxpr: Jaxpr) -> Iterator[Any]:
 
     yield " ".join(map(name, [*jaxpr.constvars, *jaxpr.invars])).encode()
     for equation in jaxpr.eqns:
+        if equation.primitive.name.startswith("debug"):  # it changes no number
+            continue
         yield equation.primitive.name.encode()
         for variable in equation.invars:
             yield from _tokens(variable.val) if isinstance(variable, Literal) else [name(variable).encode()]

@@ -21,7 +21,7 @@ import xarray as xr
 
 from pt_jax.sweep import accepted
 from pt_jax.sweep import store as files
-from pt_jax.sweep.dataset import LOADED, dataset
+from pt_jax.sweep.dataset import dataset
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.identity import base_of, identity
 from pt_jax.sweep.journal import Journal, at_work, now, runs, spent
@@ -30,6 +30,8 @@ from pt_jax.sweep.overlap import positions
 from pt_jax.sweep.program import forget
 from pt_jax.sweep.provenance import describe, machine
 from pt_jax.sweep.units import Computed, Todo, Unit, accepted_pool, blocks, here, on_executor
+
+_READ = 4096  # units of a store up to which all are read before a run; in a larger one only lost chunks are missed
 
 Report = Callable[[int, int, int, int], None]
 
@@ -95,9 +97,14 @@ def opened(
         raise ValueError("fresh is not accepted with shards: each would delete what the others computed.")
     if executor is not None and not callable(executor):
         accepted_pool(executor)
+    if not isinstance(sweep, Sweep):
+        raise ValueError(f"sweep = {sweep!r} is not accepted: use a Sweep.")
+    for name, given in {"stop": stop, "report": report}.items():
+        if not callable(given) and not (given is None and name == "report"):
+            raise ValueError(f"{name} = {given!r} is not accepted: use a function.")
+    forget()
     sweep = replace(sweep)  # without the programs of the last run
     with contextlib.ExitStack() as stack:
-        stack.callback(forget)
         if folder is None:
             kept, journal = files.in_memory(sweep, scattered, whole=executor is None), None
         else:
@@ -224,7 +231,7 @@ def _opened_store(
                 _prepare_shared(sweep, folder, force)
                 locks.enter_context(lock(folder / "lock", shared=True))
             kept = files.load(sweep, folder)
-            if files.size_on_disk(kept.sweep) <= LOADED:  # in a larger store only chunks that are gone are missed
+            if math.prod(-(-n // width) for n, width in zip(kept.shape, kept.unit, strict=True)) <= _READ:
                 for unit in kept.units():
                     with _alone(folder):
                         kept.repair(unit)
@@ -253,7 +260,7 @@ def _prepare_shared(sweep: Sweep, folder: Path, force: bool) -> None:
     while not (folder / "data.zarr").exists():
         try:
             with lock(folder / "lock"):
-                files.prepare(sweep, folder, False, force)
+                files.prepare(sweep, folder, False, force, shared=True)
         except BlockingIOError:
             time.sleep(0.1)
     files.check_same(sweep, folder, force)

@@ -12,6 +12,7 @@ writes only into the store that it has opened.
 
 import os
 import shutil
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from pt_jax.sweep.overlap import positions, union_of, with_values
 
 _UNIT = 4096  # trajectories in a unit, about: seconds of work, and no more is lost
 _UNIT_BYTES = 2**25  # of its results, at most, where a tile allows
-_OURS = {"data.zarr", "old.zarr", "new.zarr", "gone.zarr", "runs", "lock", "lock-write"}
+_OURS = ("data.zarr", "old.zarr", "new", "gone.zarr", "lock")  # how the names of this program's own begin
 _LOGS = (".log", ".out", ".err")
 
 
@@ -72,22 +73,28 @@ def check_folder(folder: Path) -> None:
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     # What a shell or git leaves in a folder made by hand cannot be mistaken for another program's work.
     foreign = [name for name in names if not name.startswith(".") and not _is_log(name)]
-    if foreign and not _OURS & set(foreign) - {"runs"}:
+    if foreign and not any(name.startswith(_OURS) for name in foreign):
         raise ValueError(f"{folder} is not accepted: it holds files of another program; name another folder.")
     exists = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not exists.is_dir() or not os.access(exists, os.W_OK):
         raise ValueError(f"{folder} is not accepted: {exists} cannot be written; name another folder.")
 
 
-def prepare(sweep: Sweep, folder: Path, fresh: bool, force: bool, scattered: bool = False) -> None:
-    """Make the store, or enlarge it to hold the sweep's cells and seeds as well."""
-    data, old, new, gone = (folder / f"{name}.zarr" for name in ("data", "old", "new", "gone"))
+def prepare(
+    sweep: Sweep, folder: Path, fresh: bool, force: bool, scattered: bool = False, shared: bool = False
+) -> None:
+    """Make the store, or enlarge it to hold the sweep's cells and seeds as well.
+
+    `shared` says that others may do the same at this moment, where locks are not granted: the first one wins.
+    """
+    data, old, gone = (folder / f"{name}.zarr" for name in ("data", "old", "gone"))
+    new = folder / (f"new-{uuid.uuid4().hex}.zarr" if shared else "new.zarr")
     if old.exists() and not data.exists():  # killed between two renames
         old.rename(data)
     made, linked = data.exists(), ValueError(f"{data} is a link and cannot be replaced: name the folder it points to.")
     if fresh and data.is_symlink():
         raise linked
-    for leftover in (old, new, gone):
+    for leftover in () if shared else (old, gone, *folder.glob("new*.zarr")):
         if leftover.exists():
             shutil.rmtree(leftover)
     if fresh or not made:
@@ -96,7 +103,12 @@ def prepare(sweep: Sweep, folder: Path, fresh: bool, force: bool, scattered: boo
         layout.create(union, new, tile, unit_shape(union, tile))
         if made:
             data.rename(gone)  # a kill while it is deleted must not leave half of it
-        _put(new, data)
+        try:
+            _put(new, data)
+        except OSError:
+            if not (shared and data.exists()):
+                raise
+            shutil.rmtree(new)
         if made:
             shutil.rmtree(gone)
         return
@@ -110,6 +122,7 @@ def prepare(sweep: Sweep, folder: Path, fresh: bool, force: bool, scattered: boo
     layout.create(union, new, before.tile, unit_shape(union, before.tile))
     _copy(before, union, new)
     layout.sync(new)
+    before.check_number()
     data.rename(old)
     _put(new, data)
     shutil.rmtree(old)

@@ -156,6 +156,40 @@ def test_a_static_without_size_classes_is_one_class():
     np.testing.assert_array_equal(indices[0], [0, 1])
 
 
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"point": 10**400}, ["a number"]),
+        ({"dims": {"each": "die"}}, ["dims of each", "use names"]),
+        ({"dims": {"each": (1,)}}, ["dims of each"]),
+        ({"dims": None}, ["dims = None", "dictionary"]),
+        ({"labels": {"die": 5}}, ["labels of die", "list"]),
+        ({"labels": {"die": [1, None]}}, ["labels of die"]),
+        ({"labels": {"seed": [1, 2]}}, ["seed", "rename"]),
+        ({"derived": {"a": 1}}, ["derived a = 1", "fields, function, attributes"]),
+        ({"data": 2**40}, ["data holds numbers beyond"]),
+        ({"data": np.array([1e300])}, ["data holds numbers beyond"]),
+        ({"data": "text"}, ["data holds str"]),
+        ({"outputs": ()}, ["outputs = ()"]),
+        ({"seeds": 10**9}, ["1 cells with 1,000,000,000 seeds", "GB are free"]),
+        ({"axes": {"shift": np.ma.masked_array([1.0, 2.0], [0, 1])}}, ["masked"]),
+    ],
+)
+def test_parts_of_a_near_type_are_refused_before_any_work(options, words):
+    with pytest.raises(ValueError) as error:
+        point = Dice(shift=options.pop("point")) if "point" in options else Dice()
+        run(Sweep(throw, point, **{"axes": {"scale": [1.0]}, "seeds": 2, **options}), lambda *_: pytest.fail("worked"))
+    assert [word for word in words if word not in str(error.value)] == [] and "\n" not in str(error.value)
+
+
+def test_a_function_that_asks_for_a_number_is_refused_by_a_sentence():
+    def asks(key, point, static, data):
+        return Throw(1.0 if point.shift > 0 else 2.0, point.scale)
+
+    with pytest.raises(ValueError, match=r"cannot be traced \(.*\): use jax.numpy.where"):
+        run(Sweep(asks, Dice(), {"shift": [1.0]}, 1))
+
+
 def test_whole_numbers_are_as_large_as_in_the_store():
     def cube(key, point, static, data):
         return Throw(point.shift**3, point.scale**3)

@@ -22,6 +22,7 @@ from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.trajectory import simulate
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.identity import base_of, identity
+from pt_jax.sweep.plan import plan
 from pt_jax.sweep.program import forget
 from pt_jax.sweep.run import run
 from tests.sweep.cases import throw_sweep
@@ -292,9 +293,98 @@ def test_a_program_that_calls_back_is_refused_with_a_store_and_run_without(tmp_p
         return Result(jax.pure_callback(lambda x: x, shape, point.x, vmap_method="expand_dims"))
 
     assert run(simple(called))["gain"].values.tolist() == [[1, 1], [2, 2]]
-    with pytest.raises(ValueError, match=r"called is not accepted with a store: it calls back into Python"):
+    with pytest.raises(
+        ValueError, match=r"called is not accepted with a store or an executor: it calls back into Python"
+    ):
         run(simple(called), store=tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_plan_keeps_nothing_for_the_run_that_follows():
+    space = module(SOURCE)
+    plan(space["sweep"])
+    space["SCALE"] = 30.0
+    np.testing.assert_array_equal(
+        run(space["sweep"])["gain"], run(module(SOURCE.replace("3.0", "30.0"))["sweep"])["gain"]
+    )
+
+
+def test_another_setting_of_jax_is_another_program():
+    sweep = sweep_of()
+    first = run(sweep)
+    before = jax.config.jax_threefry_partitionable
+    try:
+        jax.config.update("jax_threefry_partitionable", not before)
+        assert not np.array_equal(run(sweep)["gain"], first["gain"])
+    finally:
+        jax.config.update("jax_threefry_partitionable", before)
+    assert run(sweep).equals(first)
+
+
+def test_the_order_of_the_fields_of_a_point_counts(tmp_path):
+    def first_minus_second(key, point, static, data):
+        x, y = point
+        return Result(x - y)
+
+    def made(names):
+        return Sweep(
+            first_minus_second, NamedTuple("Pair", [(name, float) for name in names])(1.0, 1.0), {"a": [3.0]}, 1
+        )
+
+    assert run(made("ab"), store=tmp_path)["gain"].item() == 2
+    assert run(made("ba"))["gain"].item() == -2
+    with pytest.raises(ValueError, match=r"fields \(\[a, b\] there, \[b, a\] here"):
+        run(made("ba"), store=tmp_path)
+
+
+def test_the_rule_for_lanes_of_a_function_counts(tmp_path):
+    def made(factor):
+        @jax.custom_batching.custom_vmap
+        def scale(x):
+            return factor * x
+
+        @scale.def_vmap
+        def _(size, batched, x):
+            return factor * x, batched[0]
+
+        return simple(lambda key, point, static, data: Result(scale(point.x)))
+
+    first = run(made(2.0), store=tmp_path)
+    np.testing.assert_array_equal(run(made(5.0))["gain"], 2.5 * first["gain"])
+    with pytest.raises(ValueError, match="program"):
+        run(made(5.0), store=tmp_path)
+
+
+def test_printing_and_the_order_of_outputs_and_types_of_the_same_numbers_do_not_count(tmp_path):
+    def printing(key, point, static, data):
+        jax.debug.print("x = {}", point.x)
+        return draw(key, point, static, data)
+
+    first = run(simple(draw), store=tmp_path / "a")
+    assert run(simple(printing), store=tmp_path / "a").equals(first)
+    for outputs in (("total", "each"), ("each", "total")):
+        ds = run(throw_sweep({"shift": [0.0]}, outputs=outputs), store=tmp_path / "b")
+        assert set(outputs) <= set(ds.data_vars)
+    for number in (0.1, np.float32(0.1)):
+        sweep = throw_sweep({"shift": [0.0]}, data=table(number))
+        run(replace(sweep, point=sweep.point._replace(share=number)), store=tmp_path / "c")
+
+
+def test_minus_zero_is_zero(tmp_path):
+    def inverse(key, point, static, data):
+        return Result(1 / point.x)
+
+    for zero in (0.0, -0.0):
+        assert run(Sweep(inverse, Place(), {"x": [zero]}, 1), store=tmp_path)["gain"].item() == np.inf
+
+
+def test_double_precision_runs_and_is_another_sweep(tmp_path):
+    run(sweep_of(), store=tmp_path)
+    with jax.enable_x64(True):
+        ds = run(sweep_of())
+        assert ds["gain"].dtype == np.float64
+        with pytest.raises(ValueError, match=r"float \(float32 there, float64 here"):
+            run(sweep_of(), store=tmp_path)
 
 
 # The default world.

@@ -327,6 +327,16 @@ def test_shards_do_not_refuse_each_other_where_locks_are_not_granted(tmp_path, m
     assert inside == [16] and computed == 0 and ds.equals(whole)
 
 
+def test_shards_that_start_together_where_locks_are_not_granted_make_one_store(tmp_path, monkeypatch, whole):
+    monkeypatch.setattr(locks.fcntl, "flock", lambda *_: None)
+    for round_number in range(3):
+        folder = tmp_path / str(round_number)
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(lambda i, folder=folder: run(SWEEP, store=folder, shard=(i, 3)), range(3)))
+        ds, computed = counted(SWEEP, folder)
+        assert computed == 0 and ds.equals(whole)
+
+
 def test_a_run_that_died_or_is_silent_does_not_stop_the_next(folder, monkeypatch):
     (mine,) = (folder / "runs").glob("*.json")
     record = json.loads(mine.read_text()) | {"at_work": True}
