@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 
 from pt_jax.sweep.devices import check_memory
-from pt_jax.sweep.grid import Sweep
-from pt_jax.sweep.identity import base_of
+from pt_jax.sweep.grid import Sweep, check_sweep
+from pt_jax.sweep.identity import base_of, program_of
 from pt_jax.sweep.run import opened
 from pt_jax.sweep.stats import summary
 
@@ -61,9 +61,8 @@ def _check(name: str, given: Any, kind: Any, least: float, words: str, above: bo
 
 def _check_value(sweep: Sweep, value: Any) -> None:
     """Refuse what is no result of a sweep with one value a trajectory."""
-    if not isinstance(sweep, Sweep):
-        raise ValueError(f"sweep = {sweep!r} is not accepted: use a Sweep.")
-    kinds = sweep.results(sweep.static_of(sweep.point._replace(**base_of(sweep))))
+    check_sweep(sweep)
+    kinds = program_of(sweep, base_of(sweep)).kinds
     usable = [name for name, kind in kinds.items() if not kind.shape]
     if value not in usable:
         raise ValueError(f"value = {value!r} is not accepted: use one of {', '.join(usable)}.")

@@ -244,5 +244,11 @@ class Sweep:
         return self.static_of(point)
 
 
+def check_sweep(given: Any) -> None:
+    """Raise ValueError where something is no sweep."""
+    if not isinstance(given, Sweep):
+        raise ValueError(f"sweep = {given!r} is not accepted: use a Sweep.")
+
+
 def _list(names: Any) -> str:
     return ", ".join(names)

@@ -15,7 +15,7 @@ import numpy as np
 
 from pt_jax.sweep.accepted import fields_of, is_plain, name_of
 from pt_jax.sweep.grid import Sweep
-from pt_jax.sweep.program import settings
+from pt_jax.sweep.program import Program, settings
 
 # Flags of XLA that change no number: how many devices there are, and what is written for a person to read.
 _HARMLESS = (
@@ -31,6 +31,11 @@ def base_of(sweep: Sweep) -> dict[str, float]:
     return {name: float(x) for axis in sweep.grid for name, x in zip(axis.fields, axis.values[0], strict=True)}
 
 
+def program_of(sweep: Sweep, base: Mapping[str, float]) -> Program:
+    """Return the program of a sweep with these values of the fields on axes."""
+    return sweep.program(sweep.static_of(sweep.point._replace(**base)))
+
+
 def identity(sweep: Sweep, base: Mapping[str, float]) -> dict[str, Any]:
     """Return what must not change between two runs into one store, flat and ready for JSON.
 
@@ -41,7 +46,7 @@ def identity(sweep: Sweep, base: Mapping[str, float]) -> dict[str, Any]:
     Raises:
         ValueError: the program calls back into Python, so that nobody can say what it computes.
     """
-    program = sweep.program(sweep.static_of(sweep.point._replace(**base)))
+    program = program_of(sweep, base)
     if program.calls_back:
         raise ValueError(
             f"function = {name_of(sweep.function)} is not accepted with a store or an executor: it calls back into "

@@ -10,7 +10,7 @@ import numpy as np
 
 from pt_jax.sweep import store as files
 from pt_jax.sweep.devices import free_memory
-from pt_jax.sweep.grid import Sweep
+from pt_jax.sweep.grid import Sweep, check_sweep
 from pt_jax.sweep.lanes import SizeClass, call_bytes, tile_shape
 from pt_jax.sweep.program import forget
 
@@ -74,8 +74,7 @@ def plan(sweep: Sweep, store: str | Path | None = None, scattered: bool = False,
     Raises:
         ValueError: the store holds another sweep.
     """
-    if not isinstance(sweep, Sweep):
-        raise ValueError(f"sweep = {sweep!r} is not accepted: use a Sweep.")
+    check_sweep(sweep)
     forget()
     sweep = replace(sweep)  # without the programs of the last run
     known, tile = (0, None) if store is None else _known(sweep, files.folder_of(store), force)

@@ -23,7 +23,7 @@ import xarray as xr
 
 from pt_jax.sweep.accepted import fields_of, is_plain, name_of
 from pt_jax.sweep.grid import Sweep
-from pt_jax.sweep.identity import base_of
+from pt_jax.sweep.identity import base_of, program_of
 
 _PACKAGES = ("pt_jax", "jax", "jaxlib", "numpy", "optax", "scipy", "xarray", "zarr")
 
@@ -38,7 +38,7 @@ def describe(sweep: Sweep) -> dict[str, Any]:
     return {
         "function": name_of(sweep.function),
         "source": source_hash(sweep.function),
-        "program": sweep.program(sweep.static_of(sweep.point._replace(**base_of(sweep)))).digest,
+        "program": program_of(sweep, base_of(sweep)).digest,
         "point_type": name_of(type(sweep.point)),
         "point": {name: float(value) for name, value in sweep.point._asdict().items()},
         "static_type": name_of(type(sweep.static)) if fields_of(sweep.static).keys() != {"value"} else None,

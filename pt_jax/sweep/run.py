@@ -22,7 +22,7 @@ import xarray as xr
 from pt_jax.sweep import accepted
 from pt_jax.sweep import store as files
 from pt_jax.sweep.dataset import dataset
-from pt_jax.sweep.grid import Sweep
+from pt_jax.sweep.grid import Sweep, check_sweep
 from pt_jax.sweep.identity import base_of, identity
 from pt_jax.sweep.journal import Journal, at_work, now, runs, spent
 from pt_jax.sweep.locks import held, lock
@@ -97,8 +97,7 @@ def opened(
         raise ValueError("fresh is not accepted with shards: each would delete what the others computed.")
     if executor is not None and not callable(executor):
         accepted_pool(executor)
-    if not isinstance(sweep, Sweep):
-        raise ValueError(f"sweep = {sweep!r} is not accepted: use a Sweep.")
+    check_sweep(sweep)
     for name, given in {"stop": stop, "report": report}.items():
         if not callable(given) and not (given is None and name == "report"):
             raise ValueError(f"{name} = {given!r} is not accepted: use a function.")
