@@ -21,7 +21,7 @@ lint: $(STAMP)
 # From the CSVs; RERUN=1 computes them anew, QUICK=1 a coarse version in results. SIMS='sims/map_*.py' takes only some.
 figures: $(STAMP)
 	for script in $(SIMS); do $(VENV)/bin/python $$script $(if $(QUICK),--quick,$(if $(RERUN),,--redraw)) || exit 1; done
-	$(VENV)/bin/python -m pt_jax.gallery figures
+	$(VENV)/bin/python -m pt_jax.report.gallery figures
 
 # The stamp is touched last: an install that stops halfway is done again on the next call.
 $(STAMP): pyproject.toml constraints.txt

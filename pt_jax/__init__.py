@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pt_jax import plot, study
+    from pt_jax.app import study
+    from pt_jax.report import plot
     from pt_jax.signal_noise import theory
     from pt_jax.signal_noise.derived import DERIVED
     from pt_jax.signal_noise.point import FIELDS, Point, Static
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from pt_jax.sweep.run import run
 
 _MODULES = {
-    "plot": "pt_jax.plot",
+    "plot": "pt_jax.report.plot",
     "stats": "pt_jax.sweep.stats",
-    "study": "pt_jax.study",
+    "study": "pt_jax.app.study",
     "theory": "pt_jax.signal_noise.theory",
 }
 _HOMES = {

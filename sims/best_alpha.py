@@ -6,7 +6,7 @@ Left: the alpha of largest mean gain out of eleven. Hatched: no alpha has a clea
 Bonferroni's correction for the ten. Middle: the mean-field prediction. Right: the criterion's <mu_1, mu_2> / |mu_2|^2.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

@@ -6,7 +6,7 @@ Parameters carry universal knowledge (arXiv 2509.22056): the inherited filters s
 training gave them. Without a universal signal they carry memorised noise alone, and the network memorises more.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr

@@ -5,7 +5,7 @@
 Each filter or weight is inherited with the same probability alpha; seeds are paired, and draws are those of R^d.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

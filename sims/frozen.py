@@ -5,7 +5,7 @@
 Orange: training the inherited filters is better than freezing them. Seeds are paired.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

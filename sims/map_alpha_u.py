@@ -4,10 +4,10 @@ after pretraining on N1 = 200 samples.
     python sims/map_alpha_u.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 import numpy as np
 
-from pt_jax import atlas
+from pt_jax.app import atlas
 
 MAP = atlas.Map(
     "The more filters are inherited, the stronger the universal signal must be",

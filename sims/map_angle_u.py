@@ -5,10 +5,10 @@
 The lines are the simulated boundary and where theory puts it, see `pt_jax.theory`.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 import numpy as np
 
-from pt_jax import atlas
+from pt_jax.app import atlas
 
 MAP = atlas.Map(
     "Task signals that point apart hurt; a universal signal makes up for it, even for opposite ones",

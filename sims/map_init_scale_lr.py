@@ -5,10 +5,10 @@ From feature learning (left) to lazy training (right), where the weights hardly 
     python sims/map_init_scale_lr.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 import numpy as np
 
-from pt_jax import atlas
+from pt_jax.app import atlas
 
 MAP = atlas.Map(
     "From feature learning (left) to lazy training (right) transfer helps, hurts and helps again",

@@ -5,10 +5,10 @@
 The lines are the simulated boundary and where theory puts it, see `pt_jax.theory`.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 import numpy as np
 
-from pt_jax import atlas
+from pt_jax.app import atlas
 
 MAP = atlas.Map(
     "Inheriting all filters pays with few target samples, most after many source samples; else it costs a little",

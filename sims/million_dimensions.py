@@ -5,10 +5,10 @@
 The signal of the target is scaled with d so that scratch stays equally hard, N2 |mu_2|^4 / d = 4 at |u| = 0.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 import numpy as np
 
-from pt_jax import atlas
+from pt_jax.app import atlas
 
 D = np.geomspace(1000, 1_000_000, 41).round()
 MAP = atlas.Map(

@@ -6,7 +6,7 @@ Test error with transfer and from scratch against alpha, N1, |u|, sigma1 and d, 
 universal signal (|u| = 2) and without one. Printed: the 95% interval of the gain at both ends of each curve.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

@@ -6,10 +6,10 @@ Gain over the norms of the universal signal |u| and of the downstream signal |v2
 pretraining on N1 = 200 samples; all else at the defaults.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 import numpy as np
 
-from pt_jax import atlas
+from pt_jax.app import atlas
 
 MAP = atlas.Map(
     "A universal signal makes inheritance help (orange); without one it hurts (purple), more the more is inherited",

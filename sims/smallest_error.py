@@ -6,7 +6,7 @@ Test error with transfer and from scratch against the norm of the universal sign
 seeds is dominated by the worst seeds, so the median and the range of the middle half are drawn too.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

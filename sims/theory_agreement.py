@@ -6,7 +6,7 @@ The points are the Latin hypercube of `pt_jax.signal_noise.design`. Printed, in 
 signs where the 99.7% interval of the gain excludes 0, rank correlation, distance of predicted from simulated errors.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 from collections import defaultdict
 
 import matplotlib.pyplot as plt

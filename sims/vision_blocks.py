@@ -7,14 +7,14 @@ image, blocks of 1 leave no shape; with one channel that is also the permutation
 pixels, unshuffled; target 50 digits. Right: the part of the accuracy that scratch lacks, 100 (A_PT - A_RIT) / A_PT.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
 
-from pt_jax.findings import Finding
+from pt_jax.report.findings import Finding
 from pt_jax.vision import datasets
 from pt_jax.vision.point import Point, Static
 from pt_jax.vision.transfer import transfer

@@ -6,14 +6,14 @@ Test error on the source when pretraining stops, and on the target after fine-tu
 pretraining. Source MNIST at 8 x 8 pixels, 2,000 samples; target the digits, 50 samples.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
 
-from pt_jax.findings import Finding
+from pt_jax.report.findings import Finding
 from pt_jax.vision import datasets
 from pt_jax.vision.point import Point, Static
 from pt_jax.vision.transfer import transfer

@@ -8,7 +8,7 @@ features on the target's training samples, for all these models. Above: MNIST at
 classes. Below: the digits 0 to 4 of MNIST to 50 of its digits 5 to 9.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 from collections.abc import Iterator
 from itertools import product
 
@@ -18,7 +18,7 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import rankdata
 
-from pt_jax.findings import Finding
+from pt_jax.report.findings import Finding
 from pt_jax.vision import datasets
 from pt_jax.vision.point import Point, Static
 from pt_jax.vision.transfer import transfer

@@ -7,7 +7,7 @@ and the criticality of each layer, the least move in units of the noise that the
 8 x 8 pixels, target 200 digits, a VGG-like network of four layers.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
 
-from pt_jax.findings import Finding
+from pt_jax.report.findings import Finding
 from pt_jax.vision import compare, datasets
 from pt_jax.vision.point import Point, Static
 

@@ -6,7 +6,7 @@ Gain against the inherited fraction alpha of the layers, filters or weights of a
 are trained (left) or frozen (right). Source MNIST at 8 x 8 pixels, target 50 digits.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

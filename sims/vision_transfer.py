@@ -7,7 +7,7 @@ From left to right: the inherited fraction of the filters, source samples, noise
 source labels that are random.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from pt_jax.findings import Finding
+from pt_jax.report.findings import Finding
 from pt_jax.vision import datasets
 from pt_jax.vision.point import Point, Static
 from pt_jax.vision.transfer import transfer

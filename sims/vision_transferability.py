@@ -7,14 +7,14 @@ ones, after 200 steps and, nearly converged, after 1,500. Diversity: classes at 
 into one class. Gap: the share of the target's pixels that are permuted. Source MNIST at 8 x 8 pixels.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
 
-from pt_jax.findings import Finding
+from pt_jax.report.findings import Finding
 from pt_jax.vision import datasets
 from pt_jax.vision.point import Point, Static
 from pt_jax.vision.transfer import transfer

@@ -6,7 +6,7 @@ Features (linear CKA by layer), parameters, common mistakes, and the loss on the
 pixels, target 200 digits, a VGG-like network of four layers. `vision_criticality.py` puts layers back.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
 
-from pt_jax.findings import Finding
+from pt_jax.report.findings import Finding
 from pt_jax.vision import compare, datasets
 from pt_jax.vision.point import Point, Static
 

@@ -6,7 +6,7 @@ Signal-rich filters have the largest j <w, mu_1> after upstream training, noise-
 noise. Filters are exchangeable before training, so the first half is a random one.
 """
 
-import pt_jax.script  # isort: skip - first, for Ctrl-C
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

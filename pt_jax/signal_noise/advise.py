@@ -26,8 +26,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
-from pt_jax import reading
-from pt_jax.field import shown
+from pt_jax.inputs import reading
+from pt_jax.inputs.field import shown
 from pt_jax.signal_noise.mean_field import in_regime, predict
 from pt_jax.signal_noise.point import FIELDS, Point, Static, common_shape, validate
 

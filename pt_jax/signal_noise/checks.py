@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from pt_jax.field import numbers, shown
+from pt_jax.inputs.field import numbers, shown
 from pt_jax.signal_noise.functions import resolve
 from pt_jax.signal_noise.point import FIELDS, Point, Static, check_type, common_shape, validate
 

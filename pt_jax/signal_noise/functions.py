@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from pt_jax.field import shown
+from pt_jax.inputs.field import shown
 from pt_jax.signal_noise.network import Net, logistic, squared
 from pt_jax.signal_noise.point import Static
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pt_jax.field import LARGEST, Field, attributes, check, shown
+from pt_jax.inputs.field import LARGEST, Field, attributes, check, shown
 
 # Between these, products of two norms, weights, rates and thousands of steps are numbers of float32.
 _POSITIVE: Mapping[str, Any] = {"low": 1e-12, "high": 1e6}

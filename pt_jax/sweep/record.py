@@ -150,7 +150,7 @@ def _find(role: str, given: Mapping[str, Any], allow: Collection[str]) -> Any:
         thing = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, RecursionError, SyntaxError):
         raise ValueError(f"{_named(role, name)} is not accepted: it cannot be imported.") from None
-    # What a module has only imported is not its own: pt_jax.cli.sys is no part of pt_jax.
+    # What a module has only imported is not its own: pt_jax.app.cli.sys is no part of pt_jax.
     home = getattr(thing, "__module__", None)
     if not isinstance(home, str) or not _within(home, allow) or not _has(role, thing, _within(home, ())):
         raise ValueError(f"{_named(role, name)} is not accepted: use {_ROLES[role]}.")

@@ -1,1 +1,1 @@
-"""The second world: real images. One file a diagnostic, each a pure function of arrays or parameter pytrees."""
+"""The second world: real images. Datasets, networks, training, transfer and the comparison of networks."""

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pt_jax.reading import Bounded, located
+from pt_jax.inputs.reading import Bounded, located
 from pt_jax.vision import pickled
 from pt_jax.vision.datasets import Dataset, splits
 

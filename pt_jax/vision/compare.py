@@ -18,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from pt_jax.vision import criticality, distance, landscape, mistakes, similarity, training
+from pt_jax.diagnostics import criticality, distance, landscape, mistakes, similarity
+from pt_jax.vision import training
 from pt_jax.vision.datasets import Pair
 from pt_jax.vision.inherit import Params
 from pt_jax.vision.networks import (

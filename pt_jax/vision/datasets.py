@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pt_jax import reading
+from pt_jax.inputs import reading
 
 _SPLIT = 0  # seed of the split into train and test: the same for everyone
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from pt_jax.field import LARGEST, Field
+from pt_jax.inputs.field import LARGEST, Field
 
 _TASK: Mapping[str, Field] = {  # of source (1) and target (2)
     "n": Field(50, "samples", "$N_{k}$", "training samples", 1, LARGEST, whole=True),

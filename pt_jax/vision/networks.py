@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from pt_jax.diagnostics.arrays import typed_key
 from pt_jax.vision import inherit, models
 from pt_jax.vision import task as tasks
-from pt_jax.vision.arrays import typed_key
 from pt_jax.vision.datasets import Dataset, Pair
 from pt_jax.vision.fields import DIALS, HEAD
 from pt_jax.vision.inherit import Params

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pt_jax.field import LARGEST, attributes, check
+from pt_jax.inputs.field import LARGEST, attributes, check
 from pt_jax.vision.fields import DIALS, FIELDS, OPTIONS, RESULTS, SIZES, layer_names
 
 

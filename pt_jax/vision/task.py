@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pt_jax.vision import shuffle
+from pt_jax.diagnostics import shuffle
 from pt_jax.vision.datasets import Dataset
 from pt_jax.vision.point import Point, Static
 

@@ -12,7 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pt_jax.vision import collapse, distance, inherit, similarity, transferability
+from pt_jax.diagnostics import collapse, distance, similarity, transferability
+from pt_jax.vision import inherit
 from pt_jax.vision.datasets import Pair
 from pt_jax.vision.inherit import Params
 from pt_jax.vision.models import Network

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from pt_jax.cli import main
+from pt_jax.app.cli import main
 from pt_jax.signal_noise.advise import Sample, _clean, _estimate, _points, _Task, advise, load
 from pt_jax.signal_noise.data import dense_world
 from pt_jax.signal_noise.point import Point, Static
@@ -190,7 +190,7 @@ def test_the_same_label_is_plus_1_in_both_samples_and_is_said():
 
 
 def test_the_command_line_reads_npz_and_says_what_is_wrong(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("pt_jax.startup.set_up", lambda: None)
+    monkeypatch.setattr("pt_jax.app.startup.set_up", lambda: None)
     for name, one in zip(("source", "target"), samples(HELPS), strict=True):
         np.savez(tmp_path / f"{name}.npz", x=one.x, y=one.y)
     files = [text for name in ("source", "target") for text in (f"--{name}", str(tmp_path / f"{name}.npz"))]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pt_jax.cli import main as command
+from pt_jax.app.cli import main as command
 from pt_jax.sweep import store
 from pt_jax.sweep.plan import plan
 from pt_jax.sweep.run import run

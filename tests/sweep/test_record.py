@@ -18,11 +18,12 @@ AXES = {"axes": {"u": [0.0, 1.0]}}
     "name",
     [
         *("os.system", "subprocess.Popen", "shutil.rmtree", "builtins.exec", "antigravity.geohash", "jax.jit"),
-        *("pt_jax.cli.sys", "pt_jax.cli.sys.exit", "pt_jax.sweep.store.shutil.rmtree", "pt_jax.sweep.store.Path"),
-        *("pt_jax.study.main", "pt_jax.sweep.run.run", "pt_jax.plot.save", "pt_jax.sweep.provenance.subprocess.run"),
-        *("pt_jax.sweep.grid.Sweep", "pt_jax.sweep.grid.dataclass", "pt_jax.study.Flags", "pt_jax.ending.Output"),
-        *("pt_jax", "pt_jax.", ".pt_jax", "pt_jax..cli.main", "pt_jax.no.such", "pt_jax.study.__loader__"),
-        *("pt_jax_evil.f", "../pt_jax.f", "pt_jax.a\0b", "pt_jax.\x1b[2J", "", "evil.f", "pt_jax." + "a." * 5000 + "f"),
+        *("pt_jax.app.cli.sys", "pt_jax.app.cli.sys.exit", "pt_jax.sweep.store.shutil.rmtree"),
+        *("pt_jax.sweep.store.Path", "pt_jax.app.study.main", "pt_jax.sweep.run.run", "pt_jax.report.plot.save"),
+        *("pt_jax.sweep.provenance.subprocess.run", "pt_jax.sweep.grid.Sweep", "pt_jax.sweep.grid.dataclass"),
+        *("pt_jax.app.study.Flags", "pt_jax.app.ending.Output", "pt_jax", "pt_jax.", ".pt_jax", "pt_jax..cli.main"),
+        *("pt_jax.no.such", "pt_jax.app.study.__loader__", "pt_jax_evil.f", "../pt_jax.f", "pt_jax.a\0b"),
+        *("pt_jax.\x1b[2J", "", "evil.f", "pt_jax." + "a." * 5000 + "f"),
     ],
 )
 def test_what_pt_jax_does_not_offer_is_neither_imported_nor_called(role, name, tmp_path, monkeypatch):

@@ -75,7 +75,7 @@ def test_two_shards_one_killed_half_way_and_run_again(tmp_path):
 def test_a_job_array_makes_the_whole(tmp_path):
     script, out = ROOT / "sims" / "slurm.sh", tmp_path / "out"
     sizes = [f"--{name}={value}" for name, value in SIZES.items()]
-    code = "from pt_jax.cli import main; raise SystemExit(main())"
+    code = "from pt_jax.app.cli import main; raise SystemExit(main())"
     command = [script, sys.executable, "-c", code, "map", "--x", "u=0,1,2", *sizes, "--out", str(out)]
     tasks = [
         subprocess.Popen(

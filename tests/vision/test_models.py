@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pt_jax.vision import models, similarity
+from pt_jax.diagnostics import similarity
+from pt_jax.vision import models
 from pt_jax.vision.fields import HEAD, MODELS
 from pt_jax.vision.point import Static
 from tests.compiling import jit

@@ -1,0 +1,1 @@
+"""Commands and scripts: how a sweep is asked for, carried out and answered."""

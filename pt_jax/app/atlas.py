@@ -1,0 +1,115 @@
+"""A map of the atlas: the simulated gain over two axes, and over it where theory puts the boundary of transfer.
+
+    MAP = atlas.Map("Its finding.", pt_jax.Point(n1=100), {"u": np.linspace(0, 4, 41), "v2": np.linspace(0, 4, 41)})
+
+    if __name__ == "__main__":
+        atlas.main(__doc__, MAP)
+
+is a whole script. The boundaries are of the mean-field prediction and of the criterion G, see `pt_jax.theory`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+
+from pt_jax.app import study
+from pt_jax.report import plot
+from pt_jax.signal_noise import theory
+from pt_jax.signal_noise.point import Point, Static
+from pt_jax.signal_noise.trajectory import simulate
+from pt_jax.sweep import stats
+from pt_jax.sweep.grid import Axis, Sweep
+
+_QUICK = 11  # values of an axis at most
+_CRITERION = {"n1", "n2", "u", "v1", "v2", "angle", "sigma1", "sigma2", "alpha"}  # d cancels in G(alpha) > G(0)
+
+
+@dataclass(frozen=True, eq=False)
+class Map:
+    """What is mapped.
+
+    Attributes:
+        title: the finding.
+        point: base values.
+        axes: values of x, of y, and of the panels where there are several; as in a `Sweep`.
+        static: options.
+        bands: axes of sizes, and in how many parts they are cut: each part is compiled once, for its largest values.
+    """
+
+    title: str
+    point: Point
+    axes: Mapping[str, Any]
+    static: Static = field(default_factory=Static)
+    bands: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def dims(self) -> list[str]:
+        """The dimensions of the grid."""
+        return [axis.name for axis in _grid(self.point, self.axes)]
+
+    def sweeps(self, quick: bool, seeds: int) -> dict[str, Sweep]:
+        """Return the simulation, in bands, and the prediction."""
+        axes = {name: np.asarray(values) for name, values in self.axes.items()}
+        if quick:
+            axes = {name: values[:: -(-len(values) // _QUICK)] for name, values in axes.items()}
+        cut = {name: np.array_split(axes[name], parts) for name, parts in self.bands.items()}
+        made = {}
+        for number, chosen in enumerate(product(*cut.values())):
+            band = axes | dict(zip(cut, chosen, strict=True))
+            point, static = _covering(self.point, band, self.static) if cut else (self.point, self.static)
+            made[f"simulated-{number}"] = Sweep(simulate, point, band, seeds, ("gain",), static)
+        point, static = _covering(self.point, axes, Static())
+        return made | {"predicted": Sweep(theory.predicted, point, axes, 1, ("gain",), static)}
+
+    def numbers(self, found: dict[str, xr.Dataset]) -> pd.DataFrame:
+        """Return the gain of each cell, simulated and predicted; print the shares of cells."""
+        simulated = {name: ds for name, ds in found.items() if name != "predicted"}
+        table = pd.concat([stats.table(ds, ["gain"]) for ds in simulated.values()], ignore_index=True)
+        predicted = found["predicted"]["gain"].isel(seed=0).rename("predicted").to_dataframe().reset_index()
+        table = table.merge(predicted[[*self.dims, "predicted"]], on=self.dims, validate="1:1")
+        cells = stats.cells(table, "gain", self.dims)
+        shares = ", ".join(f"{name} {share:.1%}" for name, share in stats.shares(cells).items())
+        count = sum(ds["gain"].size for ds in simulated.values())
+        right = (np.sign(cells["predicted"]) == np.sign(cells["mean"])).where(cells["clear"]).mean()
+        print(f"{count:,} trajectories; cells: {shares}; sign predicted in {float(right):.1%} of the clear cells")
+        return table
+
+    def draw(self, table: pd.DataFrame) -> Figure:
+        """Draw the map."""
+        cells = stats.cells(table, "gain", self.dims)
+        lines: dict[str, xr.DataArray] = {"mean-field prediction": cells["predicted"]}
+        fields = {name for axis in _grid(self.point, self.axes) for name in axis.fields}
+        if fields & _CRITERION:
+            mean = cells["mean"]
+            point = self.point._replace(
+                **{n: cells[n].broadcast_like(mean).transpose(*mean.dims).values for n in fields}
+            )
+            lines["criterion G"] = mean.copy(data=np.asarray(theory.criterion(point) - theory.phase(point)))
+        x, y, col = (*self.dims, None)[:3]
+        figure = plot.phase_diagram(cells, "gain", x, y, col, lines=lines)
+        figure.suptitle(self.title, wrap=True, fontsize="medium")
+        return figure
+
+
+def main(doc: str | None, drawn: Map, seeds: int = 32) -> None:
+    """Run a script that draws a map."""
+    study.main(doc, drawn.sweeps, drawn.numbers, drawn.draw, seeds)
+
+
+def _grid(point: Point, axes: Mapping[str, Any]) -> tuple[Axis, ...]:
+    """Return the axes as a sweep reads them."""
+    return Sweep(simulate, point, axes).grid
+
+
+def _covering(point: Point, axes: Mapping[str, np.ndarray], static: Static) -> tuple[Point, Static]:
+    """Return the point of a grid with the largest values, and the static that holds for all of it."""
+    for axis in _grid(point, axes):
+        point = point._replace(**dict(zip(axis.fields, axis.values.max(axis=0).tolist(), strict=True)))
+    sizes = {name: getattr(Static.covering(point), name) for name in Static.maxima}
+    return point, replace(static, fixed=True, **sizes)

@@ -1,0 +1,156 @@
+"""What the command line accepts: flags made from `FIELDS` and `OPTIONS`, and the small languages inside them."""
+
+from dataclasses import field, fields, make_dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+
+from pt_jax.app.study import Flags
+from pt_jax.signal_noise.point import FIELDS, OPTIONS, RESULTS, Point, Static, validate
+
+_MOST_VALUES = 10_000  # on one axis
+_MOST_SEEDS = 2**24
+
+
+def flag(name: str, kind: Any, default: Any, text: str, shown: str) -> tuple:
+    """Return one field of a record of flags, with its help."""
+    hint = f"(default: {shown})"
+    shape = {float | None: "NUMBER", int: "INT", int | None: "INT", bool: None}.get(kind, "TEXT")
+    return (
+        name,
+        Annotated[kind, tyro.conf.arg(help=text, help_behavior_hint=hint, metavar=shape)],
+        field(default=default),
+    )
+
+
+def of_fields() -> list[tuple]:
+    """Return the flags of all fields of a point."""
+    rows = []
+    for name, about in FIELDS.items():
+        text = f"{about.meaning[0].upper()}{about.meaning[1:]}, {about.accepted}. Unit: {about.unit}."
+        rows.append(flag(name, float | None, None, text, f"{about.default:g}"))
+    return rows
+
+
+def advice() -> type:
+    """Return the record of the flags of `pt-jax advise`."""
+    npz = "npz with x, vectors (n, d) or patches (n, p, d), and y, labels of two classes (n,)"
+    rows = [
+        flag("source", str | None, None, f"Sample of the upstream task: {npz}.", "none"),
+        flag("target", str | None, None, "Sample of the downstream task, alike.", "none"),
+    ]
+    return make_dataclass("Advice", [*rows, *of_fields()])
+
+
+def options() -> type:
+    """Return the record of the flags of `pt-jax map`, made from the tables."""
+    how = (
+        "NAME=a,b,c or NAME=start:stop:count, both ends included, "
+        ":log for even steps in the logarithm; a range of a whole number is rounded; NAME,NAME=... moves both"
+    )
+    rows = [
+        flag("x", str | None, None, f"First axis: {how}.", "required"),
+        flag("y", str | None, None, "Second axis; without it a curve is drawn.", "none"),
+        flag("col", str | None, None, "Third axis: one panel a value, side by side.", "none"),
+        flag("row", str | None, None, "Third axis: one panel a value, below each other.", "none"),
+        flag("value", str, "gain", f"Result that is drawn: {', '.join(RESULTS)}, ...", "gain"),
+        flag("seeds", int, 16, "Trajectories in each cell; seeds are 0, 1, 2, ...", "16"),
+        flag(
+            "out", str, "results/map", "Folder for the figure and the dataset; a run in it is continued.", "results/map"
+        ),
+    ]
+    rows += of_fields()
+    for option in fields(Static):
+        if option.name in OPTIONS:
+            choice = OPTIONS[option.name]
+            kind = {"bias": bool, "n_directions": int, "batch": int | None, "record": tuple[str, ...]}.get(
+                option.name, str
+            )
+            choices = f" One of: {', '.join(choice.choices)}." if choice.choices else ""
+            text = choice.meaning[0].upper() + choice.meaning[1:] + "." + choices
+            rows.append(flag(option.name, kind, option.default, text, str(option.default)))
+    return make_dataclass("Options", rows, bases=(Flags,))
+
+
+def axis(spec: str, point: Point, static: Static) -> tuple[str, np.ndarray]:
+    """Read an axis; ranges of whole fields are rounded, alpha to fractions that can be inherited.
+
+    Raises:
+        ValueError: the text is not an axis, a field is unknown, or two values fall together.
+    """
+    names, separator, _ = spec.partition("=")
+    parts = names.split(",")
+    for name in parts:
+        if name not in FIELDS or not separator:
+            raise ValueError(
+                f"The axis {spec!r} is not accepted: use NAME=start:stop:count or NAME=a,b,c, "
+                f"NAME one of {', '.join(FIELDS)}."
+            )
+    values = numbers(spec)
+    if ":" in spec and any(FIELDS[name].whole for name in parts):
+        values = np.round(values)
+    validate(Point(**dict.fromkeys(parts, values)))
+    if "alpha" in parts and static.inherit == "filters":
+        values = np.floor(values * point.m + 0.5) / point.m
+    if len(np.unique(values.astype(np.float32))) < len(values):
+        raise ValueError(
+            f"The axis {spec!r} repeats a value once rounded: {', '.join(f'{v:g}' for v in values)}; use fewer values."
+        )
+    return names, values
+
+
+def axes(part: dict[str, Any]) -> dict[str, Any]:
+    """Return the axes of a part of a file, those that are texts read as numbers; nothing where it has none."""
+    given = part.get("axes")
+    if not isinstance(given, dict):
+        return {}
+    read = {name: numbers(f"{name}={x}").tolist() for name, x in given.items() if isinstance(x, str)}
+    return {"axes": given | read}
+
+
+def steps(given: tuple[str, ...]) -> tuple[int, ...]:
+    """Read the steps of --record, with commas or blanks between them.
+
+    Raises:
+        ValueError: one is not a whole number.
+    """
+    try:
+        return tuple(int(step) for text in given for step in text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"--record = {' '.join(given)} is not accepted: use whole numbers, 0 5 10 or 0,5,10."
+        ) from None
+
+
+def check_seeds(seeds: int) -> None:
+    """Raise ValueError where nobody can mean so many seeds."""
+    if seeds > _MOST_SEEDS:
+        raise ValueError(f"--seeds = {seeds} is not accepted: use at most {_MOST_SEEDS}.")
+
+
+def numbers(spec: str) -> np.ndarray:
+    """Read the values of an axis.
+
+    Raises:
+        ValueError: the text is not an axis.
+    """
+    try:
+        return _numbers(spec.partition("=")[2])
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"The axis {spec!r} is not accepted: after = use start:stop:count, start:stop:count:log or a,b,c."
+        ) from None
+
+
+def _numbers(text: str) -> np.ndarray:
+    if ":" not in text:
+        return np.array([float(part) for part in text.split(",")])
+    start, stop, count, *log = text.split(":")
+    if (
+        log not in ([], ["log"])
+        or not 1 <= int(count) <= _MOST_VALUES
+        or (log and not (float(start) > 0 and float(stop) > 0))
+    ):
+        raise ValueError
+    return (np.geomspace if log else np.linspace)(float(start), float(stop), int(count))

@@ -1,0 +1,267 @@
+"""Named sweeps carried out as every command does it: plan, question, store, progress, Ctrl-C; then a figure.
+
+    def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]: ...
+    def numbers(found: dict[str, xarray.Dataset]) -> pandas.DataFrame: ...
+    def draw(table: pandas.DataFrame) -> matplotlib.figure.Figure: ...
+
+    study.main(__doc__, sweeps, numbers, draw, seeds=64)
+
+makes a script with the flags of `Script`. Each sweep is kept in a store, so that the same command continues. A figure
+is always drawn from its CSV, so that anybody can draw it again without computing anything.
+"""
+
+import inspect
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from pt_jax.app import startup
+from pt_jax.app.ending import Stopped, exits
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+    from pt_jax.report.findings import Finding
+    from pt_jax.sweep.grid import Sweep
+
+_LONG = 3600.0  # seconds; what takes longer is asked for
+_SMALL = 10_000  # trajectories; fewer are not timed before they are run
+_QUICK_SEEDS = 16
+_MOST_POINTS = 20  # of a plain list, written beside a figure
+
+
+@dataclass
+class Flags:
+    """How sweeps are carried out.
+
+    Attributes:
+        plan: Print what it will cost, and compute nothing.
+        yes: Do not ask before more than an hour.
+        shard: i/n: compute every n-th unit from the i-th on, for job arrays.
+        until_se: Standard error wanted: a cell gets seeds until it is reached, --seeds at most.
+        fresh: Delete what the store holds and start anew.
+        force: Continue although the configuration has changed.
+    """
+
+    plan: bool = False
+    yes: bool = False
+    shard: Annotated[str, tyro.conf.arg(metavar="I/N")] = "0/1"
+    until_se: float | None = None
+    fresh: bool = False
+    force: bool = False
+
+
+@dataclass
+class Script(Flags):
+    """Flags of a script.
+
+    Attributes:
+        seeds: Trajectories in each cell; by default the script's own number.
+        quick: A coarser map, by default with 16 seeds.
+        redraw: Draw again from the CSV in --out, and compute nothing.
+        out: Folder of the figures, their numbers and provenance; by default figures, with --quick the store's.
+        store: Folder of the stores, one for each script.
+    """
+
+    seeds: int | None = None
+    quick: bool = False
+    redraw: bool = False
+    out: Path | None = None
+    store: Path = Path("results")
+
+
+def main(
+    doc: str | None,
+    sweeps: Callable[[bool, int], Mapping[str, "Sweep"]],
+    numbers: Callable[[dict[str, "xr.Dataset"]], "pd.DataFrame"],
+    draw: Callable[["pd.DataFrame"], "Figure"],
+    seeds: int,
+    findings: Callable[[dict[str, "xr.Dataset"]], Iterable["Finding"]] | None = None,
+) -> None:
+    """Run a script: read its flags, carry out its sweeps, keep the numbers that are plotted, and draw them.
+
+    Args:
+        doc: of the script, the text of --help.
+        sweeps: of (quick, seeds), by name.
+        numbers: what is plotted, from the datasets by name; see `stats.table`.
+        draw: the figure of these numbers as they are read back from the CSV; its title is its finding.
+        seeds: in each cell by default.
+        findings: published ones, and the effects that decide them; kept in NAME.findings.csv for the gallery.
+    """
+    name = Path(sys.argv[0]).stem
+    with exits(name):
+        _run(name, tyro.cli(Script, description=inspect.cleandoc(doc or "")), sweeps, numbers, draw, seeds, findings)
+
+
+def _run(
+    name: str, flags: Script, sweeps: Any, numbers: Any, draw: Any, seeds: int, findings: Callable[..., Any] | None
+) -> None:
+    """Carry out a script of this name; arguments as in `main`."""
+    from pt_jax.report import plot
+    from pt_jax.sweep.provenance import provenance
+
+    folder = flags.store.expanduser() / (name + "-quick" if flags.quick else name)
+    path = (flags.out or (folder if flags.quick else Path("figures"))).expanduser() / name
+    made = sweeps(flags.quick, (_QUICK_SEEDS if flags.quick else seeds) if flags.seeds is None else flags.seeds)
+    if flags.redraw:
+        known = json.loads(Path(f"{path}.json").read_text())
+        origin = {"": known} if "function" in known else known
+    else:
+        startup.set_up()
+        found = carry_out(made, {key: folder / key for key in made}, flags)
+        origin = {key: _in_short(provenance(ds)) for key, ds in found.items()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        numbers(found).to_csv(f"{path}.csv", index=False, float_format="%.6g")
+        if findings is not None:
+            from pt_jax.report import findings as published
+
+            published.keep(path, findings(found))
+    figure = draw(read(path, made))
+    finding = " ".join(figure.get_suptitle().split())
+    whole = {key: one | {"finding": finding} for key, one in origin.items()}
+    print(plot.save(figure, path, provenance=whole.popitem()[1] if len(whole) == 1 else whole))
+
+
+def read(path: Path, sweeps: Mapping[str, "Sweep"]) -> "pd.DataFrame":
+    """Read the numbers of a figure back; units, names and symbols of its columns and results come from a sweep."""
+    import pandas as pd
+
+    table = pd.read_csv(f"{path}.csv")
+    about = next(iter(sweeps.values())).about
+    table.attrs = {key: about(key) for key in {*table.columns, *table.get("result", ())}}
+    return table
+
+
+def _in_short(origin: dict[str, Any]) -> dict[str, Any]:
+    """Leave long lists of points to the script that draws them."""
+    many = isinstance(origin["axes"], list) and len(origin["axes"]) > _MOST_POINTS
+    return origin | ({"axes": f"{len(origin['axes'])} points, made by the script"} if many else {})
+
+
+def carry_out(
+    sweeps: Mapping[str, "Sweep"], folders: Mapping[str, Path], flags: Flags, value: str = "gain"
+) -> dict[str, "xr.Dataset"]:
+    """Run sweeps into stores, one after the other, and return their datasets.
+
+    Raises:
+        Stopped: after `--plan`, a shard or Ctrl-C.
+        ValueError: an input is not accepted.
+    """
+    from pt_jax.sweep.adaptive import run_until
+    from pt_jax.sweep.run import run
+
+    shard = read_shard(flags.shard)
+    if flags.until_se is not None and shard[1] > 1:
+        raise ValueError("--until-se adds seeds in rounds and cannot be spread over shards: use one of the two.")
+    _ask(sweeps, folders, flags, shard[1])
+    stopped, found = threading.Event(), {}
+    how: dict[str, Any] = {"shard": shard, "fresh": flags.fresh, "force": flags.force, "stop": stopped.is_set}
+    with _interrupts(stopped):
+        for key, sweep in sweeps.items():
+            with _progress(key, sweep.trajectories) as report:
+                if flags.until_se is None:
+                    ds = run(sweep, report, folders[key], **how)
+                else:
+                    ds = run_until(sweep, flags.until_se, value, report=report, store=folders[key], **how)
+            found[key] = ds
+            if stopped.is_set() or shard[1] > 1:
+                done = f"{int(ds['done'].sum()):,} of {sweep.trajectories:,} trajectories are kept in {folders[key]}"
+                if stopped.is_set():
+                    raise Stopped(f"{done}: the same command{' without --fresh' * flags.fresh} continues.", 130)
+                print(done)
+    if shard[1] > 1 and not all(bool(ds["done"].all()) for ds in found.values()):
+        raise Stopped("run the other shards; any command without --shard then draws.", 0)
+    return found
+
+
+def read_shard(text: str) -> tuple[int, int]:
+    """Read a shard, i/n."""
+    i, _, n = text.partition("/")
+    if not (i.isdecimal() and n.isdecimal() and int(i) < int(n)):
+        raise ValueError(f"--shard = {text} is not accepted: use i/n with whole numbers 0 <= i < n.")
+    return int(i), int(n)
+
+
+def _ask(sweeps: Mapping[str, "Sweep"], folders: Mapping[str, Path], flags: Flags, shards: int) -> None:
+    """Print the plan, or ask before a long run."""
+    if not flags.plan and (flags.yes or max(sweep.trajectories for sweep in sweeps.values()) < _SMALL):
+        return
+    from pt_jax.sweep.plan import in_words, plan
+
+    scattered = flags.until_se is not None
+    plans = {
+        key: plan(sweep, None if flags.fresh else folders[key], scattered, flags.force) for key, sweep in sweeps.items()
+    }
+    seconds = sum(one.seconds for one in plans.values()) / shards
+    if flags.plan:
+        for key, one in plans.items():
+            print(f"{key}\n{one}" if len(plans) > 1 else one)
+        raise Stopped("", 0)
+    if seconds > _LONG:
+        question = f"This will take about {in_words(seconds)}"
+        if not sys.stdin.isatty():
+            raise ValueError(f"{question}: add --yes, or --plan to see more.")
+        if input(f"{question}. Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+            raise Stopped("nothing was computed.", 0)
+
+
+@contextmanager
+def _interrupts(stopped: threading.Event) -> Iterator[None]:
+    """Let Ctrl-C end after the unit in hand, and a second one at once."""
+
+    def interrupt(*how: Any) -> None:
+        if stopped.is_set() and callable(before):
+            before(*how)
+        stopped.set()
+        print("finishing the unit in hand; Ctrl-C again ends at once", file=sys.stderr)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _progress(name: str, trajectories: int) -> Iterator[Callable[[int, int, int, int], None]]:
+    """Yield the report of a run: a bar on a terminal, else a line a unit; at the end, print the rate."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (BarColumn(), TextColumn("{task.description}, left:"), TimeRemainingColumn())
+    start, known, now, last = time.monotonic(), None, 0, -1
+
+    def report(done: int, total: int, unit: int, units: int) -> None:
+        nonlocal known, now, last
+        if known is None:
+            known = done
+            console.print(f"{name}: {trajectories:,} trajectories: compiling ...", highlight=False)
+        now = done
+        rate = (done - known) / max(time.monotonic() - start, 1e-9)
+        text = f"{done:,} of {total:,} trajectories, unit {unit} of {units}, {rate:,.0f} a second"
+        bar.update(task, completed=done, total=total, description=text)
+        if not console.is_terminal and unit > last and done > known:
+            console.print(text, highlight=False, soft_wrap=True)
+        last = unit
+
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=trajectories)
+        yield report
+    new, seconds = now - (known or 0), time.monotonic() - start
+    rate = f"{new:,} computed in {seconds:.1f} s, {new / seconds:,.0f} a second, compilation included"
+    print(f"{trajectories:,} trajectories: {rate if new else 'all known before'}")

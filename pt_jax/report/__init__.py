@@ -1,0 +1,1 @@
+"""From labelled datasets to pictures and pages."""

@@ -1,0 +1,92 @@
+"""Write the gallery: for each figure of a folder its finding, picture, command, time and number of trajectories.
+
+    python -m pt_jax.report.gallery figures
+
+Everything comes from the JSON beside each picture, so it says what was really run.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pt_jax.report import findings
+
+_SECTIONS = {
+    "When does inheriting help, and when does it hurt?": (
+        *("phase_diagram", "parameter_transfer", "map_u_v2", "map_alpha_u", "map_n1_u"),
+        *("map_sigma1_sigma2", "map_n1_n2", "map_d_n1", "map_angle_u", "map_flip1_alpha"),
+    ),
+    "How should one train, and how much should one inherit?": (
+        *("best_alpha", "map_steps1_u", "map_init_scale_lr", "map_m_u", "frozen", "which_half", "filters_or_weights"),
+    ),
+    "What happens inside, and does theory know?": ("feature_growth", "theory_agreement"),
+    "Real images: what carries over, and what does it do?": (
+        *("vision_transfer", "vision_negative", "vision_layers", "vision_blocks", "vision_twins", "vision_criticality"),
+        *("vision_checkpoints", "vision_collapse", "vision_methods", "vision_transferability"),
+    ),
+    "Extremes": ("million_trajectories", "million_dimensions", "smallest_error", "kou2023"),
+}
+
+
+def entry(folder: Path, name: str, rows: pd.DataFrame) -> str:
+    """Return the part of one figure; `rows` are its judged findings."""
+    record = json.loads((folder / f"{name}.json").read_text())
+    parts: list[dict[str, Any]] = [record] if "function" in record else list(record.values())
+    simulated = [part for part in parts if not part["function"].endswith(".predicted")]
+    trajectories = sum(part["trajectories"] for part in simulated)
+    minutes = sum(part.get("seconds", 0.0) for part in parts) / 60
+    seeds = max(len(part["seeds"]) for part in simulated)
+    spent = f"{minutes:.1f} minutes on {parts[0]['device']}"
+    said = [
+        f"{verdict.capitalize()}: {'; '.join(dict.fromkeys(group['claim']))} ({group['source'].iloc[0]})."
+        for verdict, group in rows.groupby("verdict", sort=False)
+    ]
+    return (
+        f"### {parts[0].get('finding') or name}\n\n![{name}]({name}.png)\n\n"
+        f"`python sims/{name}.py`: {trajectories:,} trajectories, {seeds} seeds a cell, {spent}.\n"
+        + "".join(f"{line}\n" for line in said)
+    )
+
+
+def write(folder: Path) -> Path:
+    """Write README.md in the folder and return its path."""
+    there = {path.stem for path in folder.glob("*.json")}
+    lines = [
+        "# Gallery\n",
+        "Each title is what its picture shows. Intervals are 95% t intervals over paired seeds; in hatched cells they\n"
+        "include 0: the sign is unclear. `make figures` draws every picture again from the CSV beside it,\n"
+        "`make figures RERUN=1` computes everything anew, `make figures QUICK=1` a coarse version in `results/`.\n",
+    ]
+    rows = _judged(folder)
+    known = {name for names in _SECTIONS.values() for name in names}
+    for title, names in {**_SECTIONS, "More": tuple(sorted(there - known))}.items():
+        shown = [entry(folder, name, rows[rows["figure"] == name]) for name in names if name in there]
+        lines += [f"## {title}\n", *shown] if shown else []
+    if len(rows):
+        lines += [
+            "## Published findings on real networks\n",
+            "Each effect is above 0 where the finding holds. Seen and reversed survive control of the false-discovery\n"
+            "rate over the whole table at 5%; not seen: the interval holds nothing that would matter; else unclear.\n"
+            "These are small networks on images of 8 x 8 pixels.\n",
+            *findings.markdown(rows.assign(command="python sims/" + rows["figure"] + ".py")),
+            "",
+        ]
+    path = folder / "README.md"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def _judged(folder: Path) -> pd.DataFrame:
+    """Return all published findings of the folder, judged together, by paper."""
+    paths = sorted(folder.glob("*.findings.csv"))
+    if not paths:
+        return pd.DataFrame(columns=["figure", "verdict"])
+    parts = [pd.read_csv(path).assign(figure=path.name.removesuffix(".findings.csv")) for path in paths]
+    return findings.judged(pd.concat(parts, ignore_index=True)).sort_values("source", kind="stable")
+
+
+if __name__ == "__main__":
+    print(write(Path(sys.argv[1])))

@@ -1,0 +1,39 @@
+"""The gallery says what the JSON beside each picture says."""
+
+import json
+from pathlib import Path
+
+from pt_jax.report import gallery
+
+FIGURES = Path(__file__).parents[2] / "figures"
+
+
+def test_every_figure_has_an_entry_under_its_heading(tmp_path):
+    part = {"function": "pt_jax.x.simulate", "trajectories": 1000, "seeds": [0, 1], "device": "2 x cpu", "seconds": 90}
+    guess = part | {"function": "pt_jax.x.predicted", "trajectories": 7, "seeds": [0], "seconds": 30}
+    (tmp_path / "kou2023.json").write_text(json.dumps(part | {"finding": "One task."}))
+    (tmp_path / "mine.json").write_text(json.dumps({"a": part | {"finding": "Two."}, "b": part, "predicted": guess}))
+    text = gallery.write(tmp_path).read_text()
+    assert "### One task.\n\n![kou2023](kou2023.png)" in text and text.index("## Extremes") < text.index("## More")
+    assert "`python sims/kou2023.py`: 1,000 trajectories, 2 seeds a cell, 1.5 minutes on 2 x cpu." in text
+    assert "`python sims/mine.py`: 2,000 trajectories, 2 seeds a cell, 3.5 minutes on 2 x cpu." in text
+    assert "theory" not in text.split("## More")[0]
+
+
+def test_findings_of_all_figures_are_judged_together(tmp_path):
+    head = "claim,source,measured,matters,mean,se,seeds\n"
+    (tmp_path / "vision_a.findings.csv").write_text(head + "it helps,arXiv 2,gain,0.01,0.05,0.01,64\n")
+    (tmp_path / "vision_b.findings.csv").write_text(head + "it harms,arXiv 1,- gain,0.01,-0.05,0.01,64\n")
+    part = {"function": "pt_jax.x.transfer", "trajectories": 9, "seeds": [0], "device": "2 x cpu", "seconds": 9}
+    (tmp_path / "vision_a.json").write_text(json.dumps(part))
+    text = gallery.write(tmp_path).read_text()
+    assert "minutes on 2 x cpu.\nSeen: it helps (arXiv 2).\n" in text
+    table = text.split("## Published findings")[1]
+    assert "| it helps | arXiv 2 | gain | +0.05 [+0.03, +0.07] | **seen** | `python sims/vision_a.py` |" in table
+    assert table.index("arXiv 1") < table.index("arXiv 2") and "**reversed** | `python sims/vision_b.py`" in table
+
+
+def test_the_committed_numbers_call_a_standard_error_se():
+    heads = [path.read_text().partition("\n")[0].split(",") for path in FIGURES.glob("*.csv")]
+    assert len(heads) > 40 and all("error" not in head for head in heads)
+    assert all("se" in head or "gain_se" in head for head in heads)
