@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pt_jax.diagnostics import activations
-from tests.vision.cases import IMAGES, MODEL, params, stack
+from tests.diagnostics.cases import IMAGES, MODEL, params, stack
 
 VARIABLES = params(0)
 

@@ -12,7 +12,7 @@ import pytest
 
 from pt_jax.diagnostics import collapse
 from tests.compiling import jit
-from tests.vision.cases import assert_float32_is_close, assert_one_trace, assert_vmap_equals_loop, stack
+from tests.diagnostics.cases import assert_float32_is_close, assert_one_trace, assert_vmap_equals_loop, stack
 
 metrics = jit(collapse.metrics)
 
@@ -220,8 +220,8 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 from pt_jax.diagnostics import collapse
 from tests.compiling import jit
-from tests.vision.cases import stack
-from tests.vision.test_collapse import case
+from tests.diagnostics.cases import stack
+from tests.diagnostics.test_collapse import case
 
 def lane(args):
     return collapse.metrics(*args)

@@ -9,7 +9,7 @@ import pytest
 
 from pt_jax.diagnostics import criticality
 from tests.compiling import jit
-from tests.vision.cases import assert_one_trace, assert_vmap_equals_loop, mlp, mlp_loss, stack
+from tests.diagnostics.cases import assert_one_trace, assert_vmap_equals_loop, mlp, mlp_loss, stack
 
 KEY = jax.random.key(0)
 INITIAL = {"used": {"w": jnp.array([1.0, 2.0, 3.0]), "b": jnp.array([1.0])}, "idle": {"w": jnp.zeros(2)}}

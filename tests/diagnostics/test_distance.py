@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pt_jax.diagnostics import distance
-from tests.vision.cases import assert_float32_is_close, assert_one_trace, assert_vmap_equals_loop, params, stack
+from tests.diagnostics.cases import assert_float32_is_close, assert_one_trace, assert_vmap_equals_loop, params, stack
 
 
 def flat(tree):

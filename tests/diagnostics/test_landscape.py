@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pt_jax.diagnostics import landscape
-from tests.vision.cases import assert_one_trace, assert_vmap_equals_loop, mlp, mlp_loss, stack
+from tests.diagnostics.cases import assert_one_trace, assert_vmap_equals_loop, mlp, mlp_loss, stack
 
 T = np.linspace(-0.5, 1.5, 21)
 A, B = ({"m": {"w": jnp.array(w), "b": jnp.array([b])}} for w, b in (([1.0, -2.0], 0.5), ([3.0, 1.0], -0.5)))

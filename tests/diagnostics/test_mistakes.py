@@ -7,7 +7,7 @@ import pytest
 
 from pt_jax.diagnostics import mistakes
 from tests.compiling import jit
-from tests.vision.cases import assert_float32_is_close, assert_one_trace, assert_vmap_equals_loop
+from tests.diagnostics.cases import assert_float32_is_close, assert_one_trace, assert_vmap_equals_loop
 
 overlap = jit(mistakes.overlap)
 

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import pytest
 
 from pt_jax.diagnostics import parameters
-from tests.vision.cases import params
+from tests.diagnostics.cases import params
 
 
 class Net(NamedTuple):

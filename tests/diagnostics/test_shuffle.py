@@ -10,7 +10,7 @@ from scipy.stats import chi2
 
 from pt_jax.diagnostics import shuffle
 from tests.compiling import jit
-from tests.vision.cases import assert_one_trace
+from tests.diagnostics.cases import assert_one_trace
 
 KEY = jax.random.key(0)
 # All entries differ, so that each can be followed.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pt_jax.diagnostics import similarity
-from tests.vision.cases import (
+from tests.diagnostics.cases import (
     IMAGES,
     MODEL,
     assert_float32_is_close,

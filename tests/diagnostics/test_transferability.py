@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pt_jax.diagnostics import transferability
-from tests.vision.cases import assert_float32_is_close, assert_one_trace, assert_vmap_equals_loop, params, stack
+from tests.diagnostics.cases import assert_float32_is_close, assert_one_trace, assert_vmap_equals_loop, params, stack
 
 R = {
     "Block_0": {"Conv_0": {"kernel": jnp.zeros((2, 2)), "bias": jnp.zeros(2)}, "Conv_1": {"kernel": jnp.zeros((1, 2))}},
