@@ -45,7 +45,7 @@ def problems(count: int) -> list[tuple[pt_jax.Point, bool]]:
     """Return points and whether transfer helps there."""
     table = pd.read_csv(Path(__file__).parents[1] / "figures" / "theory_agreement.csv")
     drawn = points(len(table))
-    clear = table.gain_mean.abs() > table.gain_error * t.ppf(1 - 0.003 / 2, table.seeds - 1)
+    clear = table.gain_mean.abs() > table.gain_se * t.ppf(1 - 0.003 / 2, table.seeds - 1)
     asked = zip(drawn, clear, table.gain_mean > 0, strict=True)
     return [(point, helps) for point, sure, helps in asked if sure and point.d <= MOST][:count]
 
