@@ -25,6 +25,7 @@ from pt_jax.signal_noise.design import points
 
 MOST = 5000
 TRAINING = ("alpha", "lr1", "lr2", "steps1", "steps2", "init_scale")
+REFUSED = Advice("undecided", 0.5, *(float("nan"),) * 3, pt_jax.Point(), False, None)
 STATIC = pt_jax.Static(n1=300, n2=100, m=1, d=MOST, engine="dense")
 
 
@@ -51,14 +52,18 @@ def problems(count: int) -> list[tuple[pt_jax.Point, bool]]:
 
 
 def answers(form: str, asked: list[tuple[pt_jax.Point, bool]]) -> list[Advice]:
-    """Return the advice for one sample of each problem."""
+    """Return the advice for one sample of each problem; a sample that is refused as too small is undecided."""
     given = (*TRAINING, "flip1", "flip2") if form == "vectors" else TRAINING
     found = []
     for number, (point, _) in enumerate(asked):
         one, two = jax.device_get(tasks(jax.random.key(number), jax.tree.map(np.float32, point), STATIC))
         source, target = (sample(x, int(n), int(point.d), form) for x, n in ((one, point.n1), (two, point.n2)))
         training = pt_jax.Point(**{name: getattr(point, name) for name in given})
-        found.append(advise(training, source, target))
+        try:
+            found.append(advise(training, source, target))
+        except ValueError as refused:
+            print(f"problem {number}: {refused}")
+            found.append(REFUSED)
     return found
 
 
