@@ -213,8 +213,8 @@ def test_too_many_panels_are_refused():
 
 
 def legends(figure):
-    """The texts of the legends of all axes."""
-    return [text.get_text() for ax in figure.axes if ax.get_legend() for text in ax.get_legend().get_texts()]
+    """The texts of the legend of a figure."""
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
 
 
 def test_cells_that_are_not_computed_are_dotted_and_counted():
