@@ -8,7 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pt_jax.report import panel, words
+from pt_jax.report import panel, settings, words
 
 _COLOURS = ("tab:orange", "tab:blue", "tab:purple", "0.4")
 
@@ -59,7 +59,7 @@ def curve(
         ax.legend(frameon=False, fontsize=8)
     if own:
         words.legend(figure, ax.get_legend_handles_labels()[0] if len(values) > 1 else [])
-        words.note(figure, words.common(*drawn))
+        words.note(figure, [*settings.common(*drawn), *_said(drawn[0])])
     return figure
 
 
@@ -77,6 +77,14 @@ def _draw_curve(ax: Axes, cells: xr.Dataset, x: str | None, colour: str, marker:
     ax.set_xscale("log" if panel.logarithmic(cells[along].values) else "linear")
     ax.set_xlabel(words.label(cells[along]))
     return cells
+
+
+def _said(cells: xr.Dataset) -> list[str]:
+    """Return what the bars are, and how many cells have none."""
+    said = [f"bars: {panel.percent(cells)} intervals over seeds"]
+    failed, absent = int(cells["diverged"].sum()), int(panel.missing(cells).sum())
+    said += [f"{failed} diverged"] if failed else []
+    return said + ([f"{absent} not computed"] if absent else [])
 
 
 def comparison(
@@ -106,5 +114,6 @@ def comparison(
     if own:
         axes[0].get_legend().remove()  # type: ignore[union-attr]
         words.legend(figure, axes[0].get_legend_handles_labels()[0])
-        words.note(figure, words.common(panel.along(panel.summarised(ds, "gain"), x)))
+        cells = panel.summarised(ds, "gain")
+        words.note(figure, [*settings.common(cells), *_said(cells)])
     return figure

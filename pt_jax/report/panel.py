@@ -70,14 +70,18 @@ def entries(cells: xr.Dataset, look: dict[str, Any]) -> list[Patch]:
     failed, absent = cells["diverged"], missing(cells)
     found = []
     if signed(look) and unclear(cells).any():
-        level = 100 * cells.attrs.get("level", 0.95)
-        why = f"the {level:.4g}% interval over seeds includes 0" if (cells["seeds"] > 1).any() else "one seed"
+        why = f"the {percent(cells)} interval over seeds includes 0" if (cells["seeds"] > 1).any() else "one seed"
         found.append(_patch(f"unclear: {why}", _UNCLEAR))
     if failed.any():
         found.append(_patch(f"diverged: {_share(failed)}", _FAILED, "0.85"))
     if absent.any():
         found.append(_patch(f"not computed: {_share(absent)}", **MISSING))
     return found
+
+
+def percent(cells: xr.Dataset) -> str:
+    """Return the level of the intervals of a summary."""
+    return f"{100 * cells.attrs.get('level', 0.95):.4g}%"
 
 
 def _share(mask: xr.DataArray) -> str:

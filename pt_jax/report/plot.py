@@ -19,7 +19,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pt_jax.report import panel, words
+from pt_jax.report import panel, settings, words
 from pt_jax.report.curves import comparison as comparison
 from pt_jax.report.curves import curve as curve
 from pt_jax.report.panel import hatch as hatch  # also for scripts
@@ -102,7 +102,7 @@ def phase_diagram(
     ] + panel.entries(cells, look)
     if ax is None:
         legend(figure, entries)
-        note(figure, words.common(cells))
+        note(figure, settings.common(cells))
     else:
         panel.legend(ax, entries)
     return figure
@@ -145,8 +145,8 @@ def _name_axes(
     for (i, j), ax in np.ndenumerate(panels):
         place = [(name, k) for name, k in ((row, i), (col, j)) if name is not None]
         ax.set_title(", ".join(f"{words.symbol(cells[n])} = {texts[n][k]}" for n, k in place), fontsize=10)
-        width, height = _PANEL if panels.size > 1 else words.inches(ax)
-        ax.set_xlabel(words.fold(figure, label(cells[x]), 0.85 * width) if i == len(panels) - 1 else "")
+        width, height = (_PANEL[0] - 0.5, _PANEL[1]) if panels.size > 1 else words.inches(ax)
+        ax.set_xlabel(words.fold(figure, label(cells[x]), width) if i == len(panels) - 1 else "")
         ax.set_ylabel(words.fold(figure, label(cells[y]), height) if j == 0 else "")
 
 
@@ -205,7 +205,7 @@ def save(
     path = Path(path).expanduser()
     picture = Path(f"{path}.png")  # not with_suffix: a name may hold a point
     if provenance is not None:
-        words.explain(figure, provenance)
+        settings.explain(figure, provenance)
     with _whole(picture) as beside:
         figure.savefig(beside, dpi=120, format="png")
     if numbers is not None:
