@@ -64,7 +64,7 @@ def phase_diagram(
         y: dimension up the plane, or such a quantity; the second by default.
         col: dimension along which panels stand side by side.
         row: dimension along which panels stand below each other.
-        ax: axes to draw into, for a single panel; the legend is below them.
+        ax: axes to draw into, for a single panel, best in a figure with constrained layout: the legend is below them.
         lines: by name what else to draw the zero line of, without seeds, on the same dimensions; at most two. The
             legend says which have no zero here.
         limits: lowest and highest value of the colours, in the unit of the result; by default those of the map. Colours

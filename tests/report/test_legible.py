@@ -39,8 +39,7 @@ def close_figures():
     plt.close("all")
 
 
-@pytest.mark.parametrize("long", [False, True])
-@pytest.mark.parametrize("across, down", [(1, 1), (2, 1), (1, 3), (4, 3)])
+@pytest.mark.parametrize("across, down, long", [(1, 1, False), (1, 1, True), (3, 1, False), (1, 2, True), (4, 3, True)])
 def test_phase_diagrams(across, down, long):
     ds = dataset("u", "v2", "alpha", "d", u=np.linspace(0, 1, 7), alpha=np.arange(across) / 3, d=np.arange(down) + 1e5)
     done = np.ones(ds["gain"].shape, np.uint8)
@@ -58,13 +57,13 @@ def test_ticks_of_any_axis(axis):
     assert troubles(plot.phase_diagram(ds)) == [] and troubles(plot.curve(ds.isel(v2=0))) == []
 
 
-@pytest.mark.parametrize("size", [(4.8, 4.0), (6.4, 4.8), (3.6, 3.2)])
-@pytest.mark.parametrize("long", [False, True])
+@pytest.mark.parametrize(
+    "size, long", [((4.8, 4.0), True), ((6.4, 4.8), True), ((3.6, 3.2), False), ((3.6, 3.2), True)]
+)
 def test_given_axes(size, long):
-    figure, axes = plt.subplots(1, 2, figsize=(2 * size[0], size[1]), layout="constrained")
+    figure, ax = plt.subplots(figsize=size, layout="constrained")
     ds = named(dataset("u", "v2"), long)
-    for ax in axes:
-        plot.phase_diagram(ds, ax=ax)
+    plot.phase_diagram(ds, ax=ax)
     assert troubles(figure) == []
     figure, ax = plt.subplots(figsize=size, layout="constrained")
     plot.curve(ds.isel(v2=0), ("gain",), ax=ax)
