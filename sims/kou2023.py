@@ -10,12 +10,11 @@ mean over m filters of this package the same network has weights m times as larg
 m / sqrt(3 d). Printed: the twelve published block means beside ours, and the growth |mu| ~ d^k of five contours.
 """
 
+import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
-
-import pt_jax
 
 FLIP, M, N = 0.1, 10, 20
 # Published means over 10 x 10 cells centred at (d, |mu|), flipped test labels, and exponents of the contours.
@@ -93,6 +92,9 @@ def draw(table: pd.DataFrame) -> plt.Figure:
         "(patches are summed, which gives the table; the script beside it averages them and does not)",
         fontsize=9,
     )
+    parts = [f"$N$ = {N}", f"$m$ = {M} filters a class with biases", f"labels flipped = {FLIP:g}", "noise level = 1"]
+    parts += ["variance of the weights = $1/(3d)$", "learning rate = 0.1", "100 steps"]
+    pt_jax.plot.note(figure, [*parts, f"{table.seeds.max()} seeds a cell"])  # without the fields of a source
     return figure
 
 

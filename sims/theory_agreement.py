@@ -101,7 +101,7 @@ def draw(table: pd.DataFrame) -> plt.Figure:
         )
     distance.axhline(0.674 * rows.error_se.median(), color="k", ls=":", label="seeds alone, half of the points")
     distance.set(
-        ylim=(1e-5, 0.3), xlabel=r"$d\,/\max(N_1, N_2)$; regime: right of 10", ylabel="|predicted - simulated error|"
+        ylim=(1e-5, 5), xlabel=r"$d\,/\max(N_1, N_2)$; regime: right of 10", ylabel="|predicted - simulated error|"
     )
     for column, (name, colour) in PREDICTORS.items():
         groups = rows.groupby(pd.qcut(rows.strength, 8), observed=True)

@@ -69,6 +69,7 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     ax.set_yscale("log")
     ax.set_yticks([0.05, 0.1, 0.2, 0.5, 1], ["0.05", "0.1", "0.2", "0.5", "1"])
     ax.minorticks_off()
+    ax.tick_params("x", labelsize=8)
     ax.legend(frameon=False, fontsize=8)
     figure.suptitle("The target gains for as long as the source does; a quarter of pretraining brings most")
     return figure

@@ -95,21 +95,20 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     """Source and target side by side, one row a pair; one line a dial."""
     figure, axes = plt.subplots(2, 2, figsize=(10.5, 7.5), sharey="row", layout="constrained")
     for (pair, name), ax in zip(product(PAIRS, ("nc1_upstream", "nc1")), axes.flat, strict=True):
-        for dial, (_, _, colour) in DIALS.items():
+        for dial, (_, values, colour) in DIALS.items():
             rows = table[(table.dial == dial) & (table.pair == pair)]
             x, y = (pt_jax.stats.cells(rows, result, ["setting"]) for result in (name, "error"))
             spread = {"xerr": x["high"] - x["mean"], "yerr": y["high"] - y["mean"]}
-            ax.errorbar(x["mean"], y["mean"], **spread, color=colour, label=dial, marker="o", ms=4, capsize=2, lw=1)
-            for i in (0, -1) if x.sizes["setting"] > 1 else ():
-                at, note = (float(x["mean"][i]), float(y["mean"][i])), f"{x['setting'].values[i]:g}"
-                ax.annotate(note, at, (5, 4), textcoords="offset points", fontsize=7, color=colour)
+            several = len(values) > 1
+            words = f"{dial}, {values[0]:g} to {values[-1]:g} (large)" if several else dial
+            ax.errorbar(x["mean"], y["mean"], **spread, color=colour, label=words, marker="o", ms=4, capsize=2, lw=1)
+            ax.plot(x["mean"][-1:], y["mean"][-1:], "o", ms=8 if several else 4, color=colour)
         ax.set_xscale("log")
         ax.set_xticks([0.1, 0.2, 0.5, 1, 2], ["0.1", "0.2", "0.5", "1", "2"])
         ax.minorticks_off()
         ax.set(title=pair, xlabel=f"NC1 of the {'target' if name == 'nc1' else 'source'}'s training features")
-    for ax in axes[:, 0]:
-        ax.set_ylabel("test error on the target, frozen features")
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False, fontsize=8)
+    plt.setp(axes[:, 0], ylabel="test error on the target, frozen features")
+    pt_jax.plot.legend(figure, ax.get_legend_handles_labels()[0])
     figure.suptitle(
         "More collapse, on source and target alike, goes with better transfer; a projection head kept breaks the rule"
     )

@@ -76,12 +76,13 @@ def draw(table: pd.DataFrame) -> plt.Figure:
             ax.errorbar(along, error["mean"], half, color=colour, label=label, fmt="o", ms=5, capsize=2)
             for i in error["layer"].values[error["layer"].values >= 0]:
                 at = float(along.sel(layer=i)), float(error["mean"].sel(layer=i))
-                ax.annotate(f"{i:g}", at, (4, 4), textcoords="offset points", fontsize=8, color=colour)
+                beside = (4, 4) if method == "skip" else (-9, -13)
+                ax.annotate(f"{i:g}", at, beside, textcoords="offset points", fontsize=8, color=colour)
         ax.set_xscale("log")
         ax.set_xticks([1000, 3000, 10_000], ["1,000", "3,000", "10,000"])
         ax.minorticks_off()
         ax.set(title=f"{n:g} target samples", xlabel="tuned parameters", ylabel="test error")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8)
+    pt_jax.plot.legend(figure, axes[0].get_legend_handles_labels()[0])
     figure.suptitle("Tune less on a small target: at 20 and 50 samples every lighter method beats full fine-tuning")
     return figure
 

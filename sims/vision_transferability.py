@@ -107,6 +107,7 @@ def draw(table: pd.DataFrame) -> plt.Figure:
         ax.axhline(1, color="0.5", lw=0.8)
         ax.set(xlabel=label, ylim=(0, None))
     axes[0].set(ylabel="transferability $T$", title="1,000 target samples")
+    axes[0].tick_params("x", labelsize=8)
     axes[1].set_xscale("log")
     axes[3].set(xticks=AXES["modes"], xlim=(0.5, 2.5))
     marks = [plt.Line2D([], [], color=colour, marker="o", ms=4) for _, colour in STEPS.values()]

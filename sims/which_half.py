@@ -50,7 +50,8 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     cells = pt_jax.stats.cells(table, "gain", ["u", "v2", "panel"])
     figure, axes = plt.subplots(1, 3, figsize=(13.5, 4), layout="constrained")
     for k, (ax, title) in enumerate(zip(axes, PANELS, strict=True)):
-        pt_jax.plot.phase_diagram(cells.isel(panel=k), "gain", "u", "v2", ax=ax)
+        one = cells.isel(panel=k).assign_attrs(long_name="difference of the gains" if k else "gain")
+        pt_jax.plot.phase_diagram(one, "gain", "u", "v2", ax=ax)
         ax.set_title(title, fontsize=10)
     most = float(cells["mean"].isel(panel=slice(1, None)).max())
     figure.suptitle(f"Filters learn alike: which half is inherited changes the gain by {most:.3f} at most")

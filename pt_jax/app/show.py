@@ -121,6 +121,5 @@ def draw(ds: "xr.Dataset", value: str, places: dict[str, str], folder: Path) -> 
         figure = plot.comparison(ds, x) if paired else plot.curve(ds, (value,), x)
     if not bool((ds["done"] == 1).all()):
         print(f"{_progress(ds)} are computed")
-        figure.supxlabel(f"{_progress(ds)} are computed", fontsize="small")
     path = folder / ("figure" if value == "gain" else f"figure-{value}")
     return plot.save(figure, path, cells, provenance(ds) | {"value": value})

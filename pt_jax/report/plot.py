@@ -2,14 +2,16 @@
 
 Colours are safe for the colour-blind (orange: transfer helps, purple: it hurts) and centred on 0. Cells whose 95%
 interval over seeds includes 0 are hatched with lines, cells with a diverged seed with crosses on grey. Cells that are
-not computed are white with dots.
+not computed are white with dots. A legend below the axes says so for what is there, and below it stand the settings
+that are the same in the whole figure, where the dataset knows them.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,17 +19,29 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pt_jax.report import panel
+from pt_jax.report import panel, settings, words
+from pt_jax.report.curves import comparison as comparison
+from pt_jax.report.curves import curve as curve
 from pt_jax.report.panel import hatch as hatch  # also for scripts
-from pt_jax.sweep.stats import summary
+from pt_jax.report.words import label as label
+from pt_jax.report.words import legend as legend
+from pt_jax.report.words import note as note
 
 _MOST_PANELS = 36
-_COLOURS = ("tab:orange", "tab:blue", "tab:purple", "0.4")
+_PANEL = (3.6, 3.2)  # inches, with labels
 _ZERO: dict[str, Any] = {"color": "k", "lw": 1.4, "ls": "-"}
 _LINES: tuple[dict[str, Any], ...] = (
     {"color": "tab:green", "lw": 1.8, "ls": "--"},
     {"color": "tab:blue", "lw": 1.8, "ls": ":"},
 )
+
+
+class _Line(NamedTuple):
+    """Values whose zero line is drawn, its style, and its name in the legend."""
+
+    values: xr.DataArray
+    style: dict[str, Any]
+    name: str
 
 
 def phase_diagram(
@@ -39,6 +53,7 @@ def phase_diagram(
     row: str | None = None,
     ax: Axes | None = None,
     lines: Mapping[str, xr.DataArray] | None = None,
+    limits: panel.Limits = None,
 ) -> Figure:
     """Draw the mean of a result over two axes, with its zero line and the cells that are not clear.
 
@@ -49,18 +64,52 @@ def phase_diagram(
         y: dimension up the plane, or such a quantity; the second by default.
         col: dimension along which panels stand side by side.
         row: dimension along which panels stand below each other.
-        ax: axes to draw into, for a single panel.
+        ax: axes to draw into, for a single panel, best in a figure with constrained layout: the legend is below them.
         lines: by name what else to draw the zero line of, without seeds, on the same dimensions; at most two. The
             legend says which have no zero here.
+        limits: lowest and highest value of the colours, in the unit of the result; by default those of the map. Colours
+            that are centred on 0 stay so.
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: a dimension is missing, left over or given twice, there are more panels than fit, or a line has
-            other dimensions.
+        ValueError: a dimension is missing, left over or given twice, there are more panels than fit, a line has other
+            dimensions, or the limits are no two finite numbers in increasing order.
     """
-    cells = _along(ds if "clear" in ds else summary(ds, value), x, y, col, row)
+    panel.check_limits(limits)
+    cells = panel.along(panel.summarised(ds, value), x, y, col, row)
+    x, y = _plane(cells, x, y, col, row)
+    figure, panels = _panels(cells, col, row, ax)
+    look = panel.look(cells, limits)
+    zeros = [_Line(cells["mean"], _ZERO, f"{cells.attrs['value']} 0")] if panel.signed(look) else []
+    if lines:
+        zeros = [one._replace(name=f"simulated: {one.name}") for one in zeros]
+        zeros += _lines(lines, cells, (x, y, col, row))
+    crossed = set()
+    for (i, j), one in np.ndenumerate(panels):
+        place = {name: k for name, k in ((row, i), (col, j)) if name is not None}
+        mesh = panel.draw(one, cells.isel(place).transpose(y, x), x, y, look)
+        for line in zeros:
+            if panel.zero_line(one, line.values.isel(place).transpose(y, x), x, y, **line.style):
+                crossed.add(line.name)
+    _colour_bar(figure, mesh, panels, cells, limits)
+    _name_axes(figure, panels, cells, x, y, col, row)
+    entries = [
+        plt.Line2D([], [], label=line.name if line.name in crossed else f"{line.name}: no zero here", **line.style)
+        for line in zeros
+        if lines or line.name in crossed
+    ] + panel.entries(cells, look)
+    if ax is None:
+        legend(figure, entries)
+        note(figure, settings.common(cells))
+    else:
+        panel.legend(ax, entries)
+    return figure
+
+
+def _plane(cells: xr.Dataset, x: str | None, y: str | None, col: str | None, row: str | None) -> tuple[str, str]:
+    """Return the dimensions of the plane, once all dimensions have their place."""
     names = [str(name) for name in cells["mean"].dims]
     given = [name for name in (x, y, col, row) if name is not None]
     for name in given:
@@ -75,68 +124,58 @@ def phase_diagram(
         raise ValueError(
             f"A phase diagram has the axes x, y, col and row: {', '.join(names)} do not fit; select some first."
         )
+    return x, y
+
+
+def _panels(cells: xr.Dataset, col: str | None, row: str | None, ax: Axes | None) -> tuple[Figure, np.ndarray]:
+    """Return the figure and its panels (row, col)."""
     shape = tuple(1 if name is None else cells.sizes[name] for name in (row, col))
     check_panels(shape[0] * shape[1], _MOST_PANELS if ax is None else 1)
-    if ax is None:
-        size = (1.2 + 3.6 * shape[1], 0.8 + 3.2 * shape[0])
-        figure, panels = plt.subplots(
-            *shape, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
-        )
-    else:
-        figure, panels = ax.get_figure(), np.array([[ax]])  # type: ignore[assignment]
-    look = panel.look(cells)
-    mesh, zeros = None, [(cells["mean"], _ZERO, f"simulated: {cells.attrs['value']} 0")] if panel.signed(look) else []
-    zeros += _lines(lines or {}, cells, (x, y, col, row))
-    crossed = set()
-    for (i, j), one in np.ndenumerate(panels):
-        chosen = {name: k for name, k in ((row, i), (col, j)) if name is not None}
-        mesh = panel.draw(one, cells.isel(chosen).transpose(y, x), x, y, look)
-        for values, style, name in zeros:
-            if panel.zero_line(one, values.isel(chosen).transpose(y, x), x, y, **style):
-                crossed.add(name)
-        one.set_title(
-            ", ".join(f"{_symbol(cells[n])} = {cells[n].values[k]:g}" for n, k in chosen.items()), fontsize=10
-        )
-        one.set_xlabel(label(cells[x]) if i == shape[0] - 1 else "")
-        one.set_ylabel(label(cells[y]) if j == 0 else "")
-    bar = figure.colorbar(mesh, ax=panels, shrink=0.9)  # type: ignore[arg-type]
-    bar.set_label(_title(cells.attrs))
-    handles: list[Any] = [
-        plt.Line2D([], [], label=name if name in crossed else f"{name}: no zero here", **style)
-        for _, style, name in zeros
-        if lines
-    ]
-    missing = panel.missing(cells)
-    if missing.any():
-        edge: dict[str, Any] = {"edgecolor": "0.5", "linewidth": 0.5}
-        text = f"not computed: {int(missing.sum()):,} of {missing.size:,} cells"
-        handles.append(
-            plt.Rectangle(
-                (0, 0), 1, 1, facecolor=panel.MISSING["colour"], hatch=panel.MISSING["pattern"], label=text, **edge
-            )
-        )
-    if handles:
-        panels.flat[0].legend(handles=handles, fontsize=7, loc="best", framealpha=0.85)
-    return figure
+    if ax is not None:
+        return ax.get_figure(), np.array([[ax]])  # type: ignore[return-value]
+    size = (1.2 + _PANEL[0] * shape[1], 0.9 + _PANEL[1] * shape[0])
+    return plt.subplots(*shape, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained")
 
 
-def _lines(
-    lines: Mapping[str, xr.DataArray], cells: xr.Dataset, names: tuple[str | None, ...]
-) -> list[tuple[xr.DataArray, dict[str, Any], str]]:
-    """Return values, style and name of each line, along the dimensions of the cells."""
+def _name_axes(
+    figure: Figure, panels: np.ndarray, cells: xr.Dataset, x: str, y: str, col: str | None, row: str | None
+) -> None:
+    """Write labels at the outer panels, and above each panel where it stands."""
+    texts = {name: words.each(cells[name].values.tolist()) for name in (row, col) if name is not None}
+    for (i, j), ax in np.ndenumerate(panels):
+        place = [(name, k) for name, k in ((row, i), (col, j)) if name is not None]
+        ax.set_title(", ".join(f"{words.symbol(cells[n])} = {texts[n][k]}" for n, k in place), fontsize=10)
+        width, height = (_PANEL[0] - 0.5, _PANEL[1]) if panels.size > 1 else words.inches(ax)
+        ax.set_xlabel(words.fold(figure, label(cells[x]), width) if i == len(panels) - 1 else "")
+        ax.set_ylabel(words.fold(figure, label(cells[y]), height) if j == 0 else "")
+
+
+def _colour_bar(figure: Figure, mesh: Any, panels: np.ndarray, cells: xr.Dataset, limits: panel.Limits) -> None:
+    """Draw the colour bar, pointed where values lie beyond it."""
+    mean, (low, high) = cells["mean"], limits or (-math.inf, math.inf)
+    below, above = bool((mean < low).any()), bool((mean > high).any())
+    extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+    bar = figure.colorbar(mesh, ax=panels, extend=extend[below, above])
+    if limits:
+        bar.ax.set_ylim(limits)
+    bar.set_label(words.fold(figure, words.meaning(cells.attrs), words.inches(bar.ax)[1]))
+
+
+def _lines(lines: Mapping[str, xr.DataArray], cells: xr.Dataset, names: tuple[str | None, ...]) -> list[_Line]:
+    """Return the lines of theory, along the dimensions of the cells."""
     if len(lines) > len(_LINES):
         raise ValueError(f"{len(lines)} lines are not accepted: use at most {len(_LINES)}.")
     found = []
     for (name, values), style in zip(lines.items(), _LINES, strict=False):
         if "seed" in values.dims:
             raise ValueError(f"The line {name!r} has seeds: give its mean, pt_jax.stats.summary(ds, NAME)['mean'].")
-        values = _along(values.to_dataset(name="mean"), *names)["mean"]
+        values = panel.along(values.to_dataset(name="mean"), *names)["mean"]
         if dict(values.sizes) != dict(cells["mean"].sizes):
             raise ValueError(
                 f"The line {name!r} has the sizes {dict(values.sizes)}: use those of the map, "
                 f"{dict(cells['mean'].sizes)}."
             )
-        found.append((values, style, name))
+        found.append(_Line(values, style, name))
     return found
 
 
@@ -144,69 +183,6 @@ def check_panels(count: int, most: int = _MOST_PANELS) -> None:
     """Raise ValueError where that many panels do not fit a figure."""
     if count > most:
         raise ValueError(f"{count} panels do not fit: at most {most}.")
-
-
-def curve(
-    ds: xr.Dataset,
-    values: Sequence[str] = ("error", "error_scratch"),
-    x: str | None = None,
-    ax: Axes | None = None,
-    colours: Sequence[str] = _COLOURS,
-) -> Figure:
-    """Draw results along one axis: mean over seeds, with the 95% t interval as error bars.
-
-    Args:
-        ds: result of a sweep with one axis, or the `summary` of a single result.
-        values: names of results, at most four.
-        x: its dimension, or a quantity that lies on it; the first by default.
-        ax: axes to draw into.
-        colours: of the results.
-
-    Returns:
-        The figure.
-
-    Raises:
-        ValueError: the dataset has more than one axis, or there are more results than colours.
-    """
-    if len(values) > len(colours):
-        raise ValueError(f"{len(values)} results are not accepted in one curve: use at most {len(colours)}.")
-    if ax is None:
-        _, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
-    for value, colour, marker in zip(values, colours, "osD^", strict=False):
-        cells = _along(ds if "clear" in ds else summary(ds, value), x)
-        along = x or str(cells["mean"].dims[0])
-        if cells["mean"].dims != (along,):
-            raise ValueError(f"A curve has one axis: this dataset has {', '.join(map(str, cells['mean'].dims))}.")
-        half = cells["high"] - cells["mean"]
-        style: dict[str, Any] = dict(color=colour, marker=marker, ms=4, lw=1.2, capsize=2, label=_title(cells.attrs))
-        ax.errorbar(cells[along], cells["mean"], half, **style)
-        if float(cells["low"].min()) < 0:
-            ax.axhline(0, color="0.6", lw=0.8, zorder=0)
-    ax.set_xscale("log" if panel.logarithmic(cells[along].values) else "linear")
-    ax.set_xlabel(label(cells[along]))
-    if len(values) > 1:
-        ax.legend(frameon=False, fontsize=8)
-    else:
-        ax.set_ylabel(_title(cells.attrs).split(":")[0])
-    return ax.get_figure()  # type: ignore[return-value]
-
-
-def comparison(ds: xr.Dataset, x: str | None = None, axes: Sequence[Axes] | None = None) -> Figure:
-    """Draw both test errors along one axis and, below them, the gain: paired, so that its error bars decide.
-
-    Args:
-        ds: result of a sweep with one axis and the results error, error_scratch and gain.
-        x: its dimension; the first by default.
-        axes: the two axes to draw into, upper first.
-
-    Returns:
-        The figure.
-    """
-    if axes is None:
-        _, axes = plt.subplots(2, 1, figsize=(5, 5), sharex=True, height_ratios=(3, 2), layout="constrained")
-    curve(ds, ("error", "error_scratch"), x, axes[0])
-    axes[0].set(xlabel="", ylabel="test error")
-    return curve(ds, ("gain",), x, axes[1])
 
 
 def save(
@@ -221,13 +197,15 @@ def save(
         figure: what was drawn.
         path: without suffix, `~` is expanded; its folder must exist.
         numbers: what is plotted, a `summary`.
-        provenance: of the sweep.
+        provenance: of the sweep, or of several sweeps by name: what they have in common is written below the figure.
 
     Returns:
         The path of the picture.
     """
     path = Path(path).expanduser()
     picture = Path(f"{path}.png")  # not with_suffix: a name may hold a point
+    if provenance is not None:
+        settings.explain(figure, provenance)
     with _whole(picture) as beside:
         figure.savefig(beside, dpi=120, format="png")
     if numbers is not None:
@@ -247,27 +225,3 @@ def _whole(path: Path) -> Iterator[Path]:
     beside = path.with_name(f"{path.name}.new")
     yield beside
     beside.replace(path)
-
-
-def _along(cells: xr.Dataset, *names: str | None) -> xr.Dataset:
-    """Return the cells with these coordinates as dimensions, all in increasing order."""
-    for name in names:
-        if name in cells.coords and name not in cells.dims and cells[name].ndim == 1:
-            cells = cells.swap_dims({cells[name].dims[0]: name})
-    return cells.sortby([name for name in cells["mean"].dims if name in cells.coords])
-
-
-def label(values: xr.DataArray) -> str:
-    """Return an axis label: meaning, symbol and unit."""
-    unit = values.attrs.get("units", "1")
-    meaning = values.attrs.get("long_name", str(values.name))
-    words = meaning if _symbol(values) == meaning else f"{meaning} {_symbol(values)}"
-    return words + ("" if unit == "1" else f" [{unit}]")
-
-
-def _symbol(values: xr.DataArray) -> str:
-    return values.attrs.get("symbol", str(values.name))
-
-
-def _title(attrs: dict[str, Any]) -> str:
-    return attrs.get("long_name", str(attrs.get("value", "")))

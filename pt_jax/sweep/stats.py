@@ -25,7 +25,7 @@ def summary(ds: xr.Dataset, value: str = "gain", level: float = 0.95) -> xr.Data
         Dataset in memory, without `seed`: `mean`; `se`, its standard error; `low` and `high`, the t interval;
         `clear`, whether the interval excludes 0; `p`, the two-sided p-value of mean = 0; `diverged`, whether a seed
         has diverged or is NaN; `seeds`, how many were run. Where one has diverged, or with a single seed, the interval
-        is NaN and nothing is clear.
+        is NaN and nothing is clear. Attributes are those of the result and of the dataset, `value` and `level`.
     """
     # `done` first: what it says is computed was written before it, also while a run goes on.
     done = ds["done"].compute() == 1 if "done" in ds else xr.ones_like(ds["seed"], dtype=bool)
@@ -37,7 +37,8 @@ def summary(ds: xr.Dataset, value: str = "gain", level: float = 0.95) -> xr.Data
     mean = (values.sum("seed", skipna=False) / count.where(count > 0)).where(~failed)
     squares = ((values - mean) ** 2).where(done, 0.0).sum("seed", skipna=False)
     se = (squares / (count - 1).where(count > 1) / count) ** 0.5
-    return _judged(mean, se, count, failed, level).compute().assign_attrs(ds[value].attrs, value=value)
+    judged = _judged(mean, se, count, failed, level).compute()
+    return judged.assign_attrs({**ds.attrs, **ds[value].attrs}, value=value, level=level)
 
 
 def _judged(
@@ -102,7 +103,7 @@ def cells(table: pd.DataFrame, value: str, dims: Sequence[str], level: float = 0
     """
     grid = table[table["result"] == value].drop(columns="result").set_index(list(dims)).to_xarray()
     judged = _judged(grid["mean"], grid["se"], grid["seeds"], grid["mean"].isnull(), level)
-    found = grid.assign(judged).assign_attrs(table.attrs.get(value, {}), value=value)
+    found = grid.assign(judged).assign_attrs(table.attrs.get(value, {}), value=value, level=level)
     return found.assign_coords({name: found[name].assign_attrs(table.attrs.get(name, {})) for name in found.coords})
 
 

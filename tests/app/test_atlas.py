@@ -52,11 +52,11 @@ def test_numbers_survive_the_csv(table):
 def test_the_figure_has_its_finding_and_both_lines_of_theory(table):
     figure = MAP.draw(table)
     assert figure.get_suptitle() == "A finding."
-    texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
-    assert texts == ["simulated: gain 0", "mean-field prediction", "criterion G"]
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts[:3] == ["simulated: gain 0", "mean-field prediction", "criterion G"]
     lazy = atlas.Map("", POINT, {"init_scale": [0.1, 1.0], "lr1,lr2": [0.1, 0.5]})
     rows = pd.DataFrame(
         {"result": "gain", "init_scale": [0.1, 0.1, 1, 1], "lr1": [0.1, 0.5] * 2, "lr2": [0.1, 0.5] * 2}
     )
     figure = lazy.draw(rows.assign(mean=[1.0, -1, 1, -1], se=0.1, seeds=4, predicted=0.5))
-    assert "criterion G" not in [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert "criterion G" not in [text.get_text() for text in figure.legends[0].get_texts()]

@@ -18,6 +18,7 @@ from pt_jax import study
 from pt_jax.app import startup
 from pt_jax.app.cli import main
 from pt_jax.report.findings import Finding
+from tests.report.legible import troubles
 from tests.sweep.cases import throw_sweep
 from tests.sweep.test_adaptive import noisy
 
@@ -292,8 +293,10 @@ def test_every_figure_is_drawn_again_from_its_numbers(path, given, tmp_path):
     _, sweeps, _, draw, _ = given(path)
     table = study.read(FIGURES / path.stem, sweeps(False, 2))
     figure = draw(table)
-    assert figure.get_suptitle() and pt_jax.plot.save(figure, tmp_path / "again").stat().st_size > 10_000
     record = json.loads((FIGURES / f"{path.stem}.json").read_text())
+    drawn = pt_jax.plot.save(figure, tmp_path / "again", provenance=record)
+    assert figure.get_suptitle() and drawn.stat().st_size > 10_000 and troubles(figure) == []
+    assert "seeds a cell" in figure.texts[-1].get_text()
     parts = [record] if "function" in record else record.values()
     assert {part["finding"] for part in parts} == {" ".join(figure.get_suptitle().split())}
     assert (FIGURES / f"{path.stem}.csv").stat().st_size < 300_000

@@ -213,8 +213,8 @@ def test_too_many_panels_are_refused():
 
 
 def legends(figure):
-    """The texts of the legends of all axes."""
-    return [text.get_text() for ax in figure.axes if ax.get_legend() for text in ax.get_legend().get_texts()]
+    """The texts of the legend of a figure."""
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
 
 
 def test_cells_that_are_not_computed_are_dotted_and_counted():
@@ -231,7 +231,7 @@ def test_cells_that_are_not_computed_are_dotted_and_counted():
     assert white.get_hatch() == ".." and len(white.get_paths()) == 2
     assert not {(0.0, 0.5), (0.0, 1.0)} & {*hatched(ax, "////"), *hatched(ax, "xxxx")}
     assert hatched(ax, "xxxx") == centres(cells, cells["diverged"], "u", "v2")
-    assert legends(figure) == ["not computed: 2 of 12 cells"]
+    assert legends(figure) == ["gain 0", "diverged: 1 of 12 cells", "not computed: 2 of 12 cells"]
 
 
 def test_each_line_is_drawn_or_said_to_have_no_zero():
@@ -239,6 +239,7 @@ def test_each_line_is_drawn_or_said_to_have_no_zero():
     mean = ds["gain"].mean("seed")
     figure = plot.phase_diagram(ds, lines={"near": mean + 0.4, "far": mean + 99})
     assert legends(figure) == ["simulated: gain 0", "near", "far: no zero here"]
+    assert legends(plot.phase_diagram(ds + 99)) == []
     # A line lies where its coordinates say, also where the map is not in increasing order.
     line = plot.phase_diagram(ds, lines={"same": mean.sortby("u")}).axes[0].collections
     contours = [c for c in line if type(c).__name__ == "QuadContourSet"]

@@ -43,7 +43,7 @@ def test_summary_is_the_paired_t_test_of_scipy(level):
 def test_summary_keeps_the_axes_and_says_what_it_is_of():
     cells = summary(dataset(noise(2, 3, 4)))
     assert dict(cells.sizes) == {"u": 2, "v2": 3}
-    assert cells.attrs == {"units": "1", "long_name": "gain", "value": "gain"}
+    assert cells.attrs == {"units": "1", "long_name": "gain", "value": "gain", "level": 0.95}
     assert (cells["seeds"] == 4).all()
 
 
