@@ -11,12 +11,13 @@ from matplotlib.colors import CenteredNorm, Normalize
 MISSING: dict[str, Any] = {"pattern": "..", "colour": "w"}  # white alone would be a gain of 0
 
 
-def look(cells: xr.Dataset) -> dict[str, Any]:
-    """Colours: diverging around 0 for the gain and for what takes both signs, else sequential."""
+def look(cells: xr.Dataset, limits: tuple[float, float] | None = None) -> dict[str, Any]:
+    """Colours: diverging around 0 for the gain and for what takes both signs, else sequential; within the limits."""
     mean = cells["mean"]
+    low, high = limits or (float(mean.min()), float(mean.max()))
     if float(mean.min()) < 0 or cells.attrs.get("value") == "gain":
-        return {"cmap": "PuOr_r", "norm": CenteredNorm(0, float(np.abs(mean).max()))}
-    return {"cmap": "viridis", "norm": Normalize(float(mean.min()), float(mean.max()))}
+        return {"cmap": "PuOr_r", "norm": CenteredNorm(0, max(abs(low), abs(high)))}
+    return {"cmap": "viridis", "norm": Normalize(low, high)}
 
 
 def draw(ax: Axes, cells: xr.Dataset, x: str, y: str, look: dict[str, Any]) -> Any:

@@ -39,6 +39,7 @@ def phase_diagram(
     row: str | None = None,
     ax: Axes | None = None,
     lines: Mapping[str, xr.DataArray] | None = None,
+    limits: tuple[float, float] | None = None,
 ) -> Figure:
     """Draw the mean of a result over two axes, with its zero line and the cells that are not clear.
 
@@ -52,6 +53,7 @@ def phase_diagram(
         ax: axes to draw into, for a single panel.
         lines: by name what else to draw the zero line of, without seeds, on the same dimensions; at most two. The
             legend says which have no zero here.
+        limits: of the colours; centred on 0 where the colours are.
 
     Returns:
         The figure.
@@ -84,7 +86,7 @@ def phase_diagram(
         )
     else:
         figure, panels = ax.get_figure(), np.array([[ax]])  # type: ignore[assignment]
-    look = panel.look(cells)
+    look = panel.look(cells, limits)
     mesh, zeros = None, [(cells["mean"], _ZERO, f"simulated: {cells.attrs['value']} 0")] if panel.signed(look) else []
     zeros += _lines(lines or {}, cells, (x, y, col, row))
     crossed = set()
@@ -152,6 +154,7 @@ def curve(
     x: str | None = None,
     ax: Axes | None = None,
     colours: Sequence[str] = _COLOURS,
+    limits: tuple[float, float] | None = None,
 ) -> Figure:
     """Draw results along one axis: mean over seeds, with the 95% t interval as error bars.
 
@@ -161,6 +164,7 @@ def curve(
         x: its dimension, or a quantity that lies on it; the first by default.
         ax: axes to draw into.
         colours: of the results.
+        limits: of the results along the axis.
 
     Returns:
         The figure.
@@ -184,6 +188,8 @@ def curve(
             ax.axhline(0, color="0.6", lw=0.8, zorder=0)
     ax.set_xscale("log" if panel.logarithmic(cells[along].values) else "linear")
     ax.set_xlabel(label(cells[along]))
+    if limits is not None:
+        ax.set_ylim(*limits)
     if len(values) > 1:
         ax.legend(frameon=False, fontsize=8)
     else:
@@ -191,13 +197,19 @@ def curve(
     return ax.get_figure()  # type: ignore[return-value]
 
 
-def comparison(ds: xr.Dataset, x: str | None = None, axes: Sequence[Axes] | None = None) -> Figure:
+def comparison(
+    ds: xr.Dataset,
+    x: str | None = None,
+    axes: Sequence[Axes] | None = None,
+    limits: tuple[float, float] | None = None,
+) -> Figure:
     """Draw both test errors along one axis and, below them, the gain: paired, so that its error bars decide.
 
     Args:
         ds: result of a sweep with one axis and the results error, error_scratch and gain.
         x: its dimension; the first by default.
         axes: the two axes to draw into, upper first.
+        limits: of the gain.
 
     Returns:
         The figure.
@@ -206,7 +218,7 @@ def comparison(ds: xr.Dataset, x: str | None = None, axes: Sequence[Axes] | None
         _, axes = plt.subplots(2, 1, figsize=(5, 5), sharex=True, height_ratios=(3, 2), layout="constrained")
     curve(ds, ("error", "error_scratch"), x, axes[0])
     axes[0].set(xlabel="", ylabel="test error")
-    return curve(ds, ("gain",), x, axes[1])
+    return curve(ds, ("gain",), x, axes[1], limits=limits)
 
 
 def save(
@@ -214,6 +226,7 @@ def save(
     path: str | Path,
     numbers: xr.Dataset | None = None,
     provenance: dict[str, Any] | None = None,
+    form: str = "png",
 ) -> Path:
     """Write the picture `path`.png and, where given, the plotted numbers `path`.csv and `path`.json, where from.
 
@@ -222,14 +235,15 @@ def save(
         path: without suffix, `~` is expanded; its folder must exist.
         numbers: what is plotted, a `summary`.
         provenance: of the sweep.
+        form: of the picture and its suffix: png, svg, pdf, or another one that matplotlib writes.
 
     Returns:
         The path of the picture.
     """
     path = Path(path).expanduser()
-    picture = Path(f"{path}.png")  # not with_suffix: a name may hold a point
+    picture = Path(f"{path}.{form}")  # not with_suffix: a name may hold a point
     with _whole(picture) as beside:
-        figure.savefig(beside, dpi=120, format="png")
+        figure.savefig(beside, dpi=120, format=form)
     if numbers is not None:
         table = numbers.to_dataframe(dim_order=[str(name) for name in numbers["mean"].dims]).reset_index()
         with _whole(Path(f"{path}.csv")) as beside:

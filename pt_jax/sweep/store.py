@@ -10,6 +10,7 @@ else is refused with the names of what differs. A store has a number of its own,
 writes only into the store that it has opened.
 """
 
+import contextlib
 import os
 import shutil
 import uuid
@@ -32,16 +33,23 @@ _OURS = ("data.zarr", "old.zarr", "new", "gone.zarr", "lock")  # how the names o
 _LOGS = (".log", ".out", ".err")
 
 
-def folder_of(path: Any) -> Path:
-    """Return the folder that a user names; ~ is the home.
+def folder_of(path: Any, name: str = "store") -> Path:
+    """Return the folder that a user names, whether or not it is there; ~ is the home.
+
+    Args:
+        path: what the user gave.
+        name: what for, for the sentence.
 
     Raises:
-        ValueError: it is no path.
+        ValueError: it cannot be a path.
     """
     try:
-        return Path(path).expanduser()
-    except (TypeError, RuntimeError):
-        raise ValueError(f"store = {path!r} is not accepted: use the path of a folder.") from None
+        found = Path(path).expanduser()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            found.lstat()
+    except (TypeError, RuntimeError, ValueError, OSError):  # no path, no such user, a null byte, a name too long
+        raise ValueError(f"{name} = {repr(path)[:100]} is not accepted: use the path of a folder.") from None
+    return found
 
 
 def in_memory(sweep: Sweep, scattered: bool, whole: bool) -> Store:

@@ -21,7 +21,7 @@ import pytest
 import xarray as xr
 
 from pt_jax.sweep import dataset, journal, locks, store, units
-from pt_jax.sweep.dataset import open_dataset
+from pt_jax.sweep.dataset import load
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.journal import runs
 from pt_jax.sweep.plan import plan
@@ -102,13 +102,13 @@ LOST |= {f.__name__: (f, n) for f, n in [(exchanged, 16), (of_another_sweep, 8)]
 def test_what_is_lost_or_exchanged_counts_as_missing_and_is_computed_again(folder, whole, name):
     spoil, count = LOST[name]
     spoil(folder)
-    seen = open_dataset(folder)
+    seen = load(folder)
     assert int(seen["done"].sum()) == 32 - count
     assert np.isnan(seen["total"].values[seen["done"].values == 0]).all()
     assert plan(SWEEP, folder).known >= 32 - count  # what is exchanged is seen when it is read
     ds, computed = counted(SWEEP, folder)
     assert computed == count and ds.equals(whole)
-    assert open_dataset(folder).equals(whole)
+    assert load(folder).equals(whole)
 
 
 class Kinds(NamedTuple):
@@ -247,7 +247,7 @@ def test_reads_while_a_store_is_enlarged_and_made_anew_are_whole(folder):
     def read():
         while not ended.is_set():
             try:
-                ds = open_dataset(folder)
+                ds = load(folder)
             except ValueError as error:
                 wrong.append(str(error)) if "being written anew" not in str(error) else None
                 continue
@@ -290,7 +290,7 @@ def test_a_run_writes_only_into_the_store_that_it_has_opened(tmp_path, name):
     with pytest.raises(OSError, match="was deleted, moved or made again while this run was going on"):
         run(SWEEP, report, store=tmp_path / "store")
     if "made again" in name:
-        assert open_dataset(tmp_path / "store").equals(truth)
+        assert load(tmp_path / "store").equals(truth)
 
 
 def test_a_second_writer_is_refused_where_locks_are_not_granted(tmp_path, monkeypatch, whole):
