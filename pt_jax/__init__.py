@@ -25,6 +25,8 @@
 Names are loaded when they are first used, so that `pt-jax --help` loads no jax. Their types are in `__init__.pyi`.
 """
 
+__version__ = "0.1.0"
+
 # fmt: off
 _HOMES = {
     "app": ["study"], "report": ["plot"], "signal_noise": ["theory"], "sweep": ["stats"],
@@ -45,4 +47,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, "__version__"]

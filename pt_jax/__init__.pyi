@@ -18,3 +18,5 @@ from pt_jax.sweep.grid import Sweep as Sweep
 from pt_jax.sweep.plan import plan as plan
 from pt_jax.sweep.provenance import provenance as provenance
 from pt_jax.sweep.run import run as run
+
+__version__: str

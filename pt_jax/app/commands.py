@@ -16,13 +16,14 @@ import tyro
 
 from pt_jax.app import draw, flags, startup, study
 from pt_jax.inputs.reading import located
-from pt_jax.signal_noise.point import FIELDS, OPTIONS, Point, Static
+from pt_jax.signal_noise.point import FIELDS, OPTIONS, Point, Static, validate
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from pt_jax.sweep.grid import Sweep
 
+_SOON = 10.0  # seconds; what takes longer is said
 _MAPS = """
   pt-jax map --x u=0:4:25 --y v2=0.5,1,2,4 --col alpha=0.25,0.5,1 --theory --out results/map
   pt-jax map --x sigma1,sigma2=0.1:10:9:log --seeds 64 --record 0 50 200 --until-se 0.005 --out results/noise"""
@@ -175,7 +176,8 @@ def _carry_out(
         except OSError as error:  # all is computed and kept
             print(f"no figure: {folder} cannot be written ({error.strerror}): use pt-jax plot {folder} --out FOLDER")
             continue
-        print(f"figure: {picture}" if picture else "no figure: too many axes")
+        why = "too many axes" if ds[value].ndim > 1 else "no axis"
+        print(f"figure: {picture}" if picture else f"no figure, {why}: pt-jax show {folder} --value {value} has the numbers")
 
 
 def _given(options: Any) -> dict[str, float]:
@@ -190,9 +192,13 @@ def _advise(options: Any) -> None:
     fields say how training is done. Without samples all fields are taken as given.
     """
     startup.set_up()
-    from pt_jax.signal_noise.advise import SURE, advise, load
+    from pt_jax.signal_noise.advise import SURE, advise, load, seconds
+    from pt_jax.sweep.plan import in_words
 
     given = _given(options)
+    validate(Point(**given))
+    if seconds(Point(**given)) > _SOON:
+        print(f"so many steps and filters take about {in_words(seconds(Point(**given)))}", file=sys.stderr)
     samples = [None if path is None else load(path) for path in (options.source, options.target)]
     said = advise(Point(**given), *samples)
     at = said.point
