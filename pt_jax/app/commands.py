@@ -177,7 +177,11 @@ def _carry_out(
             print(f"no figure: {folder} cannot be written ({error.strerror}): use pt-jax plot {folder} --out FOLDER")
             continue
         why = "too many axes" if ds[value].ndim > 1 else "no axis"
-        print(f"figure: {picture}" if picture else f"no figure, {why}: pt-jax show {folder} --value {value} has the numbers")
+        print(
+            f"figure: {picture}"
+            if picture
+            else f"no figure, {why}: pt-jax show {folder} --value {value} has the numbers"
+        )
 
 
 def _given(options: Any) -> dict[str, float]:

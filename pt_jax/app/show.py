@@ -19,6 +19,7 @@ _EXAMPLES = """
   pt-jax show results/demo --at v2=1 --value error      one result along the axes that are left
   pt-jax show results/noise --at sigma1,sigma2=0.5      a place on an axis that moves two fields"""
 _LEAST = 1e-7  # standard error from which on decimals are written out
+_FEW = 10  # folders that are named
 _BESIDE = ("error", "error_scratch")  # the gain is their difference
 
 
@@ -80,10 +81,12 @@ def opened(folder: Path) -> tuple["xr.Dataset", Path]:
     from pt_jax.sweep.dataset import load
     from pt_jax.sweep.store import folder_of
 
-    folder = folder_of(folder)
+    folder = folder_of(folder, "folder")
+    folder = folder.parent if folder.name == "data.zarr" else folder
     below = sorted(str(path.parent) for path in folder.glob("*/data.zarr"))
     if below and not (folder / "data.zarr").exists():
-        raise ValueError(f"{folder} holds several stores: use one of {', '.join(below)}.")
+        listed = ", ".join(below[:_FEW]) + (" ..." if len(below) > _FEW else "")
+        raise ValueError(f"{folder} is not accepted: it holds stores in folders; use one of them, {listed}.")
     return load(folder), folder
 
 
@@ -126,7 +129,7 @@ def _table(ds: "xr.Dataset", value: str) -> "pd.DataFrame":
     def rows(name: str) -> "pd.DataFrame":
         cells = stats.summary(ds, name)
         dims = [str(dim) for dim in cells["mean"].dims]
-        coords = [c for dim in dims for c in (dim, *cells.coords) if c in cells.coords and cells[c].dims == (dim,)]
+        coords = [name for dim in dims for name in (dim, *_moving(cells, dim))]
         table = cells.to_dataframe(dims).reset_index() if dims else pd.DataFrame([{n: cells[n].item() for n in cells}])
         words = [_word(row, name) for _, row in table.iterrows()]
         beside = {
@@ -142,6 +145,11 @@ def _table(ds: "xr.Dataset", value: str) -> "pd.DataFrame":
     meanings = (ds[name].attrs.get("long_name", "") for name in names)
     tables = [rows(name).assign(meaning=text) for name, text in zip(names, meanings, strict=True)]
     return pd.concat(tables, ignore_index=True).assign(result=list(names)).set_index("result").reset_index()
+
+
+def _moving(cells: "xr.Dataset", dim: str) -> list[str]:
+    """Return the coordinates that vary along a dimension."""
+    return [str(c) for c in cells.coords if cells[c].dims == (dim,) and len(set(cells[c].values.tolist())) > 1]
 
 
 def _word(row: Any, value: str) -> str:

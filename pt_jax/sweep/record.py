@@ -57,7 +57,7 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
     except RecursionError:
         raise ValueError(f"{path} is not accepted: it is nested too deeply.") from None
     except ValueError as error:
-        raise ValueError(f"{path} is not accepted: {error}.") from None
+        raise ValueError(f"{path} is not accepted: {error}; use the JSON beside a figure, or a TOML.") from None
     if not isinstance(found, dict) or not found:
         raise ValueError(f"{path} is not accepted: it holds no fields.")
     if "axes" in found or not all(isinstance(part, dict) for part in found.values()):
@@ -112,7 +112,7 @@ def restore(record: Mapping[str, Any], allow: Collection[str] = (), derived: Map
     known = derived or {}
     for name in given.get("derived", ()):
         if name not in known:
-            raise ValueError(f"derived = {_SHORT.repr(name)} is not accepted: use some of {', '.join(known) or 'none'}.")
+            raise ValueError(f"derived = {_SHORT.repr(name)} is not accepted: use some of {', '.join(known)}, or none.")
     try:
         sweep = Sweep(
             _find("function", given, allow),

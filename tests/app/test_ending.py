@@ -107,7 +107,7 @@ def test_a_full_disk_under_the_output_is_told(capfd):
     [
         (ValueError("u = 1 is wrong.\nmore"), 2, "", "x: u = 1 is wrong.\n"),
         (RuntimeError(""), 2, "", "x: RuntimeError\n"),
-        (OSError(2, "No such file", "a"), 2, "", "x: [Errno 2] No such file: 'a'\n"),
+        (OSError(2, "No such file", "a"), 2, "", "x: a cannot be used (No such file): name another file or folder.\n"),
         (MemoryError("9 TB"), 2, "", "x: there is not enough memory for this (9 TB): make it smaller.\n"),
         (KeyboardInterrupt(), 130, "", "x: interrupted; what was computed is kept.\n"),
         (Stopped("kept.", 130), 130, "kept.\n", ""),

@@ -183,9 +183,19 @@ def test_home_is_expanded_once_for_all(tmp_path, monkeypatch, whole):
     assert plan(SWEEP, "~/maps/a").known == 32
     with pytest.raises(ValueError, match=r"point.share"):
         run(replace(SWEEP, point=SWEEP.point._replace(share=0.5)), store="~/maps/a")
-    for wrong in (3, ["a"], "~nobody-of-this-name/a"):
+    for wrong in (3, ["a"], "~nobody-of-this-name/a", "a" * 300, "a\0b", Path("a\0b")):
         with pytest.raises(ValueError, match=r"store = .* is not accepted: use the path of a folder"):
             run(SWEEP, store=wrong)
+    with pytest.raises(ValueError, match=r"^folder = '~nobody-of-this-name/a' is not accepted"):
+        load(Path("~nobody-of-this-name/a"))
+    assert load("~/maps/a").equals(whole)
+
+
+@pytest.mark.parametrize("name", ["locks", "news.txt", "data.zarr.txt"])
+def test_a_folder_with_almost_our_names_is_somebody_elses(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(ValueError, match="it holds files of another program"):
+        run(SWEEP, store=tmp_path)
 
 
 def test_a_finished_store_on_a_disk_that_is_only_read_is_returned(folder, whole, monkeypatch):
