@@ -1,7 +1,7 @@
 """The command `pt-jax plot`, and the figure of a dataset that every command writes."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -24,18 +24,18 @@ def run(args: list[str]) -> None:
 
 
 def _plot(
-    folder: tyro.conf.Positional[Path],
+    folder: flags.Folder,
     /,
-    x: str | None = None,
-    y: str | None = None,
-    col: str | None = None,
-    row: str | None = None,
-    value: str = "gain",
-    at: str | None = None,
-    limits: str | None = None,
-    theory: tyro.conf.FlagCreatePairsOff[bool] = False,
-    out: Path | None = None,
-    format: str | None = None,
+    x: flags.Name = None,
+    y: flags.Name = None,
+    col: flags.Name = None,
+    row: flags.Name = None,
+    value: flags.Name = None,
+    at: flags.Place = None,
+    limits: Annotated[str | None, tyro.conf.arg(metavar="LOW,HIGH")] = None,
+    theory: flags.Switch = False,
+    out: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None,
+    format: Annotated[str | None, tyro.conf.arg(metavar="png|svg|pdf")] = None,
 ) -> None:
     """Draw a folder again, computing nothing: a curve over one axis, a map over two, panels over three or four.
 
@@ -45,20 +45,20 @@ def _plot(
         y: field up the plane.
         col: field of the panels side by side.
         row: field of the panels below each other.
-        value: result that is drawn.
+        value: result that is drawn; by default the gain, or the first result.
         at: cross-section, as v2=2 or alpha=0.5,v2=2, at the nearest computed values; the other axes are drawn.
-        limits: LOW,HIGH of the colours, or of the result along a curve, as -0.1,0.1.
+        limits: of the colours, or of the result along a curve, as -0.1,0.1.
         theory: draw over a map of the gain where theory puts its boundary.
         out: folder of the figure and its numbers, by default the same; or a file in .png, .svg or .pdf.
-        format: png, svg or pdf; by default that of --out, else png.
+        format: of the figure; by default that of --out, else png.
     """
     if theory:
         startup.set_up()
     ds, folder = show.opened(folder)
-    show.check_value(ds, value)
+    value = show.value_of(ds, value)
     part, given = (ds, {}) if at is None else section.cut(ds, at)
     if part[value].dims == ("seed",):
-        raise ValueError(f"--at {at} leaves no axis to draw: name fewer, or use pt-jax show {folder} --at {at}.")
+        raise ValueError("There is no axis left to draw: name fewer with --at, or use pt-jax show for the numbers.")
     places = {place: name for place, name in zip(PLACES, (x, y, col, row), strict=True) if name}
     usable = section.axes(part)
     for name in places.values():

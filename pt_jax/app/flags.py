@@ -2,6 +2,7 @@
 
 import inspect
 from dataclasses import field, fields, make_dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -9,6 +10,12 @@ import tyro
 
 from pt_jax.app.study import Flags
 from pt_jax.signal_noise.point import FIELDS, OPTIONS, OUTPUTS, Point, Static, validate
+
+# What the commands that read a folder take.
+Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
+Name = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
+Place = Annotated[str | None, tyro.conf.arg(metavar="NAME=VALUE,...")]
+Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
 _MOST_VALUES = 10_000  # on one axis
 _MOST_SEEDS = 2**24
@@ -29,7 +36,7 @@ def parse(kind: Any, command: str, args: list[str], examples: str, description: 
 def flag(name: str, kind: Any, default: Any, text: str, shown: str) -> tuple:
     """Return one field of a record of flags, with its help."""
     hint = f"(default: {shown})"
-    shape = {float | None: "NUMBER", int: "INT", int | None: "INT", bool: None}.get(kind, "TEXT")
+    shape = {float | None: "NUMBER", int: "INT", int | None: "INT", bool: None, Switch: None}.get(kind, "TEXT")
     return (
         name,
         Annotated[kind, tyro.conf.arg(help=text, help_behavior_hint=hint, metavar=shape)],
@@ -69,7 +76,7 @@ def options() -> type:
         flag("col", str | None, None, "Third axis, as alpha=0.25,0.5,1: one panel a value, side by side.", "none"),
         flag("row", str | None, None, "The same, with the panels below each other.", "none"),
         flag("value", str, "gain", f"Result that is drawn: {results}.", "gain"),
-        flag("theory", tyro.conf.FlagCreatePairsOff[bool], False, "Draw over the map where theory puts gain 0.", "no"),
+        flag("theory", Switch, False, "Draw over the map where theory puts gain 0.", "no"),
         flag("seeds", int, 16, "Trajectories in each cell; seeds are 0, 1, 2, ...", "16"),
         flag(
             "out", str, "results/map", "Folder for the figure and the dataset; a run in it is continued.", "results/map"

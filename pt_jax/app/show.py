@@ -5,8 +5,6 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tyro
-
 from pt_jax.app import flags, section
 
 if TYPE_CHECKING:
@@ -34,11 +32,7 @@ def run(command: str, args: list[str]) -> None:
 
 
 def _show(
-    folder: tyro.conf.Positional[Path],
-    /,
-    at: str | None = None,
-    value: str | None = None,
-    json: tyro.conf.FlagCreatePairsOff[bool] = False,
+    folder: flags.Folder, /, at: flags.Place = None, value: flags.Name = None, json: flags.Switch = False
 ) -> None:
     """Tell what a folder holds: how much is done, the configuration and where it comes from; also while it is written.
 
@@ -55,8 +49,7 @@ def _show(
     if at is None and value is None and not json:
         _print_store(ds, folder)
         return
-    value = value or (str(next(iter(ds.data_vars))) if "gain" not in ds else "gain")
-    check_value(ds, value)
+    value = value_of(ds, value)
     part, given = (ds, {}) if at is None else section.cut(ds, at)
     table = _table(part, value)
     if json:
@@ -90,11 +83,16 @@ def opened(folder: Path) -> tuple["xr.Dataset", Path]:
     return load(folder), folder
 
 
-def check_value(ds: "xr.Dataset", value: str) -> None:
-    """Raise ValueError where a dataset has no such result."""
+def value_of(ds: "xr.Dataset", value: str | None) -> str:
+    """Return the result that is asked for; without a name the gain, or the first one.
+
+    Raises:
+        ValueError: the dataset has no such result.
+    """
     results = [str(name) for name in ds.data_vars if name != "done"]
-    if value not in results:
+    if value is not None and value not in results:
         raise ValueError(f"--value = {value} is not accepted: use one of {', '.join(results)}.")
+    return value or ("gain" if "gain" in results else results[0])
 
 
 def progress(ds: "xr.Dataset") -> str:

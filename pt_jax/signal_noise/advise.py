@@ -43,7 +43,7 @@ _ROUNDING = 1e-12  # of an overlap of signals
 _SPREAD = (1e-6, 1e6)  # of the features, in their own unit
 _FEWEST = 3  # samples of a class: two are left where the jackknife leaves one out
 _MISSING = ("", "nan", "none", "null", "nat", "<na>", "na", "n/a", "#n/a", "?", "-", "--", ".")  # no label, as text
-_COST = 6e-6  # seconds a step and filter on one core of 2025
+_COST = 6e-6  # seconds a step and filter, about, on a core of a server
 
 
 class Sample(NamedTuple):

@@ -85,7 +85,7 @@ def test_files_are_called_as_asked_and_else_by_result_and_place(folder, tmp_path
         ("--limits nan,1", "--limits nan,1 is not accepted"),
         ("--format jpg", "--format = jpg is not accepted: use png, svg, pdf."),
         ("--format png --out a.svg", "--format = png is not accepted with --out a.svg: leave one of the two out."),
-        ("--at x=1,y=1", "--at x=1,y=1 leaves no axis to draw: name fewer, or use pt-jax show"),
+        ("--at x=1,y=1", "There is no axis left to draw: name fewer with --at, or use pt-jax show"),
         ("--theory", "There is no theory for tests.app.worlds.world: leave --theory out."),
         ("--theory --value error", "--theory draws boundaries over a map of the gain"),
         ("--theory --at x=1", "--theory draws boundaries over a map of the gain"),
