@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 PLACES = ("x", "y", "col", "row")
 FORMATS = ("png", "svg", "pdf")
 _EXAMPLES = """
-  pt-jax plot results/demo --value error --out paper.pdf     another result, into paper.pdf, paper.csv and paper.json
-  pt-jax plot results/demo --at v2=2 --format svg            along u at one v2, with intervals: figure-v2=2.svg
-  pt-jax plot results/demo --theory --limits -0.1,0.1        with the boundaries of theory, colours from -0.1 to 0.1"""
+  pt-jax plot results/demo --at v2=2 --value error --format svg      along u at one v2: figure-error-v2=2.svg
+  pt-jax plot results/demo --theory --limits -0.1,0.1 --out paper.pdf"""
 
 
 def run(args: list[str]) -> None:
@@ -184,7 +183,8 @@ def draw(
         (x,) = places.values()  # whatever place was asked for
         figure = plot.comparison(ds, x, limits=limits) if paired else plot.curve(ds, (value,), x, limits=limits)
     if at:
-        figure.suptitle(section.written(at), fontsize="medium")
+        symbols = {str(ds[name].attrs.get("symbol", name)): x for name, x in at.items()}
+        figure.suptitle(section.written(symbols), fontsize="medium")
     if not bool((ds["done"] == 1).all()):
         print(f"{show.progress(ds)} are computed")
         figure.supxlabel(f"{show.progress(ds)} are computed", fontsize="small")

@@ -29,9 +29,8 @@ def cut(ds: "xr.Dataset", spec: str) -> tuple["xr.Dataset", dict[str, float | st
             raise ValueError(f"{name!r} is not an axis here{_fixed(ds, name)}: use {', '.join(usable)}.")
         (dim,), values = ds[name].dims, ds[name].values
         left = chosen.setdefault(str(dim), np.ones(len(values), bool))
-        near = _nearest(name, text, values, values[left])
-        found[name] = near.item()
-        left &= values == near
+        found[name] = _nearest(name, text, values, values[left])
+        left &= values == found[name]
     where = {dim: np.flatnonzero(left) for dim, left in chosen.items()}
     return ds.isel({dim: at[0] if len(at) == 1 else at for dim, at in where.items()}), found
 
@@ -64,18 +63,18 @@ def _read(spec: str) -> dict[str, str]:
     return found
 
 
-def _nearest(name: str, text: str, values: np.ndarray, left: np.ndarray) -> np.generic:
+def _nearest(name: str, text: str, values: np.ndarray, left: np.ndarray) -> float | str:
     """Return the value on an axis that is nearest to a text, of those that are left."""
     if values.dtype.kind not in "iuf":  # labels, such as the layers of a network
-        if text not in left:
+        if text not in left.tolist():
             raise ValueError(f"{name} = {text} is not accepted: use one of {', '.join(map(str, left))}.")
-        return left[left == text][0]
+        return text
     try:
         wanted = float(text)
     except ValueError:
         raise ValueError(f"{name} = {text} is not accepted: use a number.") from None
     low, high = values.min(), values.max()
-    near = left[np.abs(left - wanted).argmin()]
+    near = left[np.abs(left - wanted).argmin()].item()
     if np.isclose(near, wanted, rtol=1e-5, atol=1e-9 * (high - low)):  # as it is written in tables and figures
         return near
     if not low <= wanted <= high:

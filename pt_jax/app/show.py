@@ -12,10 +12,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _EXAMPLES = """
-  pt-jax show results/demo                              how much is done, the configuration, the versions
   pt-jax show results/demo --at u=2,v2=1                all results of one cell
-  pt-jax show results/demo --at v2=1 --value error      one result along the axes that are left
-  pt-jax show results/noise --at sigma1,sigma2=0.5      a place on an axis that moves two fields"""
+  pt-jax show results/demo --at v2=1 --value error      one result along the axes that are left"""
 _LEAST = 1e-7  # standard error from which on decimals are written out
 _FEW = 10  # folders that are named
 _BESIDE = ("error", "error_scratch")  # the gain is their difference
@@ -41,7 +39,7 @@ def _show(
 
     Args:
         folder: written by pt-jax map or a script.
-        at: where, as u=2,v2=1: the nearest computed cell; axes that are not named make a table.
+        at: where, as u=2,v2=1 or sigma1,sigma2=0.5: the nearest computed cell; axes that are not named make a table.
         value: result of the table; by default the gain, or the first result.
         json: print the numbers as JSON, with all their digits.
     """
@@ -183,7 +181,7 @@ def _number(value: float, se: float) -> str:
     """Return a number to the second digit of its standard error, to five digits where there is none."""
     if not math.isfinite(value):
         return "-"
-    return f"{value:.{max(0, 1 - math.floor(math.log10(se)))}f}" if _LEAST < se < math.inf else f"{value:.5g}"
+    return f"{value:z.{max(0, 1 - math.floor(math.log10(se)))}f}" if _LEAST < se < math.inf else f"{value:.5g}"
 
 
 def _as_json(table: "pd.DataFrame", given: dict[str, Any]) -> str:

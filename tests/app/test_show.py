@@ -135,6 +135,20 @@ def test_a_result_of_several_numbers_is_a_table(folder, show):
     np.testing.assert_allclose(second, 2 * first, rtol=0.1)  # two digits of the standard error
 
 
+def test_labels_of_a_dimension_are_places_too(capsys, tmp_path):
+    pt_jax.run(sweep({"x": [2.0]}, dims={"curve": ("part",)}, labels={"part": ["a", "b"]}), store=tmp_path, report=None)
+    assert main(["show", str(tmp_path), "--at", "part=b,x=2", "--value", "curve"]) == 0
+    assert capsys.readouterr().out.startswith("part = b, x = 2\nresult ")
+    assert main(["show", str(tmp_path), "--at", "part=c"]) == 2
+    assert capsys.readouterr().err == "pt-jax: part = c is not accepted: use one of a, b.\n"
+
+
+def test_a_large_store_is_read_where_it_is_asked(folder, show, monkeypatch):
+    whole = show(folder, "--at", "x=2")
+    monkeypatch.setattr("pt_jax.sweep.dataset.LOADED", 0)
+    assert show(folder, "--at", "x=2") == whole
+
+
 def test_a_folder_of_stores_names_them_and_a_store_may_be_named_itself(folder, show):
     (line,) = show(folder.parent, code=2)
     assert line.startswith(f"pt-jax: {folder.parent} is not accepted: it holds stores in folders; use one of them, ")
