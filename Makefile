@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 STAMP := $(VENV)/.stamp
 SIMS ?= sims/*.py
-DEMO ?= map --x u=0:4:25 --y v2=0:4:25 --n1 200 --alpha 1 --seeds 16 --out results/demo
+DEMO ?= map --x u=0:4:25 --y v2=0:4:25 --n1 200 --alpha 1 --seeds 16 --theory --out results/demo
 
 .PHONY: demo test lint figures clean
 

@@ -1,55 +1,50 @@
 """pt_jax: when does inheriting parameters from a pretrained network help, and when does it hurt?
 
-Names are imported when they are first used, so that `pt-jax --help` does not load jax.
+    Sweep          what to run: a pure function over a product of axes and seeds
+    run            run a sweep, to a labelled xarray dataset; store=DIR keeps and continues it
+    load           the dataset that a store holds, also while it is written
+    plan           what a sweep will cost, before it is run
+    run_until      run, adding seeds to a cell until its standard error is small
+    boundary       trace where the gain is 0, computing only the cells near it
+    provenance     where a dataset comes from: configuration, versions, device
+    use_all_cores  let sweeps on a CPU use all of its cores; call it first
+    stats          means over seeds, paired intervals, clear cells, false-discovery control
+    plot           phase diagrams and curves, and the numbers beside them
+    simulate       one trajectory: pretrain, inherit, train, compare with scratch on the same data
+    Outcome        what simulate returns
+    scratch        one task alone, from fresh weights
+    Scratch        what scratch returns
+    Point          the hyper-parameters of a trajectory: what an axis moves
+    Static         its options: what fixes shapes or code
+    FIELDS         default, range, unit and meaning of every field of a Point
+    DERIVED        quantities that follow of a Point, to draw over
+    theory         test errors predicted without training, and criteria in closed form
+    study          scripts with the flags of pt-jax map
+
+`pt_jax.vision` (real images) and `pt_jax.diagnostics` (measures on your own networks) are imported by these names.
+Names are loaded when they are first used, so that `pt-jax --help` loads no jax. Their types are in `__init__.pyi`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+__version__ = "0.1.0"
 
-if TYPE_CHECKING:
-    from pt_jax.app import study
-    from pt_jax.report import plot
-    from pt_jax.signal_noise import theory
-    from pt_jax.signal_noise.derived import DERIVED
-    from pt_jax.signal_noise.point import FIELDS, Point, Static
-    from pt_jax.signal_noise.trajectory import Outcome, Scratch, scratch, simulate
-    from pt_jax.sweep import stats
-    from pt_jax.sweep.adaptive import boundary, run_until
-    from pt_jax.sweep.devices import use_all_cores
-    from pt_jax.sweep.grid import Sweep
-    from pt_jax.sweep.plan import plan
-    from pt_jax.sweep.provenance import provenance
-    from pt_jax.sweep.run import run
-
-_MODULES = {
-    "plot": "pt_jax.report.plot",
-    "stats": "pt_jax.sweep.stats",
-    "study": "pt_jax.app.study",
-    "theory": "pt_jax.signal_noise.theory",
-}
-_HOMES = {
-    "pt_jax.signal_noise.derived": ("DERIVED",),
-    "pt_jax.signal_noise.point": ("FIELDS", "Point", "Static"),
-    "pt_jax.signal_noise.trajectory": ("Outcome", "Scratch", "scratch", "simulate"),
-    "pt_jax.sweep.adaptive": ("boundary", "run_until"),
-    "pt_jax.sweep.devices": ("use_all_cores",),
-    "pt_jax.sweep.grid": ("Sweep",),
-    "pt_jax.sweep.plan": ("plan",),
-    "pt_jax.sweep.provenance": ("provenance",),
-    "pt_jax.sweep.run": ("run",),
-}
 # fmt: off
-__all__ = [
-    "DERIVED", "FIELDS", "Outcome", "Point", "Scratch", "Static", "Sweep", "boundary", "plan", "plot", "provenance",
-    "run", "run_until", "scratch", "simulate", "stats", "study", "theory", "use_all_cores",
-]
+_HOMES = {
+    "app": ["study"], "report": ["plot"], "signal_noise": ["theory"], "sweep": ["stats"],
+    "signal_noise.derived": ["DERIVED"], "signal_noise.point": ["FIELDS", "Point", "Static"],
+    "signal_noise.trajectory": ["Outcome", "Scratch", "scratch", "simulate"],
+    "sweep.adaptive": ["boundary", "run_until"], "sweep.dataset": ["load"], "sweep.devices": ["use_all_cores"],
+    "sweep.grid": ["Sweep"], "sweep.plan": ["plan"], "sweep.provenance": ["provenance"], "sweep.run": ["run"],
+}
 # fmt: on
+__all__ = sorted(name for names in _HOMES.values() for name in names)
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(_MODULES[name])
-    for module, names in _HOMES.items():
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
         if name in names:
-            return getattr(import_module(module), name)
+            return getattr(__import__(f"pt_jax.{home}", fromlist=[name]), name)  # from pt_jax.HOME import NAME
     raise AttributeError(f"module 'pt_jax' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,26 @@ def test_every_name_is_there(name):
     thing = getattr(pt_jax, name)
     assert name == "plot" or thing is not None
     assert sorted(pt_jax.__all__) == sorted(set(pt_jax.__all__))
+
+
+def test_every_name_has_a_line_in_help_and_a_type():
+    listed = re.findall(r"^    (\w+)  +\S", pt_jax.__doc__, re.MULTILINE)
+    assert sorted(listed) == pt_jax.__all__ and set(listed) <= set(dir(pt_jax))
+    stub = ast.parse((ROOT / "pt_jax" / "__init__.pyi").read_text())
+    typed = {node.names[0].asname: f"{node.module}.{node.names[0].name}" for node in stub.body[:-1]}
+    assert sorted(typed) == pt_jax.__all__
+    for name, home in typed.items():
+        module, _, attribute = home.rpartition(".")
+        assert getattr(importlib.import_module(module), attribute) is getattr(pt_jax, name)
+
+
+@pytest.mark.parametrize("world", ["signal_noise", "vision"])
+def test_help_on_a_world_lists_its_fields_and_choices(world):
+    module = importlib.import_module(f"pt_jax.{world}.point")
+    for table, kind in ((module.FIELDS, module.Point), (module.OPTIONS, module.Static)):
+        for name, row in table.items():
+            (line,) = re.findall(rf"^ *{name}: {re.escape(row.meaning)}.*$", kind.__doc__, re.MULTILINE)
+            assert all(choice in line for choice in getattr(row, "choices", ()))
 
 
 def test_an_unknown_name_is_an_attribute_error():

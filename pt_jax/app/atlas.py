@@ -8,7 +8,7 @@
 is a whole script. The boundaries are of the mean-field prediction and of the criterion G, see `pt_jax.theory`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
@@ -24,9 +24,13 @@ from pt_jax.signal_noise import theory
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.trajectory import simulate
 from pt_jax.sweep import stats
+from pt_jax.sweep.accepted import name_of
 from pt_jax.sweep.grid import Axis, Sweep
+from pt_jax.sweep.provenance import provenance
+from pt_jax.sweep.run import run
 
 _QUICK = 11  # values of an axis at most
+_DEFAULT = Static()
 _CRITERION = {"n1", "n2", "u", "v1", "v2", "angle", "sigma1", "sigma2", "alpha"}  # d cancels in G(alpha) > G(0)
 
 
@@ -64,8 +68,7 @@ class Map:
             band = axes | dict(zip(cut, chosen, strict=True))
             point, static = _covering(self.point, band, self.static) if cut else (self.point, self.static)
             made[f"simulated-{number}"] = Sweep(simulate, point, band, seeds, ("gain",), static)
-        point, static = _covering(self.point, axes, Static())
-        return made | {"predicted": Sweep(theory.predicted, point, axes, 1, ("gain",), static)}
+        return made | {"predicted": prediction(self.point, axes)}
 
     def numbers(self, found: dict[str, xr.Dataset]) -> pd.DataFrame:
         """Return the gain of each cell, simulated and predicted; print the shares of cells."""
@@ -83,14 +86,9 @@ class Map:
     def draw(self, table: pd.DataFrame) -> Figure:
         """Draw the map."""
         cells = stats.cells(table, "gain", self.dims)
-        lines: dict[str, xr.DataArray] = {"mean-field prediction": cells["predicted"]}
-        fields = {name for axis in _grid(self.point, self.axes) for name in axis.fields}
-        if fields & _CRITERION:
-            mean = cells["mean"]
-            point = self.point._replace(
-                **{n: cells[n].broadcast_like(mean).transpose(*mean.dims).values for n in fields}
-            )
-            lines["criterion G"] = mean.copy(data=np.asarray(theory.criterion(point) - theory.phase(point)))
+        fields = [name for axis in _grid(self.point, self.axes) for name in axis.fields]
+        predicted = cells["predicted"].assign_coords({name: cells[name] for name in fields})
+        lines = boundaries(self.point, fields, predicted)
         x, y, col = (*self.dims, None)[:3]
         figure = plot.phase_diagram(cells, "gain", x, y, col, lines=lines)
         figure.suptitle(self.title, wrap=True, fontsize="medium")
@@ -100,6 +98,57 @@ class Map:
 def main(doc: str | None, drawn: Map, seeds: int = 32) -> None:
     """Run a script that draws a map."""
     study.main(doc, drawn.sweeps, drawn.numbers, drawn.draw, seeds)
+
+
+def prediction(point: Point, axes: Mapping[str, Any], static: Static = _DEFAULT) -> Sweep:
+    """Return the sweep of the mean-field prediction over a grid, with one program for all of it.
+
+    Args:
+        point: base values.
+        axes: of the grid, as in a `Sweep`.
+        static: options.
+    """
+    point, static = _covering(point, axes, static)
+    return Sweep(theory.predicted, point, axes, 1, ("gain",), static)
+
+
+def boundaries(point: Point, fields: Sequence[str], predicted: xr.DataArray) -> dict[str, xr.DataArray]:
+    """Return by name what is 0 where theory puts the boundary of transfer, for `plot.phase_diagram(lines=...)`.
+
+    Args:
+        point: base values.
+        fields: on the axes.
+        predicted: gain by the mean-field prediction, with the fields as coordinates.
+    """
+    lines = {"mean-field prediction": predicted}
+    if _CRITERION.intersection(fields):
+        wide = {n: predicted[n].broadcast_like(predicted).transpose(*predicted.dims).values for n in fields}
+        at = point._replace(**wide)
+        lines["criterion G"] = predicted.copy(data=np.asarray(theory.criterion(at) - theory.phase(at)))
+    return lines
+
+
+def theory_of(ds: xr.Dataset) -> dict[str, xr.DataArray]:
+    """Return the `boundaries` over a map of `simulate`, which are computed here.
+
+    Raises:
+        ValueError: the map is of another function, or has options that the prediction does not cover.
+    """
+    made, cells = predicted_of(ds), ds["done"].isel(seed=0, drop=True)
+    predicted = cells.copy(data=run(made)["gain"].isel(seed=0).values)
+    return boundaries(made.point, [name for axis in made.grid for name in axis.fields], predicted)
+
+
+def predicted_of(ds: xr.Dataset) -> Sweep:
+    """Return the `prediction` over the grid of a dataset of `simulate`, or of a section of it; errors as above."""
+    about = provenance(ds)
+    if about["function"] != name_of(simulate):
+        raise ValueError(f"There is no theory for {about['function']}: leave --theory out.")
+    along = {str(dim): [n for n in Point._fields if n in ds.coords and ds[n].dims == (dim,)] for dim in ds["done"].dims}
+    axes = {",".join(names): np.stack([ds[n].values for n in names], axis=1) for names in along.values() if names}
+    fixed = {name: ds[name].item() for name in Point._fields if name in ds.coords and ds[name].ndim == 0}
+    options: Any = {name: tuple(x) if isinstance(x, list) else x for name, x in about["static"].items()}
+    return prediction(Point(**about["point"] | fixed), axes, Static(**options))
 
 
 def _grid(point: Point, axes: Mapping[str, Any]) -> tuple[Axis, ...]:

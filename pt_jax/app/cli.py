@@ -3,10 +3,8 @@
 pt-jax map --x u=0:4:25 --y v2=0.5:5:25 --col alpha=0.25,0.5,1 --seeds 16 --out DIR
 """
 
-import difflib
+import signal
 import sys
-
-from pt_jax.app.ending import exits
 
 _COMMANDS = {
     "map": "run a sweep over one, two or three axes and draw it; the same command again continues",
@@ -20,6 +18,10 @@ _COMMANDS = {
 def main(args: list[str] | None = None) -> int:
     """Run the command line and return its exit code: 0; 2 where the input is not accepted; 130 where interrupted."""
     given = sys.argv[1:] if args is None else args
+    if args is None:  # the process is ours: Ctrl-C ends it, without a word until `exits` has one
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from pt_jax.app.ending import exits
+
     try:
         with exits("pt-jax", alone=args is None):
             _run(given[0] if given else "", given[1:])
@@ -34,6 +36,8 @@ def _run(command: str, args: list[str]) -> None:
         print(f"usage: pt-jax COMMAND [OPTIONS]\n\n{listed}\n\npt-jax COMMAND --help lists the options.")
         raise SystemExit(0 if command else 2)
     if command not in _COMMANDS:
+        import difflib
+
         near = difflib.get_close_matches(command, _COMMANDS, n=1) or _COMMANDS
         raise ValueError(f"{command!r} is an unknown command: use {', '.join(near)}.")
     if command in ("show", "plot"):

@@ -6,6 +6,7 @@ Everything is checked before anything is written.
 import json
 import os
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,24 +14,35 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import tyro
 
-from pt_jax.app import flags, show, startup, study
-from pt_jax.signal_noise.point import FIELDS, OPTIONS, Point, Static
+from pt_jax.app import draw, flags, startup, study
+from pt_jax.inputs.reading import located
+from pt_jax.signal_noise.point import FIELDS, OPTIONS, Point, Static, validate
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from pt_jax.sweep.grid import Sweep
 
+_SOON = 10.0  # seconds; what takes longer is said
+_MAPS = """
+  pt-jax map --x u=0:4:25 --y v2=0.5,1,2,4 --col alpha=0.25,0.5,1 --theory --out results/map
+  pt-jax map --x sigma1,sigma2=0.1:10:9:log --seeds 64 --record 0 50 200 --until-se 0.005 --out results/noise"""
+_RERUNS = """
+  pt-jax rerun figures/phase_diagram.json --out results/again
+  pt-jax rerun mine.toml --allow my_module --allow my_other_module --out results/mine"""
+_ADVICE = """
+  pt-jax advise --source source.npz --target target.npz --alpha 0.5
+  pt-jax advise --u 2 --v2 1 --n1 200 --n2 40 --d 2000"""
+
 
 def run(command: str, args: list[str]) -> None:
     """Run one command with its arguments."""
-    prog = f"pt-jax {command}"
     if command == "map":
-        _map(tyro.cli(flags.options(), prog=prog, description=_map.__doc__, args=args))
+        _map(flags.parse(flags.options(), command, args, _MAPS, _map.__doc__))
     elif command == "rerun":
-        _rerun(tyro.cli(_Rerun, prog=prog, args=args))
+        _rerun(flags.parse(_Rerun, command, args, _RERUNS))
     else:
-        _advise(tyro.cli(flags.advice(), prog=prog, description=_advise.__doc__, args=args))
+        _advise(flags.parse(flags.advice(), command, args, _ADVICE, _advise.__doc__))
 
 
 def _map(options: Any) -> None:
@@ -43,7 +55,34 @@ def _map(options: Any) -> None:
     static = Static(**{name: getattr(options, name) for name in OPTIONS} | {"record": flags.steps(options.record)})
     static.validate(point)
     flags.check_seeds(options.seeds)
-    specs = {place: getattr(options, place) for place in show.PLACES if getattr(options, place) is not None}
+    axes = _axes(options, given, point, static)
+    study.read_shard(options.shard)
+
+    from pt_jax.report import plot
+    from pt_jax.signal_noise.derived import DERIVED
+    from pt_jax.signal_noise.trajectory import simulate
+    from pt_jax.sweep.grid import Sweep
+    from pt_jax.sweep.store import check_folder, folder_of
+
+    folder = folder_of(options.out, "--out")
+    if not (folder / "data.zarr").is_dir():  # a finished store need not be written
+        check_folder(folder)
+    startup.set_up()
+    plot.check_panels(int(np.prod([len(values) for place, (_, values) in axes.items() if place in ("col", "row")])))
+    sweep = Sweep(simulate, point, dict(axes.values()), options.seeds, None, static, derived=DERIVED)
+    if options.theory:
+        from pt_jax.app import atlas
+        from pt_jax.sweep.record import traced
+
+        draw.check_theory(len(axes), options.value)
+        traced(atlas.prediction(point, dict(axes.values()), static))  # refuses options that theory does not cover
+    places = {place: names.split(",")[0] for place, (names, _) in axes.items()}
+    _carry_out({"": sweep}, {"": folder}, options, options.value, places, options.theory)
+
+
+def _axes(options: Any, given: Collection[str], point: Point, static: Static) -> dict[str, tuple[str, np.ndarray]]:
+    """Return names and values of the axes by their place in the figure."""
+    specs = {place: getattr(options, place) for place in draw.PLACES if getattr(options, place) is not None}
     if "x" not in specs or len(specs) > 3:
         raise ValueError(f"{len(specs)} axes are not accepted: give --x, and at most two of --y, --col and --row.")
     if len(specs) > 1 and "y" not in specs:
@@ -53,24 +92,9 @@ def _map(options: Any) -> None:
         for name in names.split(","):
             if name in given:
                 raise ValueError(f"{name} is an axis and also given as --{name.replace('_', '-')}: give it once.")
-    grid = dict(axes.values())
-    if len(grid) < len(axes):
+    if len(dict(axes.values())) < len(axes):
         raise ValueError("Two axes have one name: name each field once.")
-    study.read_shard(options.shard)
-    folder = Path(options.out).expanduser()
-
-    from pt_jax.report import plot
-    from pt_jax.signal_noise.derived import DERIVED
-    from pt_jax.signal_noise.trajectory import simulate
-    from pt_jax.sweep.store import check_folder
-
-    if not (folder / "data.zarr").is_dir():  # a finished store need not be written
-        check_folder(folder)
-    startup.set_up()
-    plot.check_panels(int(np.prod([len(values) for place, (_, values) in axes.items() if place in ("col", "row")])))
-    sweep = Sweep(simulate, point, grid, options.seeds, None, static, derived=DERIVED)
-    places = {place: names.split(",")[0] for place, (names, _) in axes.items()}
-    _carry_out({"": sweep}, {"": folder}, options, options.value, places)
+    return axes
 
 
 @dataclass(kw_only=True)
@@ -94,17 +118,17 @@ def _rerun(options: _Rerun) -> None:
     """Run the sweeps of a file, all of which are checked first."""
     from pt_jax.signal_noise.derived import DERIVED
     from pt_jax.sweep import record
+    from pt_jax.sweep.store import folder_of
 
     if options.allow:
         sys.path.append(os.getcwd())  # the user's own module; last, so that it takes the place of none
-    parts = record.read(options.file.expanduser())
+    parts = record.read(located(options.file, "the JSON beside a figure, or a TOML"))
     value = options.value or next(iter(parts.values())).get("value") or "gain"
+    out, sweeps = folder_of(options.out, "--out"), {}
     startup.set_up()
-    sweeps = {}
     for name, part in parts.items():
         sweeps[name] = record.restore(part | flags.axes(part), options.allow, DERIVED)
         _print_changes(part, sweeps[name])
-    out = options.out.expanduser()
     _carry_out(sweeps, {name: out / name for name in sweeps}, options, value)
 
 
@@ -124,6 +148,7 @@ def _carry_out(
     how: study.Flags,
     value: str,
     places: dict[str, str] | None = None,
+    theory: bool = False,
 ) -> None:
     """Run sweeps into folders, draw each and print the short summary."""
     from pt_jax.sweep.record import traced
@@ -146,11 +171,17 @@ def _carry_out(
         ds = found[shown[name]]
         _report(ds, value)
         try:
-            picture = show.draw(ds, value, places or {}, folder)
+            path = folder / draw.name_of(value, {})
+            picture = draw.draw(ds, value, places or {}, path, theory=theory)
         except OSError as error:  # all is computed and kept
             print(f"no figure: {folder} cannot be written ({error.strerror}): use pt-jax plot {folder} --out FOLDER")
             continue
-        print(f"figure: {picture}" if picture else "no figure: too many axes")
+        why = "too many axes" if ds[value].ndim > 1 else "no axis"
+        print(
+            f"figure: {picture}"
+            if picture
+            else f"no figure, {why}: pt-jax show {folder} --value {value} has the numbers"
+        )
 
 
 def _given(options: Any) -> dict[str, float]:
@@ -165,10 +196,14 @@ def _advise(options: Any) -> None:
     fields say how training is done. Without samples all fields are taken as given.
     """
     startup.set_up()
-    from pt_jax.signal_noise.advise import SURE, advise, load
+    from pt_jax.signal_noise.advise import SURE, advise, load, seconds
+    from pt_jax.sweep.plan import in_words
 
     given = _given(options)
-    samples = [None if path is None else load(os.path.expanduser(path)) for path in (options.source, options.target)]
+    validate(Point(**given))
+    if seconds(Point(**given)) > _SOON:
+        print(f"so many steps and filters take about {in_words(seconds(Point(**given)))}", file=sys.stderr)
+    samples = [None if path is None else load(path) for path in (options.source, options.target)]
     said = advise(Point(**given), *samples)
     at = said.point
     sizes = f"|u| = {at.u:.3g}, |v1| = {at.v1:.3g}, |v2| = {at.v2:.3g}, angle {at.angle:.0f}, sigma1 = {at.sigma1:.3g}"

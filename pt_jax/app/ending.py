@@ -91,13 +91,20 @@ def exits(name: str, alone: bool = True) -> Iterator[None]:
             print(f"{name}: there is not enough memory for this ({error}): make it smaller.", file=sys.stderr)
         except (ValueError, OSError, RuntimeError) as error:
             code = 2
-            print(f"{name}: {str(error).partition(chr(10))[0] or type(error).__name__}", file=sys.stderr)
+            print(f"{name}: {_in_a_line(error)}", file=sys.stderr)
         sys.stdout.flush()
         if output.lost and not code:
             code = 2
             print(f"{name}: the output cannot be written ({output.lost}).", file=sys.stderr)
     if code:
         raise SystemExit(code)
+
+
+def _in_a_line(error: Exception) -> str:
+    """Return what an exception says, on one line."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename} cannot be used ({error.strerror}): name another file or folder."
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def listen(name: str) -> None:

@@ -1,22 +1,42 @@
 """What the command line accepts: flags made from `FIELDS` and `OPTIONS`, and the small languages inside them."""
 
+import inspect
 from dataclasses import field, fields, make_dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import tyro
 
 from pt_jax.app.study import Flags
-from pt_jax.signal_noise.point import FIELDS, OPTIONS, RESULTS, Point, Static, validate
+from pt_jax.signal_noise.point import FIELDS, OPTIONS, OUTPUTS, Point, Static, validate
+
+# What the commands that read a folder take.
+Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
+Name = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
+Place = Annotated[str | None, tyro.conf.arg(metavar="NAME=VALUE,...")]
+Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
 _MOST_VALUES = 10_000  # on one axis
 _MOST_SEEDS = 2**24
+_CURVES = "transfer, scratch or upstream, and loss, gamma or rho"
+
+
+def parse(kind: Any, command: str, args: list[str], examples: str, description: str | None = None) -> Any:
+    """Read the flags of a command into `kind`, a record or the function to call; its help ends with examples."""
+    text = None if description is None else inspect.cleandoc(description)
+    try:
+        return tyro.cli(kind, prog=f"pt-jax {command}", description=text, args=args)
+    except SystemExit as stop:
+        if not stop.code:
+            print(f"examples:{examples}")
+        raise
 
 
 def flag(name: str, kind: Any, default: Any, text: str, shown: str) -> tuple:
     """Return one field of a record of flags, with its help."""
     hint = f"(default: {shown})"
-    shape = {float | None: "NUMBER", int: "INT", int | None: "INT", bool: None}.get(kind, "TEXT")
+    shape = {float | None: "NUMBER", int: "INT", int | None: "INT", bool: None, Switch: None}.get(kind, "TEXT")
     return (
         name,
         Annotated[kind, tyro.conf.arg(help=text, help_behavior_hint=hint, metavar=shape)],
@@ -46,15 +66,17 @@ def advice() -> type:
 def options() -> type:
     """Return the record of the flags of `pt-jax map`, made from the tables."""
     how = (
-        "NAME=a,b,c or NAME=start:stop:count, both ends included, "
-        ":log for even steps in the logarithm; a range of a whole number is rounded; NAME,NAME=... moves both"
+        "NAME=a,b,c or NAME=start:stop:count, both ends included, :log for even steps in the logarithm, as u=0:4:25 or "
+        "d=100:10000:5:log; a range of a whole number is rounded; NAME,NAME=... moves both, as sigma1,sigma2=0.5,1,2"
     )
+    results = f"{', '.join(OUTPUTS)}; with --record also curves.transfer.loss and the like: {_CURVES}"
     rows = [
         flag("x", str | None, None, f"First axis: {how}.", "required"),
-        flag("y", str | None, None, "Second axis; without it a curve is drawn.", "none"),
-        flag("col", str | None, None, "Third axis: one panel a value, side by side.", "none"),
-        flag("row", str | None, None, "Third axis: one panel a value, below each other.", "none"),
-        flag("value", str, "gain", f"Result that is drawn: {', '.join(RESULTS)}, ...", "gain"),
+        flag("y", str | None, None, "Second axis, as v2=0,1,2; without it a curve is drawn.", "none"),
+        flag("col", str | None, None, "Third axis, as alpha=0.25,0.5,1: one panel a value, side by side.", "none"),
+        flag("row", str | None, None, "The same, with the panels below each other.", "none"),
+        flag("value", str, "gain", f"Result that is drawn: {results}.", "gain"),
+        flag("theory", Switch, False, "Draw over the map where theory puts gain 0.", "no"),
         flag("seeds", int, 16, "Trajectories in each cell; seeds are 0, 1, 2, ...", "16"),
         flag(
             "out", str, "results/map", "Folder for the figure and the dataset; a run in it is continued.", "results/map"
@@ -67,9 +89,10 @@ def options() -> type:
             kind = {"bias": bool, "n_directions": int, "batch": int | None, "record": tuple[str, ...]}.get(
                 option.name, str
             )
-            choices = f" One of: {', '.join(choice.choices)}." if choice.choices else ""
-            text = choice.meaning[0].upper() + choice.meaning[1:] + "." + choices
-            rows.append(flag(option.name, kind, option.default, text, str(option.default)))
+            text = f"{choice.meaning[0].upper()}{choice.words[1:]}."
+            example = " As 0 50 200 or 0,50,200." if option.name == "record" else ""
+            default = "none" if option.default in (None, ()) else str(option.default)
+            rows.append(flag(option.name, kind, option.default, text + example, default))
     return make_dataclass("Options", rows, bases=(Flags,))
 
 

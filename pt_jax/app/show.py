@@ -1,36 +1,109 @@
-"""The commands of `pt-jax` that only read a folder: show and plot; and the figure of a dataset."""
+"""The command `pt-jax show`: what a folder holds, and the numbers of its cells."""
 
 import json
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import tyro
+from pt_jax.app import flags, section
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
-PLACES = ("x", "y", "col", "row")
+_EXAMPLES = """
+  pt-jax show results/demo --at u=2,v2=1                all results of one cell
+  pt-jax show results/demo --at v2=1 --value error      one result along the axes that are left"""
+_LEAST = 1e-7  # standard error from which on decimals are written out
+_FEW = 10  # folders that are named
+_BESIDE = ("error", "error_scratch")  # the gain is their difference
 
 
 def run(command: str, args: list[str]) -> None:
     """Run one command with its arguments."""
-    tyro.cli({"show": _show, "plot": _plot}[command], prog=f"pt-jax {command}", args=args)
+    if command == "plot":
+        from pt_jax.app import draw
+
+        draw.run(args)
+    else:
+        flags.parse(_show, "show", args, _EXAMPLES)
 
 
-def _show(folder: tyro.conf.Positional[Path], /) -> None:
+def _show(
+    folder: flags.Folder, /, at: flags.Place = None, value: flags.Name = None, json: flags.Switch = False
+) -> None:
     """Tell what a folder holds: how much is done, the configuration and where it comes from; also while it is written.
+
+    With --at or --value, the numbers: mean over seeds, 95% t interval (low to high), standard error (se), seeds, and
+    whether the sign is clear: the interval excludes 0.
 
     Args:
         folder: written by pt-jax map or a script.
+        at: where, as u=2,v2=1 or sigma1,sigma2=0.5: the nearest computed cell; axes that are not named make a table.
+        value: result of the table; by default the gain, or the first result.
+        json: print the numbers as JSON, with all their digits.
     """
-    from pt_jax.sweep.dataset import open_dataset
+    ds, folder = opened(folder)
+    if at is None and value is None and not json:
+        _print_store(ds, folder)
+        return
+    value = value_of(ds, value)
+    part, given = (ds, {}) if at is None else section.cut(ds, at)
+    table = _table(part, value)
+    if json:
+        print(_as_json(table, given))
+        return
+    if given:
+        print(section.written(given))
+    print(_aligned(table))
+    print("mean over seeds, low to high: 95% t interval, se: standard error, clear: whether the interval excludes 0")
+    if "diverged" in part and part["diverged"].dims == ("seed",) and bool((part["diverged"] == 1).any()):
+        print(f"diverged: {int((part['diverged'] == 1).sum())} of {part.sizes['seed']} seeds; such a cell has no mean")
+    if bool((part["done"] != 1).any()):
+        print(f"{progress(part)} are computed")
+
+
+def opened(folder: Path) -> tuple["xr.Dataset", Path]:
+    """Return the dataset in a folder that a user named, and the folder.
+
+    Raises:
+        ValueError: it holds no store; the sentence names those in folders below.
+    """
+    from pt_jax.sweep.dataset import load
+    from pt_jax.sweep.store import folder_of
+
+    folder = folder_of(folder, "folder")
+    folder = folder.parent if folder.name == "data.zarr" else folder
+    below = sorted(str(path.parent) for path in folder.glob("*/data.zarr"))
+    if below and not (folder / "data.zarr").exists():
+        listed = ", ".join(below[:_FEW]) + (" ..." if len(below) > _FEW else "")
+        raise ValueError(f"{folder} is not accepted: it holds stores in folders; use one of them, {listed}.")
+    return load(folder), folder
+
+
+def value_of(ds: "xr.Dataset", value: str | None) -> str:
+    """Return the result that is asked for; without a name the gain, or the first one.
+
+    Raises:
+        ValueError: the dataset has no such result.
+    """
+    results = [str(name) for name in ds.data_vars if name != "done"]
+    if value is not None and value not in results:
+        raise ValueError(f"--value = {value} is not accepted: use one of {', '.join(results)}.")
+    return value or ("gain" if "gain" in results else results[0])
+
+
+def progress(ds: "xr.Dataset") -> str:
+    """Say how much of a dataset is computed."""
+    return f"{int((ds['done'] == 1).sum()):,} of {ds['done'].size:,} trajectories"
+
+
+def _print_store(ds: "xr.Dataset", folder: Path) -> None:
     from pt_jax.sweep.journal import runs
     from pt_jax.sweep.provenance import provenance
     from pt_jax.sweep.run import locked
 
-    folder = folder.expanduser()
-    ds = open_dataset(folder)
-    print(f"{_progress(ds)}, {'being written' if locked(folder) else 'nobody writes'}")
+    print(f"{progress(ds)}, {'being written' if locked(folder) else 'nobody writes'}")
     print("axes: " + ", ".join(f"{name} ({size})" for name, size in ds["done"].sizes.items()))
     for one in runs(folder):
         rate = one["computed"] / max(one["seconds"], 1e-9)
@@ -43,83 +116,75 @@ def _show(folder: tyro.conf.Positional[Path], /) -> None:
         print(f"{name}: {text if len(text) < 200 else text[:200] + ' ...'}")
 
 
-def _progress(ds: "xr.Dataset") -> str:
-    """Say how much of a dataset is computed."""
-    return f"{int((ds['done'] == 1).sum()):,} of {ds['done'].size:,} trajectories"
+def _table(ds: "xr.Dataset", value: str) -> "pd.DataFrame":
+    """Return the numbers of a result, one row a cell; of a single cell, one row for each result of one number."""
+    import pandas as pd
 
-
-def _plot(
-    folder: tyro.conf.Positional[Path],
-    /,
-    x: str | None = None,
-    y: str | None = None,
-    col: str | None = None,
-    row: str | None = None,
-    value: str = "gain",
-    out: Path | None = None,
-) -> None:
-    """Draw a folder again, computing nothing.
-
-    Args:
-        folder: written by pt-jax map or a script.
-        x: field along the plane, or a quantity derived from one axis.
-        y: field up the plane.
-        col: field of the panels side by side.
-        row: field of the panels below each other.
-        value: result that is drawn.
-        out: folder of the figure and its numbers; by default the same.
-    """
-    from pt_jax.sweep.dataset import open_dataset
-
-    folder = folder.expanduser()
-    ds = open_dataset(folder)
-    if value not in ds.data_vars:
-        raise ValueError(f"--value = {value} is not accepted: use one of {', '.join(map(str, ds.data_vars))}.")
-    given = {place: name for place, name in zip(PLACES, (x, y, col, row), strict=True) if name}
-    usable = [str(c) for c in ds.coords if ds[c].ndim == 1 and c != "seed"]
-    for name in given.values():
-        if name not in usable:
-            raise ValueError(f"{name!r} is not an axis of {folder}: use {', '.join(usable)}.")
-        if list(given.values()).count(name) > 1:
-            raise ValueError(f"{name!r} is given twice: use each of {', '.join(usable)} once.")
-    place = folder if out is None else out.expanduser()
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        picture = draw(ds, value, given, place)
-    except OSError as error:
-        raise ValueError(f"{place} cannot be written ({error.strerror}): name another folder with --out.") from None
-    if picture is None:
-        raise ValueError(f"{value} over {', '.join(map(str, ds[value].dims))} does not fit a figure.")
-    print(f"figure: {picture}")
-
-
-def draw(ds: "xr.Dataset", value: str, places: dict[str, str], folder: Path) -> Path | None:
-    """Write the figure, the plotted numbers and where they come from; None where it has too many axes.
-
-    They are called figure, or figure-VALUE where the result is not the gain. What is missing is said in the figure.
-    """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from pt_jax.report import plot
     from pt_jax.sweep import stats
-    from pt_jax.sweep.provenance import provenance
 
-    cells = stats.summary(ds, value)
-    axes = [str(name) for name in cells["mean"].dims]
-    taken = {ds[name].dims[0] for name in places.values()}
-    free = [place for place in PLACES if place not in places]
-    rest = [name for name in axes if name not in taken]
-    if not 1 <= len(axes) <= len(PLACES) or ds[value].ndim > len(axes) + 1:
-        return None
-    places = places | dict(zip(free, rest, strict=False))
-    if len(axes) > 1:
-        figure = plot.phase_diagram(cells, value, **places)  # type: ignore[arg-type]
-    else:
-        paired = {"gain", "error", "error_scratch"} <= set(ds.data_vars) and value == "gain"
-        (x,) = places.values()  # whatever place was asked for
-        figure = plot.comparison(ds, x) if paired else plot.curve(ds, (value,), x)
-    if not bool((ds["done"] == 1).all()):
-        print(f"{_progress(ds)} are computed")
-    path = folder / ("figure" if value == "gain" else f"figure-{value}")
-    return plot.save(figure, path, cells, provenance(ds) | {"value": value})
+    def rows(name: str) -> "pd.DataFrame":
+        cells = stats.summary(ds, name)
+        dims = [str(dim) for dim in cells["mean"].dims]
+        coords = [name for dim in dims for name in (dim, *_moving(cells, dim))]
+        table = cells.to_dataframe(dims).reset_index() if dims else pd.DataFrame([{n: cells[n].item() for n in cells}])
+        words = [_word(row, name) for _, row in table.iterrows()]
+        beside = {
+            n: stats.summary(ds, n)["mean"].values.ravel() for n in _BESIDE if name == "gain" and dims and n in ds
+        }
+        columns = [*dict.fromkeys(coords), "mean", "low", "high", "se", "seeds"]
+        return table[columns].assign(clear=words, **beside)
+
+    if ds[value].dims != ("seed",):
+        return rows(value)
+    scalars = [str(name) for name in ds.data_vars if ds[name].dims == ("seed",) and name not in ("done", "diverged")]
+    names = dict.fromkeys((value, *scalars))
+    meanings = (ds[name].attrs.get("long_name", "") for name in names)
+    tables = [rows(name).assign(meaning=text) for name, text in zip(names, meanings, strict=True)]
+    return pd.concat(tables, ignore_index=True).assign(result=list(names)).set_index("result").reset_index()
+
+
+def _moving(cells: "xr.Dataset", dim: str) -> list[str]:
+    """Return the coordinates that vary along a dimension."""
+    return [str(c) for c in cells.coords if cells[c].dims == (dim,) and len(set(cells[c].values.tolist())) > 1]
+
+
+def _word(row: Any, value: str) -> str:
+    """Say what is known of the sign of a mean."""
+    if row["seeds"] == 0:
+        return "not computed"
+    if row["diverged"]:
+        return "diverged"
+    if not row["clear"]:
+        return "unclear"
+    if value == "gain":
+        return "helps" if row["mean"] > 0 else "hurts"
+    return "clear"
+
+
+def _aligned(table: "pd.DataFrame") -> str:
+    """Return a table as text: decimal points below each other, as many digits as the standard error bears."""
+    columns = []
+    for name in table.columns:
+        if table[name].dtype.kind not in "iufb":
+            texts = [name, *table[name].astype(str)]
+            columns.append([text.ljust(max(map(len, texts))) for text in texts])
+            continue
+        by_error = name in ("mean", "low", "high", "se", *_BESIDE)
+        texts = [_number(x, se if by_error else 0.0) for x, se in zip(table[name], table["se"], strict=True)]
+        decimals = [len(text) - (text.find(".") if "." in text else len(text)) for text in texts]
+        texts = [text + " " * (max(decimals) - own) for text, own in zip(texts, decimals, strict=True)]
+        columns.append([text.rjust(max(map(len, [name, *texts]))) for text in [name, *texts]])
+    return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
+
+
+def _number(value: float, se: float) -> str:
+    """Return a number to the second digit of its standard error, to five digits where there is none."""
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:z.{max(0, 1 - math.floor(math.log10(se)))}f}" if _LEAST < se < math.inf else f"{value:.5g}"
+
+
+def _as_json(table: "pd.DataFrame", given: dict[str, Any]) -> str:
+    """Return the same numbers as JSON, null where there is none."""
+    rows = table.replace({math.nan: None}).to_dict("records")
+    return json.dumps({"at": given, "cells": rows}, indent=1)

@@ -178,7 +178,10 @@ def carry_out(
             if stopped.is_set() or shard[1] > 1:
                 done = f"{int(ds['done'].sum()):,} of {sweep.trajectories:,} trajectories are kept in {folders[key]}"
                 if stopped.is_set():
-                    raise Stopped(f"{done}: the same command{' without --fresh' * flags.fresh} continues.", 130)
+                    whole = len(found) == len(sweeps) and all(bool(one["done"].all()) for one in found.values())
+                    then = "that is all, and the same command" if whole else "the same command"
+                    does = "draws it" if whole else "continues"
+                    raise Stopped(f"{done}: {then}{' without --fresh' * flags.fresh} {does}.", 130)
                 print(done)
     if shard[1] > 1 and not all(bool(ds["done"].all()) for ds in found.values()):
         raise Stopped("run the other shards; any command without --shard then draws.", 0)

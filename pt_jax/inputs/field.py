@@ -5,12 +5,13 @@ Validation, `--help`, dataset attributes and axis labels are read from tables of
 
 import math
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+_Class = TypeVar("_Class", bound=type)
 LARGEST = 2**24  # float32 holds every whole number up to here
 _ROUNDED = 1 - 1e-7  # 1e-12 in float32 is just below 1e-12
 
@@ -35,6 +36,33 @@ class Field:
         kind = ("0, or " if self.or_zero else "") + ("a whole number" if self.whole else "a number")
         low = f"{'above' if self.above else 'of at least'} {self.low:g}"
         return f"{kind} {low}" + ("" if math.isinf(self.high) else f" and at most {self.high:.9g}")
+
+
+class Option(NamedTuple):
+    """One choice that changes the code: what it means and, where they are few, the accepted values."""
+
+    meaning: str
+    choices: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """Meaning and accepted values."""
+        return self.meaning + (f"; one of {', '.join(self.choices)}" if self.choices else "")
+
+
+def listing(table: Mapping[str, Field] | Mapping[str, Option]) -> Callable[[_Class], _Class]:
+    """Return a decorator that puts the rows of a table into the docstring of a class, in place of TABLE."""
+    rows = []
+    for name, row in table.items():
+        text = row.words if isinstance(row, Option) else f"{row.meaning}, {row.accepted}"
+        unit = "" if isinstance(row, Option) else f" [{row.unit}], default {row.default:g}"
+        rows.append(f"{name}: {text}{unit}.")
+
+    def filled(kind: _Class) -> _Class:
+        kind.__doc__ = (kind.__doc__ or "").replace("TABLE", "\n        ".join(rows))
+        return kind
+
+    return filled
 
 
 def attributes(name: str, fields: Mapping[str, Field], results: Mapping[str, tuple[str, str]]) -> dict[str, str]:

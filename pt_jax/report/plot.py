@@ -190,6 +190,7 @@ def save(
     path: str | Path,
     numbers: xr.Dataset | None = None,
     provenance: dict[str, Any] | None = None,
+    form: str = "png",
 ) -> Path:
     """Write the picture `path`.png and, where given, the plotted numbers `path`.csv and `path`.json, where from.
 
@@ -198,16 +199,17 @@ def save(
         path: without suffix, `~` is expanded; its folder must exist.
         numbers: what is plotted, a `summary`.
         provenance: of the sweep, or of several sweeps by name: what they have in common is written below the figure.
+        form: of the picture and its suffix: png, svg, pdf, or another one that matplotlib writes.
 
     Returns:
         The path of the picture.
     """
     path = Path(path).expanduser()
-    picture = Path(f"{path}.png")  # not with_suffix: a name may hold a point
+    picture = Path(f"{path}.{form}")  # not with_suffix: a name may hold a point
     if provenance is not None:
         settings.explain(figure, provenance)
     with _whole(picture) as beside:
-        figure.savefig(beside, dpi=120, format="png")
+        figure.savefig(beside, dpi=120, format=form)
     if numbers is not None:
         table = numbers.to_dataframe(dim_order=[str(name) for name in numbers["mean"].dims]).reset_index()
         with _whole(Path(f"{path}.csv")) as beside:

@@ -42,7 +42,8 @@ _NO_NOISE = 0.99  # correlation from which on a patch is +-mu
 _ROUNDING = 1e-12  # of an overlap of signals
 _SPREAD = (1e-6, 1e6)  # of the features, in their own unit
 _FEWEST = 3  # samples of a class: two are left where the jackknife leaves one out
-_MISSING = ("", "nan", "none", "null", "nat", "<na>")  # text that stands for no label
+_MISSING = ("", "nan", "none", "null", "nat", "<na>", "na", "n/a", "#n/a", "?", "-", "--", ".")  # no label, as text
+_COST = 6e-6  # seconds a step and filter, about, on a core of a server
 
 
 class Sample(NamedTuple):
@@ -118,6 +119,12 @@ def advise(point: Point, source: Sample | None = None, target: Sample | None = N
     return Advice(verdict, certainty, float(gain[0]), alpha, most, points[0], inside, positive)
 
 
+def seconds(point: Point) -> float:
+    """Return about how long `advise` takes beside its compilation: it goes with steps times filters."""
+    static = _covering(point)
+    return _COST * (static.steps1 + static.steps2) * static.m
+
+
 def _covering(point: Point) -> Static:
     """Return a static that many points share: the prediction does not depend on its n1 and n2, steps are rounded up."""
     most = int(FIELDS["n1"].high)
@@ -187,10 +194,16 @@ def _labels(name: str, values: Any, count: int) -> np.ndarray:
         raise ValueError(f"y of the {name} has shape {y.shape}: use one label for each of the {count} samples.")
     if y.dtype.kind not in "biufU":
         raise ValueError(f"y of the {name} has type {y.dtype}: use numbers or text, and leave out what has no label.")
-    missing = np.isin(np.strings.lower(np.strings.strip(y)), _MISSING) if y.dtype.kind == "U" else ~np.isfinite(y)
+    missing = _stand_for_none(y) if y.dtype.kind == "U" else ~np.isfinite(y)
     if missing.any():
         raise ValueError(f"y of the {name} holds {shown(y[missing][0].item())}, no label: leave these samples out.")
     return y
+
+
+def _stand_for_none(y: np.ndarray) -> np.ndarray:
+    """Return which texts are no label; beside + a - is one."""
+    texts = np.strings.lower(np.strings.strip(y))
+    return np.isin(texts, [text for text in _MISSING if text != "-" or "+" not in texts])
 
 
 def _points(point: Point, source: Sample, target: Sample) -> list[Point]:

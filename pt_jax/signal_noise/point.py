@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pt_jax.inputs.field import LARGEST, Field, attributes, check, shown
+from pt_jax.inputs.field import LARGEST, Field, Option, attributes, check, listing, shown
 
 # Between these, products of two norms, weights, rates and thousands of steps are numbers of float32.
 _POSITIVE: Mapping[str, Any] = {"low": 1e-12, "high": 1e6}
@@ -40,6 +40,7 @@ FIELDS: Mapping[str, Field] = {
     "steps2": Field(200, "steps", "$T_2$", "downstream gradient steps", 0, LARGEST, whole=True),
 }
 
+_RUNS = ("", "_scratch", "_upstream")  # the network after inheritance, its twin, the one that is inherited from
 RESULTS: Mapping[str, tuple[str, str]] = {  # symbol and meaning; all dimensionless
     "error": (r"$\mathcal{E}_{\alpha}$", "test error with transfer"),
     "error_scratch": (r"$\mathcal{E}_0$", "test error from scratch"),
@@ -54,12 +55,22 @@ RESULTS: Mapping[str, tuple[str, str]] = {  # symbol and meaning; all dimensionl
     "rho": (r"$\max \rho$", "largest noise memorised"),
     "rho_inherited": (r"$\max \rho_{inh}$", "largest task-1 noise in the inherited filters"),
 }
+# Results of a trajectory that are one number.
+OUTPUTS = (
+    *("error", "error_scratch", "error_upstream", "gain", "diverged"),
+    *(name + run for name in ("loss", "signal_u", "signal_v1", "signal_v2", "rho") for run in _RUNS),
+    "rho_inherited",
+)
 
 
+@listing(FIELDS)
 class Point(NamedTuple):
-    """The hyper-parameters of one trajectory; `FIELDS` has each one's default, range, unit and meaning.
+    """The hyper-parameters of one trajectory.
 
     Every field is a number, or an array under `jax.vmap`: sizes, d and step counts too, of any real dtype.
+
+    Attributes:
+        TABLE
     """
 
     d: Any = FIELDS["d"].default
@@ -81,13 +92,6 @@ class Point(NamedTuple):
     init_scale: Any = FIELDS["init_scale"].default
     steps1: Any = FIELDS["steps1"].default
     steps2: Any = FIELDS["steps2"].default
-
-
-class Option(NamedTuple):
-    """One choice of `Static` that is not a size: what it means and, where they are few, the accepted values."""
-
-    meaning: str
-    choices: tuple[str, ...] = ()
 
 
 OPTIONS: Mapping[str, Option] = {
@@ -112,6 +116,7 @@ _MOST_FILTERS = 10_000  # the Sobol sequence of the test error has at most 21,20
 _PREFERRED = (10, 12, 14, 16, 18, 20, 25, 30, 35, 40, 45, 50, 60, 70, 80, 90, 100)
 
 
+@listing(OPTIONS)
 @dataclass(frozen=True)
 class Static:
     """What fixes shapes or code: hashable, one compilation for each value.
@@ -121,7 +126,7 @@ class Static:
         d: maximum of d, dense engine only: the span engine's cost does not depend on d.
         paired: train transfer and scratch together: faster unless transfer runs share a scratch run. A sweep sets it.
         fixed: a sweep keeps these maxima for all points, one compilation, in place of maxima that fit each point.
-        others: see `OPTIONS`.
+        TABLE
 
     Raises:
         ValueError: an option is not accepted, or needs the dense engine.

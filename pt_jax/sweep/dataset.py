@@ -11,20 +11,28 @@ from xarray.core import indexing
 
 from pt_jax.sweep import layout
 from pt_jax.sweep.chunks import Chunks, Store
+from pt_jax.sweep.store import folder_of
 
 LOADED = 2**28  # bytes up to which a dataset is loaded when it is opened
 _ATTEMPTS = 20  # to read a store that is enlarged or made again meanwhile
 
 
-def open_dataset(folder: Path) -> xr.Dataset:
-    """Open the store in a folder, without knowing the sweep.
+def load(folder: str | Path) -> xr.Dataset:
+    """Return what the store in a folder holds, as a labelled dataset, also while it is written.
 
     Up to 256 MB it is loaded, and what does not fit its check counts as not done. A larger one is read when it is
     needed; then it is an error that the store has been enlarged, replaced or moved since.
 
+    Args:
+        folder: written by `pt_jax.run(sweep, store=folder)`, `pt-jax map --out folder` or a script; ~ is the home.
+
+    Returns:
+        The axes, then `seed`, then a result's own dimensions; NaN where nothing is computed, `done` is 0 there.
+
     Raises:
         ValueError: it is not a store of this program, or it is damaged.
     """
+    folder = folder_of(folder, "folder")
     for attempt in range(_ATTEMPTS):
         number = layout.number_of(folder)
         try:
@@ -40,7 +48,7 @@ def open_dataset(folder: Path) -> xr.Dataset:
 
 
 def dataset(kept: Store) -> xr.Dataset:
-    """Return all that the store of a run holds, as a labelled dataset; in memory or not as `open_dataset` says.
+    """Return all that the store of a run holds, as a labelled dataset; in memory or not as `load` says.
 
     Raises:
         OSError: the store in the folder is another one by now.

@@ -68,7 +68,7 @@ def opened(folder: Path, mode: Any = "r", name: str = "data.zarr") -> tuple[dict
     data = folder / name
     _wait_for(folder)
     if not data.is_dir():
-        raise ValueError(f"{folder} is not accepted: it holds no data.zarr.")
+        raise ValueError(f"{folder} is not accepted: it holds no data.zarr; name a folder that a run has written.")
     try:
         group, about = _group(data, mode)
     except Exception as error:  # zarr has one each for what damaged metadata can be

@@ -24,7 +24,7 @@ _MOST_BYTES = 2**23  # of a file: a million seeds, one by one
 _MOST_DOTS = 100  # in a name of a TOML, which takes a time that grows with their square
 _MOST_SEEDS = 2**24
 _PART = re.compile(r"\w[\w .,=+-]{0,99}")  # a name of one folder, and never of another one
-_ADDED = ("start", "end", "seconds", "finding", "value")  # to the description, by who writes the file
+_ADDED = ("start", "end", "seconds", "finding", "value", "at")  # to the description, by who writes the file
 _ROLES = {
     "function": "a function of (key, point, static, data)",
     "point_type": "a NamedTuple of numbers",
@@ -53,11 +53,11 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
     try:
         if len(raw) > _MOST_BYTES:
             raise ValueError(f"it has more than {_MOST_BYTES:,} bytes")
-        found = _toml(raw.decode()) if path.suffix == ".toml" else json.loads(raw)
+        found = _toml(raw.decode()) if path.suffix == ".toml" else json.loads(raw, object_pairs_hook=_once)
     except RecursionError:
         raise ValueError(f"{path} is not accepted: it is nested too deeply.") from None
     except ValueError as error:
-        raise ValueError(f"{path} is not accepted: {error}.") from None
+        raise ValueError(f"{path} is not accepted: {error}; use the JSON beside a figure, or a TOML.") from None
     if not isinstance(found, dict) or not found:
         raise ValueError(f"{path} is not accepted: it holds no fields.")
     if "axes" in found or not all(isinstance(part, dict) for part in found.values()):
@@ -65,6 +65,16 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
     for name in found:
         if not _PART.fullmatch(name):
             raise ValueError(f"The part {_SHORT.repr(name)} is not accepted: use letters, digits, spaces and .,=+-_")
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of a JSON, in which a name may stand once, as in TOML."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"it names {_SHORT.repr(name)} twice")
+        found[name] = value
     return found
 
 
@@ -99,14 +109,17 @@ def restore(record: Mapping[str, Any], allow: Collection[str] = (), derived: Map
     if axes is None:
         raise ValueError("axes = None is not accepted: use name: values.")
     how = {name: given[name] for name in ("seeds", "outputs", "lanes", "dims", "labels") if name in given}
-    known = {name: each for name, each in (derived or {}).items() if name in given.get("derived", ())}
+    known = derived or {}
+    for name in given.get("derived", ()):
+        if name not in known:
+            raise ValueError(f"derived = {_SHORT.repr(name)} is not accepted: use some of {', '.join(known)}, or none.")
     try:
         sweep = Sweep(
             _find("function", given, allow),
             _call("point", point_type, given.get("point", {})),
             [_call("axes", point_type, each) for each in axes] if isinstance(axes, list) else axes,
             static=static,
-            derived=known,
+            derived={name: known[name] for name in given.get("derived", ())},
             **how,
         )
         written = {*describe(sweep), *machine(), *_ADDED}
@@ -219,7 +232,8 @@ def _is_plain(value: Any) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and not value.startswith("<")
+    """Whether a value is a text that any file and terminal can hold."""
+    return isinstance(value, str) and value.isprintable() and not value.startswith("<")
 
 
 def _is_list(value: Any, holds: Any) -> bool:
@@ -227,7 +241,7 @@ def _is_list(value: Any, holds: Any) -> bool:
 
 
 def _is_map(value: Any, holds: Any) -> bool:
-    return isinstance(value, dict) and all(map(holds, value.values()))
+    return isinstance(value, dict) and all(map(_is_text, value)) and all(map(holds, value.values()))
 
 
 def _are_values(value: Any) -> bool:

@@ -10,7 +10,9 @@ else is refused with the names of what differs. A store has a number of its own,
 writes only into the store that it has opened.
 """
 
+import contextlib
 import os
+import re
 import shutil
 import uuid
 from pathlib import Path
@@ -28,20 +30,28 @@ from pt_jax.sweep.overlap import positions, union_of, with_values
 
 _UNIT = 4096  # trajectories in a unit, about: seconds of work, and no more is lost
 _UNIT_BYTES = 2**25  # of its results, at most, where a tile allows
-_OURS = ("data.zarr", "old.zarr", "new", "gone.zarr", "lock")  # how the names of this program's own begin
+_OURS = re.compile(r"(data|old|gone|new.*)\.zarr|lock(-.*)?")  # names of this program's own
 _LOGS = (".log", ".out", ".err")
 
 
-def folder_of(path: Any) -> Path:
-    """Return the folder that a user names; ~ is the home.
+def folder_of(path: Any, name: str = "store") -> Path:
+    """Return the folder that a user names, whether or not it is there; ~ is the home.
+
+    Args:
+        path: what the user gave.
+        name: what for, for the sentence.
 
     Raises:
-        ValueError: it is no path.
+        ValueError: it cannot be a path.
     """
     try:
-        return Path(path).expanduser()
-    except (TypeError, RuntimeError):
-        raise ValueError(f"store = {path!r} is not accepted: use the path of a folder.") from None
+        found = Path(path).expanduser()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            found.lstat()
+    except (TypeError, RuntimeError, ValueError, OSError):  # no path, no such user, a null byte, a name too long
+        given = repr(str(path) if isinstance(path, Path) else path)[:100]
+        raise ValueError(f"{name} = {given} is not accepted: use the path of a folder.") from None
+    return found
 
 
 def in_memory(sweep: Sweep, scattered: bool, whole: bool) -> Store:
@@ -73,7 +83,7 @@ def check_folder(folder: Path) -> None:
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     # What a shell or git leaves in a folder made by hand cannot be mistaken for another program's work.
     foreign = [name for name in names if not name.startswith(".") and not _is_log(name)]
-    if foreign and not any(name.startswith(_OURS) for name in foreign):
+    if foreign and not any(map(_OURS.fullmatch, foreign)):
         raise ValueError(f"{folder} is not accepted: it holds files of another program; name another folder.")
     exists = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     if not exists.is_dir() or not os.access(exists, os.W_OK):

@@ -5,9 +5,8 @@ Validation, dataset attributes and axis labels are read from these tables. This 
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
-from pt_jax.inputs.field import LARGEST, Field
+from pt_jax.inputs.field import LARGEST, Field, Option
 
 _TASK: Mapping[str, Field] = {  # of source (1) and target (2)
     "n": Field(50, "samples", "$N_{k}$", "training samples", 1, LARGEST, whole=True),
@@ -68,13 +67,6 @@ RESULTS: Mapping[str, tuple[str, str]] = {  # symbol and meaning; all dimensionl
     "reset": ("rise", "rise of the test error with one layer put back"),
     "criticality": (r"$\ln(1 + \mu)$", "criticality of one layer, as ln(1 + criticality)"),
 }
-
-
-class Option(NamedTuple):
-    """One choice of `Static` that is not a size: what it means and, where they are few, the accepted values."""
-
-    meaning: str
-    choices: tuple[str, ...] = ()
 
 
 SIZES: Mapping[str, int] = {  # the largest accepted; all are whole numbers of at least 1

@@ -10,14 +10,18 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pt_jax.inputs.field import LARGEST, attributes, check
+from pt_jax.inputs.field import LARGEST, attributes, check, listing
 from pt_jax.vision.fields import DIALS, FIELDS, OPTIONS, RESULTS, SIZES, layer_names
 
 
+@listing(FIELDS)
 class Point(NamedTuple):
-    """The hyper-parameters of one trajectory; `FIELDS` has each one's default, range, unit and meaning.
+    """The hyper-parameters of one trajectory.
 
     Every field is a number, or an array under `jax.vmap`. Names end in 1 on the source and in 2 on the target.
+
+    Attributes:
+        TABLE
     """
 
     n1: Any = FIELDS["n1"].default
@@ -49,6 +53,7 @@ class Point(NamedTuple):
 _PADDED = (128, 1024, 8192)
 
 
+@listing(OPTIONS)
 @dataclass(frozen=True)
 class Static:
     """What fixes shapes or code: hashable, one compilation for each value. `Static.covering(data)` reads the first 3.
@@ -60,11 +65,11 @@ class Static:
             after each but the last of a resnet; layers or blocks a stage. A vit has no stages of its own: stages times
             depth blocks, 2 width channels.
         n1, n2: maxima of the fields of `Point` with these names: training losses are taken over padded arrays.
-        model: one of `MODELS`, or a network of the user's own: a flax.linen module for images (n, H, W, C), whose
+        model: as below, or a network of the user's own: a flax.linen module for images (n, H, W, C), whose
             number of outputs is that of the classes of both tasks, or a function (static, classes, projection) that
             returns one. `own.py` says what is taken for its layers, its head and its features. A subclass of
             `models.Network` says so itself.
-        others: see `OPTIONS`.
+        TABLE
 
     Raises:
         ValueError: an option is not accepted, or a network or optimizer of the user's own does not work.

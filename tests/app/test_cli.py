@@ -12,17 +12,18 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import pt_jax
 from pt_jax.app import startup
 from pt_jax.app.cli import main
 from pt_jax.app.flags import axis, steps
-from pt_jax.signal_noise.point import FIELDS, OPTIONS, Point, Static
+from pt_jax.signal_noise.point import FIELDS, OPTIONS, OUTPUTS, Point, Static
 
 SCRIPT = "from pt_jax.app.cli import main; raise SystemExit(main())"
 SIZES = {"d": 50, "n1": 8, "n2": 8, "m": 3, "steps1": 5, "steps2": 5, "n-directions": 16, "seeds": 2}
 TINY = [text for name, value in SIZES.items() for text in (f"--{name}", str(value))]
 MAPS = {
     "one": ["--x", "alpha=0,0.5,1"],
-    "two": ["--x", "u=0:2:3", "--y", "v2=0.1:10:3:log"],
+    "two": ["--x", "u=0:2:3", "--y", "v2=0.1:10:3:log", "--theory"],
     "three": ["--x", "sigma1,sigma2=0.5,1", "--y", "v2=1:2:2", "--row", "v1=1,3"],
 }
 
@@ -126,6 +127,11 @@ def words_missing(text, words):
         ("--y u=0,1", ["--x"]),
         ("", ["0 axes", "--x"]),
         ("--x u=0,1 --y v2=0,1 --col v1=0:1:37", ["37 panels", "at most 36"]),
+        ("--x u=0,1 --theory", ["--theory", "two axes"]),
+        ("--x u=0,1 --y v2=0,1 --value error --theory", ["--theory", "the gain"]),
+        ("--x u=0,1 --y v2=0,1 --noise isotropic --theory", ["noise = 'isotropic'", "not covered", "'projected'"]),
+        ("--x u=0,1 --out ~no-such-user/a", ["--out = '~no-such-user/a'", "the path of a folder"]),
+        (f"--x u=0,1 --out {'x' * 300}", ["--out = 'xxx", "the path of a folder"]),
         ("--x u=0,1 --value profit", ["--value = profit", "error"]),
         ("--x u=0,1 --engine dense --optimizer chain", ["optimizer = 'chain'", "a name in optax"]),
         ("--x u=0,1 --engine dense --activation glu", ["activation = 'glu'", "a name in jax.nn"]),
@@ -247,9 +253,30 @@ finally:
         assert words_missing(flags[name.replace("_", "-")], words) == [], name
     defaults = {option.name: option.default for option in fields(Static)}
     for name, option in OPTIONS.items():
-        words = [option.meaning[1:], f"(default: {defaults[name]})", *option.choices]
+        words = [
+            option.meaning[1:],
+            f"(default: {'none' if defaults[name] in (None, ()) else defaults[name]})",
+            *option.choices,
+        ]
         assert words_missing(flags[name.replace("_", "-")], words) == [], name
     assert {"x", "y", "col", "row", "seeds", "out", "value"} <= set(flags)
+    for name in ("x", "y", "col", "record"):  # what takes several values shows how
+        assert re.search(r"\bas [\w=:., ]*\d", flags[name], re.IGNORECASE), name
+    assert words_missing(flags["value"], [f"{name}," for name in OUTPUTS[:-1]] + [f"{OUTPUTS[-1]};"]) == []
+
+
+def test_the_results_that_help_names_are_those_of_a_trajectory():
+    assert {*OUTPUTS, "curves"} == set(pt_jax.Outcome._fields)
+
+
+@pytest.mark.parametrize("command", ["map", "show", "plot", "rerun", "advise"])
+def test_help_ends_with_examples_whose_flags_are_there(command, capsys):
+    assert main([command, "--help"]) == 0
+    text, _, examples = capsys.readouterr().out.partition("\nexamples:\n")
+    assert len(examples.splitlines()) >= 2
+    for line in examples.splitlines():
+        assert line.startswith(f"  pt-jax {command} ")
+        assert words_missing(text, re.findall(r"--[a-z][\w-]*", line)) == []
 
 
 @pytest.mark.parametrize(

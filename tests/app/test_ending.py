@@ -1,6 +1,7 @@
 """How commands end: Ctrl-C at any moment, readers that have gone, full disks and narrow terminals."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,11 @@ def test_ctrl_c_while_importing_is_one_sentence(name, tmp_path):
     done = command(*MAP, "--out", "a", code=AT_IMPORT.format(name=name), cwd=tmp_path)
     assert (done.returncode, done.stdout) == (130, b"")
     assert done.stderr == b"pt-jax: interrupted; what was computed is kept.\n"
+
+
+def test_ctrl_c_before_anything_is_loaded_ends_without_a_traceback(tmp_path):
+    done = command("--help", code=AT_IMPORT.format(name="pt_jax.app.ending"), cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
 
 
 def test_ctrl_c_is_not_swallowed_by_a_destructor(tmp_path):
@@ -101,7 +107,7 @@ def test_a_full_disk_under_the_output_is_told(capfd):
     [
         (ValueError("u = 1 is wrong.\nmore"), 2, "", "x: u = 1 is wrong.\n"),
         (RuntimeError(""), 2, "", "x: RuntimeError\n"),
-        (OSError(2, "No such file", "a"), 2, "", "x: [Errno 2] No such file: 'a'\n"),
+        (OSError(2, "No such file", "a"), 2, "", "x: a cannot be used (No such file): name another file or folder.\n"),
         (MemoryError("9 TB"), 2, "", "x: there is not enough memory for this (9 TB): make it smaller.\n"),
         (KeyboardInterrupt(), 130, "", "x: interrupted; what was computed is kept.\n"),
         (Stopped("kept.", 130), 130, "kept.\n", ""),

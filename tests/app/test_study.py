@@ -5,6 +5,7 @@ import json
 import os
 import re
 import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,21 @@ def test_a_curve_is_drawn_whatever_place_its_axis_is_given(tmp_path):
     carry_out(tmp_path, throw_sweep({"shift": [0.0, 1.0]}))
     for place in ("--x", "--y", "--col"):
         assert main(["plot", str(tmp_path), place, "shift", "--value", "total"]) == 0
+
+
+def test_ctrl_c_when_all_is_computed_says_that_nothing_is_left(tmp_path, monkeypatch):
+    run = pt_jax.run
+
+    def interrupted(*args, **how):
+        ds = run(*args, **how)
+        signal.raise_signal(signal.SIGINT)
+        return ds
+
+    monkeypatch.setattr("pt_jax.sweep.run.run", interrupted)
+    with pytest.raises(study.Stopped, match=r"24 of 24 .*: that is all, and the same command draws it.$"):
+        carry_out(tmp_path)
+    with pytest.raises(study.Stopped, match=r"24 of 24 .*: the same command continues.$"):
+        study.carry_out({"a": SWEEP, "b": SWEEP}, {"a": tmp_path, "b": tmp_path / "b"}, study.Flags())
 
 
 def test_a_plan_computes_nothing(tmp_path, capsys):
@@ -211,7 +227,7 @@ def test_the_home_folder_is_meant_by_a_tilde(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     "name, text, words",
     [
-        ("no.json", None, "No such file"),
+        ("no.json", None, "is not there: use the JSON beside a figure, or a TOML"),
         ("bad.json", "{", "bad.json is not accepted"),
         ("bad.toml", "a = ", "bad.toml is not accepted"),
         ("list.json", "[1]", "it holds no fields"),
@@ -314,7 +330,7 @@ def test_a_script_draws_from_its_store(tmp_path):
 
 @pytest.mark.parametrize("given", [None, "mine"])
 def test_compiled_programs_are_kept(tmp_path, given):
-    code = "import jax; from pt_jax import startup; startup.set_up(); print(jax.config.jax_compilation_cache_dir)"
+    code = "import jax; from pt_jax.app import startup; startup.set_up(); print(jax.config.jax_compilation_cache_dir)"
     env = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
     env |= {"XDG_CACHE_HOME": str(tmp_path)} | ({"JAX_COMPILATION_CACHE_DIR": given} if given else {})
     out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=600).stdout

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pt_jax.app.cli import main
-from pt_jax.signal_noise.advise import Sample, _clean, _estimate, _points, _Task, advise, load
+from pt_jax.signal_noise.advise import Advice, Sample, _clean, _estimate, _points, _Task, advise, load
 from pt_jax.signal_noise.data import dense_world
 from pt_jax.signal_noise.point import Point, Static
 
@@ -97,6 +97,10 @@ NO_LABEL = np.where(GOOD.y == 1, 1.0, np.nan)
         (Sample(GOOD.x, NO_LABEL.astype(object)), "holds nan, no label"),
         (Sample(GOOD.x, np.where(GOOD.y == 1, "ill", "NaN")), "holds 'NaN', no label"),
         (Sample(GOOD.x, np.where(GOOD.y == 1, "ill", " ")), "no label"),
+        *(
+            (Sample(GOOD.x, np.where(GOOD.y == 1, "ill", text)), "no label: leave")
+            for text in ("N/A", "?", "-", "", "na")
+        ),
         (Sample(GOOD.x, np.array(["ill", None] * 3, object)), "leave out what has no label"),
         (Sample(GOOD.x, np.ma.masked_equal(GOOD.y, 0)), "masked"),
         (Sample(GOOD.x, GOOD.y.astype(complex)), "use numbers or text"),
@@ -187,6 +191,23 @@ def test_the_same_label_is_plus_1_in_both_samples_and_is_said():
         other = advise(TRAINING, Sample(pair[0].x, first(pair[0].y)), Sample(pair[1].x, second(pair[1].y)))
         assert other.positive == plus and other[:-1] == said[:-1]
     assert said.positive == "1" and advise(HELPS).positive is None
+
+
+def test_plus_and_minus_are_labels():
+    pair = samples(HELPS)
+    signs = [Sample(x, np.where(y > 0, "+", "-")) for x, y in pair]
+    assert advise(TRAINING, *signs).positive == "-"  # the last in order
+    assert advise(TRAINING, *signs).verdict == advise(TRAINING, *pair).verdict
+
+
+def test_what_takes_long_is_said_before(capsys, monkeypatch):
+    monkeypatch.setattr("pt_jax.app.startup.set_up", lambda: None)
+    monkeypatch.setattr(
+        "pt_jax.signal_noise.advise.advise", lambda *_: Advice("undecided", 0.5, 0, 0, 0, HELPS, True, None)
+    )
+    for steps, said in (("1000000", "so many steps and filters take about 2 minutes\n"), ("1000", "")):
+        assert main(["advise", "--steps1", steps]) == 0
+        assert capsys.readouterr().err == said
 
 
 def test_the_command_line_reads_npz_and_says_what_is_wrong(tmp_path, capsys, monkeypatch):

@@ -15,7 +15,7 @@ import pytest
 import xarray as xr
 
 from pt_jax.sweep import store
-from pt_jax.sweep.dataset import open_dataset
+from pt_jax.sweep.dataset import load
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.plan import plan
 from pt_jax.sweep.run import run
@@ -225,7 +225,7 @@ def test_a_function_that_cannot_be_swept_is_refused_and_nothing_is_written(tmp_p
     with pytest.raises(kind, match=words):
         run(Sweep(function, Dice(), {"shift": [0.0, 1.0]}, 2, static=static), store=tmp_path / "new")
     if "differ" in name:  # found when the second class is reached
-        assert open_dataset(tmp_path / "new")["done"].values.tolist() == [[1, 1], [0, 0]]
+        assert load(tmp_path / "new")["done"].values.tolist() == [[1, 1], [0, 0]]
     else:
         assert not (tmp_path / "new" / "data.zarr").exists()
 
@@ -263,7 +263,7 @@ def test_a_disk_that_takes_no_more_keeps_what_is_done(tmp_path):
             run(big, fill_up, store=tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    part = open_dataset(tmp_path).load()
+    part = load(tmp_path).load()
     assert 0 < int(part["done"].sum()) < big.trajectories
     assert np.isfinite(part["total"].values[part["done"].values == 1]).all()
     assert run(big, store=tmp_path).equals(run(big))
@@ -273,13 +273,13 @@ def test_a_disk_that_takes_no_more_keeps_what_is_done(tmp_path):
 def test_looking_at_a_damaged_store_is_refused_too(folder, name):
     spoil, words = DAMAGED[name]
     spoil(folder)
-    refused(words, lambda: open_dataset(folder))
+    refused(words, lambda: load(folder))
     if name != "a file":
         refused(words, lambda: plan(GOOD, folder))
 
 
 def test_a_folder_that_holds_no_store(tmp_path):
-    refused("holds no data.zarr", lambda: open_dataset(tmp_path))
+    refused("holds no data.zarr", lambda: load(tmp_path))
 
 
 def test_results_of_a_store_go_to_netcdf_and_pandas(folder, tmp_path):

@@ -21,7 +21,7 @@ import pytest
 import xarray as xr
 
 from pt_jax.sweep import dataset, journal, locks, store, units
-from pt_jax.sweep.dataset import open_dataset
+from pt_jax.sweep.dataset import load
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.journal import runs
 from pt_jax.sweep.plan import plan
@@ -102,13 +102,13 @@ LOST |= {f.__name__: (f, n) for f, n in [(exchanged, 16), (of_another_sweep, 8)]
 def test_what_is_lost_or_exchanged_counts_as_missing_and_is_computed_again(folder, whole, name):
     spoil, count = LOST[name]
     spoil(folder)
-    seen = open_dataset(folder)
+    seen = load(folder)
     assert int(seen["done"].sum()) == 32 - count
     assert np.isnan(seen["total"].values[seen["done"].values == 0]).all()
     assert plan(SWEEP, folder).known >= 32 - count  # what is exchanged is seen when it is read
     ds, computed = counted(SWEEP, folder)
     assert computed == count and ds.equals(whole)
-    assert open_dataset(folder).equals(whole)
+    assert load(folder).equals(whole)
 
 
 class Kinds(NamedTuple):
@@ -183,9 +183,19 @@ def test_home_is_expanded_once_for_all(tmp_path, monkeypatch, whole):
     assert plan(SWEEP, "~/maps/a").known == 32
     with pytest.raises(ValueError, match=r"point.share"):
         run(replace(SWEEP, point=SWEEP.point._replace(share=0.5)), store="~/maps/a")
-    for wrong in (3, ["a"], "~nobody-of-this-name/a"):
+    for wrong in (3, ["a"], "~nobody-of-this-name/a", "a" * 300, "a\0b", Path("a\0b")):
         with pytest.raises(ValueError, match=r"store = .* is not accepted: use the path of a folder"):
             run(SWEEP, store=wrong)
+    with pytest.raises(ValueError, match=r"^folder = '~nobody-of-this-name/a' is not accepted"):
+        load(Path("~nobody-of-this-name/a"))
+    assert load("~/maps/a").equals(whole)
+
+
+@pytest.mark.parametrize("name", ["locks", "news.txt", "data.zarr.txt"])
+def test_a_folder_with_almost_our_names_is_somebody_elses(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(ValueError, match="it holds files of another program"):
+        run(SWEEP, store=tmp_path)
 
 
 def test_a_finished_store_on_a_disk_that_is_only_read_is_returned(folder, whole, monkeypatch):
@@ -247,7 +257,7 @@ def test_reads_while_a_store_is_enlarged_and_made_anew_are_whole(folder):
     def read():
         while not ended.is_set():
             try:
-                ds = open_dataset(folder)
+                ds = load(folder)
             except ValueError as error:
                 wrong.append(str(error)) if "being written anew" not in str(error) else None
                 continue
@@ -290,7 +300,7 @@ def test_a_run_writes_only_into_the_store_that_it_has_opened(tmp_path, name):
     with pytest.raises(OSError, match="was deleted, moved or made again while this run was going on"):
         run(SWEEP, report, store=tmp_path / "store")
     if "made again" in name:
-        assert open_dataset(tmp_path / "store").equals(truth)
+        assert load(tmp_path / "store").equals(truth)
 
 
 def test_a_second_writer_is_refused_where_locks_are_not_granted(tmp_path, monkeypatch, whole):
