@@ -166,6 +166,21 @@ def in_float64(static: Static) -> Outcome:
         return lanes(static, range(8), width=8, **fields)
 
 
+def test_derivatives_are_those_of_the_trajectories():
+    base = Point(*map(float, POINT._replace(init_scale=0.2)))
+
+    def means(*leaves):
+        found = jax.vmap(lambda seed: scratch(jax.random.key(seed), Point(*leaves), BASE))(np.arange(16))
+        return found.error_scratch.mean(), found.loss_scratch.mean()
+
+    along = jit(lambda *at: jax.jvp(means, *at))
+    for name in ("u", "sigma2"):
+        value, towards = getattr(base, name), Point(*(float(name == field) for field in Point._fields))
+        (_, found), (up, _), (down, _) = (along(base._replace(**{name: f * value}), towards) for f in (1.0, 1.05, 0.95))
+        # Filters that change sides within a tenth, in 16 trajectories: some percent.
+        np.testing.assert_allclose(found, np.subtract(up, down) / (0.1 * value), rtol=0.1, err_msg=name)
+
+
 @pytest.mark.parametrize("options", [{"choose": "signal"}, OTHER], ids=["projected", "isotropic"])
 def test_padding_changes_no_trajectory_and_float64_runs_end_to_end(options):
     static = replace(SMALL, **options)
