@@ -208,7 +208,8 @@ def test_what_does_not_fit_is_one_clear_sentence():
         (POINT._replace(block1=3), "block1 = 3 is not accepted: use 0, or pixels that divide 4 x 4"),
         (POINT._replace(noise1=1), "noise1 = 1 is not compiled in: name it in Static.dials"),
         (POINT._replace(alpha=1.5), "alpha = 1.5 is not accepted: fraction of the upstream parameters inherited must"),
-        (POINT._replace(alpha=np.ones(2)), r"alpha has shape \(2,\): transfer takes one point"),
+        (POINT._replace(n2=10000001), "n2 = 10000001 is above the"),
+        (POINT._replace(alpha=np.ones(2)), r"alpha has shape \(2,\): a trajectory takes one point"),
     ):
         with pytest.raises(ValueError, match=sentence):
             transfer(key, point, TINY, PAIR)
