@@ -1,5 +1,6 @@
 """Networks of the user's own: what is taken for layers, head and features, and which modules cannot work."""
 
+import sys
 from dataclasses import replace
 from functools import partial
 
@@ -102,6 +103,30 @@ def test_layers_are_in_the_order_of_their_calls():
     assert Static.covering(FOUR, OF_FOUR, model=listed) == Static.covering(FOUR, OF_FOUR, model=listed.clone())
 
 
+ORDER = ["first", "second"]
+
+
+class Ordered(nn.Module):
+    """Two layers in an order that is read from outside."""
+
+    @nn.compact
+    def __call__(self, x):
+        x = flat(x)
+        for name in ORDER:
+            x = nn.Dense(4, name=name)(x)
+        return nn.Dense(4)(x)
+
+
+def test_an_order_of_layers_that_changes_outside_is_seen(monkeypatch):
+    static = Static.covering(FOUR, OF_FOUR, model=Ordered(), batch=4)
+    assert static.layer_names == ("first", "second")
+    monkeypatch.setattr(sys.modules[__name__], "ORDER", ["second", "first"])
+    sweep = pt_jax.Sweep(transfer, OF_FOUR, {"alpha": [0.0, 1.0]}, 2, ("gain", "cka"), static, FOUR)
+    assert list(sweep.coordinates()["layer_name"][1]) == ["second", "first"]
+    monkeypatch.setattr(sys.modules[__name__], "ORDER", ["first"])
+    assert Static.covering(FOUR, OF_FOUR, model=Ordered(), batch=4).layer_names == ("first",)
+
+
 def test_a_module_is_swept_in_lanes_and_through_a_store(tmp_path):
     outputs = ("gain", "cka", "inherited", "tuned")
     static = Static.covering(FOUR, OF_FOUR, model=Rematerialised(), batch=4, inherit="bottom")
@@ -177,7 +202,7 @@ def test_a_function_that_makes_no_such_network_is_one_clear_sentence():
     for model, sentence in (
         (lambda static, classes, projection: None, r"model = <lambda> is not accepted: it returns a NoneType"),
         (lambda classes: Linear(), "model = <lambda> is not accepted: with images .* TypeError"),
-        (Linear, "model = Linear is not accepted"),
+        (Linear, r"model = Linear is not accepted: it is a class: use an instance, Linear\(\), or a function"),
         (wider, "layers_1 of the target is another layer in the source: use one with the same shapes in both"),
         (Linear(), r"it puts out \(n, 4\), but there are 3 classes"),
         ("lenet", "model = 'lenet' is not accepted: use vgg, resnet, vit"),
