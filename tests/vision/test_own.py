@@ -71,7 +71,7 @@ def build(model, **options):
 
 
 def test_a_plain_module_gives_the_numbers_of_the_same_built_in_network():
-    mine, built_in = (lane(static)(0, POINT) for static in (replace(TINY, model=twin), TINY))
+    mine, built_in = lane(replace(TINY, model=twin), compiled=jit)(0, POINT), lane(TINY)(0, POINT)
     for name, x in built_in._asdict().items():
         # The same draws and the same sums, compiled apart, through up to 6 steps of Adam.
         np.testing.assert_allclose(getattr(mine, name), x, rtol=1e-4, atol=1e-5, err_msg=name)
