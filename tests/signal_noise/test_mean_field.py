@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -60,20 +61,14 @@ def test_padding_changes_nothing():
 
 
 def test_lanes_agree_with_single_points_and_one_trace_serves_all():
-    traces = []
-
-    def counted(point):
-        traces.append(1)
-        return theory.predict(point, STATIC)
-
+    chex.clear_trace_counter()
     values = jnp.array([0.0, 0.5, 1.0, 2.0])
     together = jax.vmap(lambda u: predict(BASE._replace(u=u), STATIC))(values)
-    jitted = jit(counted)
+    jitted = jit(chex.assert_max_traces(lambda point: theory.predict(point, STATIC), n=1))
     for i, u in enumerate(values):
         alone = jitted(jax.tree.map(jnp.asarray, BASE._replace(u=u)))
         # Sums of another order, and units that flip by rounding: as between two runs of a simulation.
-        np.testing.assert_allclose([leaf[i] for leaf in together], alone, atol=1e-3)
-    assert len(traces) == 1
+        chex.assert_trees_all_close(jax.tree.map(lambda leaf, i=i: leaf[i], together), alone, atol=1e-3)
 
 
 def test_derivatives_are_those_of_the_prediction():
