@@ -23,4 +23,5 @@ FLAGS = " ".join(f"--{name}={str(value).lower()}" for name, value in SOON.items(
 
 jit = partial(jax.jit, compiler_options=SOON)
 jit_exact = partial(jax.jit, compiler_options=_options(0, _NEW))  # for what must agree bit for bit
-jit_long = partial(jax.jit, compiler_options=_options(1, _OLD))  # for long runs
+LONG = _options(1, _OLD)
+jit_long = partial(jax.jit, compiler_options=LONG)  # for long runs

@@ -56,17 +56,6 @@ def whole(name: str, value: Any) -> int:
         raise ValueError(f"{name} = {value!r} is not accepted: use a whole number.") from None
 
 
-def typed_key(key: Any) -> Array:
-    """Return a key, if it is one typed key.
-
-    Raises:
-        ValueError: it is not.
-    """
-    if not (isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()):
-        raise ValueError(f"key = {key!r} is not accepted: use one typed key, jax.random.key(seed).")
-    return key
-
-
 def _numpy(value: Any) -> np.ndarray:
     """Return a NumPy array, of objects where there is none."""
     if isinstance(value, np.ma.MaskedArray):

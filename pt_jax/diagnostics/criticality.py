@@ -19,9 +19,10 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from pt_jax.diagnostics.arrays import array, real, scalar, typed_key, whole
+from pt_jax.diagnostics.arrays import array, real, scalar, whole
 from pt_jax.diagnostics.landscape import Loss, between, evaluated
 from pt_jax.diagnostics.parameters import Params, check, inside, modules
+from pt_jax.inputs.arguments import typed_key
 
 
 class Criticality(NamedTuple):
@@ -32,7 +33,7 @@ class Criticality(NamedTuple):
         low, high: the same with the mean loss 2 standard errors lower and higher: how sure the value is.
         alpha, sigma: where the value is reached; NaN where it is infinite.
         loss: mean loss over the draws of noise, (A, S).
-        error: its standard error, (A, S). All points share their draws.
+        se: its standard error, (A, S). All points share their draws.
     """
 
     value: Array
@@ -41,7 +42,7 @@ class Criticality(NamedTuple):
     alpha: Array
     sigma: Array
     loss: Array
-    error: Array
+    se: Array
 
 
 def reset(loss: Loss, initial: Params, final: Params, module: str, alpha: ArrayLike = 0.0) -> Array:
@@ -111,8 +112,8 @@ def measure(
 
     keys, over = jax.random.split(typed_key(key), draws), jax.lax.map
     losses = over(lambda a: over(lambda s: over(lambda key: noisy(a, s, key), keys), sigma), alpha)
-    error = losses.std(2, ddof=1) / jnp.sqrt(draws)
-    return _least(alpha, sigma, _squares(initial, final, part), losses.mean(2), error, eps)
+    se = losses.std(2, ddof=1) / jnp.sqrt(draws)
+    return _least(alpha, sigma, _squares(initial, final, part), losses.mean(2), se, eps)
 
 
 def _add_noise(key: Array, params: Params, sigma: Array) -> Params:
@@ -122,7 +123,7 @@ def _add_noise(key: Array, params: Params, sigma: Array) -> Params:
     return jax.tree.unflatten(structure, noisy)
 
 
-def _least(alpha: Array, sigma: Array, squares: Array, loss: Array, error: Array, eps: ArrayLike) -> Criticality:
+def _least(alpha: Array, sigma: Array, squares: Array, loss: Array, se: Array, eps: ArrayLike) -> Criticality:
     candidates = alpha[:, None] ** 2 * squares / sigma**2
 
     def least(loss):
@@ -133,12 +134,12 @@ def _least(alpha: Array, sigma: Array, squares: Array, loss: Array, error: Array
     found = jnp.isfinite(value)
     return Criticality(
         value=value,
-        low=jnp.min(least(loss - 2 * error)),
-        high=jnp.min(least(loss + 2 * error)),
+        low=jnp.min(least(loss - 2 * se)),
+        high=jnp.min(least(loss + 2 * se)),
         alpha=jnp.where(found, alpha[best // len(sigma)], jnp.nan),
         sigma=jnp.where(found, sigma[best % len(sigma)], jnp.nan),
         loss=loss,
-        error=error,
+        se=se,
     )
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
-from pt_jax.diagnostics.arrays import array, typed_key
+from pt_jax.diagnostics.arrays import array
+from pt_jax.inputs.arguments import typed_key
 
 
 def blocks(key: Array, images: ArrayLike, size: ArrayLike) -> Array:

@@ -41,11 +41,5 @@ def accepted(point: Point, static: Static) -> Point:
     return Point(*(jnp.asarray(x if isinstance(x, Array) else np.asarray(x), float) for x in point))
 
 
-def check_key(key: Any) -> None:
-    """Raise ValueError unless the key is one typed key."""
-    if not (isinstance(key, Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()):
-        raise ValueError(f"key = {shown(key)} is not accepted: use one typed key, jax.random.key(seed).")
-
-
 def _traced(leaf: Any) -> bool:
     return isinstance(leaf, jax.core.Tracer)

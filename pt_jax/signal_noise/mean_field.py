@@ -112,7 +112,9 @@ def predict(point: Point, static: Static = _DEFAULT) -> Prediction:
         static: maxima of the sizes; noise is projected, filters have no bias and the first ones are inherited.
 
     Returns:
-        The prediction, of the common shape; outside the regime it is computed all the same and says so.
+        The prediction, of the common shape; outside the regime it is computed all the same and says so. Its derivatives
+        leave out the filters that change sides during training, up to a sixth where it was tried; they are 0 along
+        what counts, as n1 and steps1, and alpha, which counts filters.
 
     Raises:
         ValueError: a concrete value is out of range or above its maximum, or an option is not covered.
@@ -235,7 +237,7 @@ def test_error(law: Law, signal: Array, members: Array, point: Point, static: St
     common = jnp.concatenate(
         [axes, sign * (own @ risk.root(law.odd)), jnp.tile(own @ risk.root(law.even), (1, 2, 1))], -1
     )
-    apart = jnp.diag(jnp.repeat(jnp.sqrt(law.rest @ members), 2))
+    apart = jnp.diag(jnp.repeat(risk.positive_root(law.rest @ members), 2))
     weights = jnp.concatenate([common.reshape(2 * static.m, -1), apart], axis=1)
     e_u, e_1 = jnp.eye(weights.shape[1])[:2]
     nothing = jnp.zeros(0)
@@ -247,9 +249,7 @@ def test_error(law: Law, signal: Array, members: Array, point: Point, static: St
 
 def _field(law: Law, nodes: Nodes, members: Array, sigma: Array) -> Array:
     """Return F of the typical samples, (P, 2, m): of their own filters, then of the others."""
-    odd, even, rest = (
-        jnp.sqrt(jnp.maximum(x, 0.0)) @ members for x in (jnp.diag(law.odd), jnp.diag(law.even), law.rest)
-    )
+    odd, even, rest = (risk.positive_root(x) @ members for x in (jnp.diag(law.odd), jnp.diag(law.even), law.rest))
     return sigma * (jnp.array([[1.0], [-1.0]]) * odd * nodes.odd + even * nodes.even + rest * nodes.rest)
 
 

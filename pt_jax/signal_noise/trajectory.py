@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from pt_jax.inputs.arguments import check_one, typed_key
 from pt_jax.signal_noise import dense, inherit, risk, span
-from pt_jax.signal_noise.checks import accepted, check_key
+from pt_jax.signal_noise.checks import accepted
 from pt_jax.signal_noise.data import AXES, Stream, Task, World, dense_world, span_world
 from pt_jax.signal_noise.functions import resolve
 from pt_jax.signal_noise.network import Net, readout
@@ -98,7 +99,8 @@ def simulate(key: Array, point: Point, static: Static = _DEFAULT, data: None = N
         data: unused; every function that a sweep takes has this argument.
 
     Returns:
-        The outcome; a trajectory that failed says `diverged`, it never raises.
+        The outcome; a trajectory that failed says `diverged`, it never raises. Its derivatives are those of this
+        trajectory: 0 along what counts or draws lots, as n1, steps1, alpha and flip1.
 
     Raises:
         ValueError: a concrete value is out of range or above its maximum, a leaf is not a scalar, the static names a
@@ -123,11 +125,9 @@ for _function in (simulate, scratch):
 
 def _accepted(key: Array, point: Point, static: Static) -> Point:
     """Return the point as arrays, or raise the sentence that says what is wrong."""
-    check_key(key)
+    typed_key(key)
     point = accepted(point, static)
-    for name, leaf in point._asdict().items():
-        if leaf.shape != ():
-            raise ValueError(f"{name} has shape {leaf.shape}: simulate takes one point; use jax.vmap or a Sweep.")
+    check_one(point)
     return point
 
 

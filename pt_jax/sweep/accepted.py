@@ -49,16 +49,28 @@ def axis(names: Any, values: Any) -> Axis:
         array = np.repeat(array[:, None], len(fields), axis=1)
     if array.ndim != 2 or array.shape[1] != len(fields):
         raise ValueError(f"The axis {names} has values of shape {array.shape}: use (k,) or (k, {len(fields)}).")
-    if len(np.unique(array.astype(np.float32), axis=0)) < len(array):
-        raise ValueError(f"The axis {names} repeats a value: all must differ in float32.")
+    if len(np.unique(told_apart(array), axis=0)) < len(array):
+        within = "their first 11 digits" if jnp.result_type(float) == np.float64 else "float32"
+        raise ValueError(f"The axis {names} repeats a value: all must differ in {within}.")
     return Axis(fields[0], fields, array)
+
+
+def told_apart(values: np.ndarray) -> np.ndarray:
+    """Return values so that two are equal where a sweep takes them for one: in float32, or to some 11 digits of double.
+
+    Not to all digits: an evenly spaced finer axis misses old values by a rounding.
+    """
+    if jnp.result_type(float) != np.float64:
+        return values.astype(np.float32)
+    fraction, exponent = np.frexp(values)
+    return np.ldexp(np.round(fraction * 2.0**36), exponent - 36)
 
 
 def check_finite(axis: Axis) -> None:
     """Refuse values that the engine's numbers cannot hold."""
     outside = axis.values[~_held(axis.values)]
     if outside.size:
-        raise ValueError(f"The axis {','.join(axis.fields)} has the value {outside[0]:g}: use finite numbers{_most()}.")
+        raise ValueError(f"The axis {','.join(axis.fields)} has the value {outside[0]}: use finite numbers{_most()}.")
 
 
 def point(given: Any) -> Any:
@@ -76,7 +88,7 @@ def point(given: Any) -> Any:
         if value is None or isinstance(leaf, str | bytes):
             raise ValueError(f"{name} = {leaf!r} is not accepted in the base point: use a number.")
         if np.isfinite(value) and not _held(value):
-            raise ValueError(f"{name} = {value:g} is not accepted in the base point: use a number{_most()}.")
+            raise ValueError(f"{name} = {value} is not accepted in the base point: use a number{_most()}.")
     kind: Any = type(given)
     return kind(*(float(x) + 0.0 for x in given))  # -0 is 0
 

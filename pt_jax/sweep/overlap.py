@@ -1,6 +1,6 @@
 """Two sweeps that differ in values and seeds alone: their union, and where one stands in the other.
 
-Values are the same where they are equal in float32: in float64, an evenly spaced finer axis misses old values.
+Which values are the same, `accepted.told_apart` says.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pt_jax.sweep.accepted import told_apart
 from pt_jax.sweep.grid import Sweep
 
 
@@ -17,7 +18,7 @@ def union_of(a: Sweep, b: Sweep) -> Sweep:
     values = {}
     for one, two in zip(a.grid, b.grid, strict=True):
         both = np.concatenate([one.values, two.values])
-        _, first = np.unique(both.astype(np.float32), axis=0, return_index=True)
+        _, first = np.unique(told_apart(both), axis=0, return_index=True)
         kept = both[np.sort(first)]
         values[one.name] = kept[np.lexsort(kept.T[::-1])]
     return with_values(a, values, sorted({*a.seed_values, *b.seed_values}))
@@ -37,7 +38,7 @@ def with_values(sweep: Sweep, values: Mapping[str, np.ndarray], seeds: list[int]
 def positions(whole: Sweep, part: Sweep) -> list[np.ndarray]:
     """Return where the values of each axis, and the seeds, of a part stand in the whole."""
     values = [
-        [*(axis.values.astype(np.float32) for axis in sweep.grid), np.array(sweep.seed_values)[:, None]]
+        [*(told_apart(axis.values) for axis in sweep.grid), np.array(sweep.seed_values)[:, None]]
         for sweep in (whole, part)
     ]
     return [_positions(a, b) for a, b in zip(*values, strict=True)]

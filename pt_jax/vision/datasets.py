@@ -8,6 +8,7 @@ Digits and MNIST come with packages, the optional extra `[data]`; `npz` and `cif
 """
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import import_module
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pt_jax.inputs import reading
+from pt_jax.inputs.field import shown
 
 _SPLIT = 0  # seed of the split into train and test: the same for everyone
 
@@ -54,9 +56,9 @@ def dataset(images: Any, labels: Any, test: float = 0.25) -> Dataset:
     Raises:
         ValueError: shapes, values or labels that are not accepted.
     """
-    images, labels = np.asarray(images), np.asarray(labels)
-    if not 0 < test < 1:
-        raise ValueError(f"test = {test} is not accepted: use a share above 0 and below 1.")
+    images, labels = _array("images", images), _array("labels", labels)
+    if not (isinstance(test, Real) and 0 < test < 1):
+        raise ValueError(f"test = {shown(test)} is not accepted: use a share above 0 and below 1.")
     _check(images, labels, "images", "labels")
     order = np.random.default_rng(_SPLIT).permutation(len(images))
     kept = len(images) - round(test * len(images))
@@ -69,9 +71,11 @@ def splits(train_images: Any, train_labels: Any, test_images: Any, test_labels: 
     Raises:
         ValueError: shapes, values or labels that are not accepted, or that differ between the splits.
     """
-    parts = [np.asarray(x) for x in (train_images, train_labels, test_images, test_labels)]
-    _check(parts[0], parts[1], "train images", "train labels")
-    _check(parts[2], parts[3], "test images", "test labels")
+    names = ("train images", "train labels", "test images", "test labels")
+    given = (train_images, train_labels, test_images, test_labels)
+    parts = [_array(name, x) for name, x in zip(names, given, strict=True)]
+    for i in (0, 2):
+        _check(parts[i], parts[i + 1], names[i], names[i + 1])
     if parts[0].shape[1:] != parts[2].shape[1:]:
         raise ValueError(f"test images have shape {parts[2].shape[1:]}, but {parts[0].shape[1:]} in training.")
     present = np.unique(parts[1])
@@ -86,8 +90,10 @@ def pair(source: Dataset, target: Dataset) -> Pair:
     """Return the pair.
 
     Raises:
-        ValueError: images of another shape.
+        ValueError: images of another shape, or what is no dataset.
     """
+    _check_dataset("source", source)
+    _check_dataset("target", target)
     shapes = [d.train.images.shape[1:] for d in (source, target)]
     if shapes[0] != shapes[1]:
         raise ValueError(f"source images have shape {shapes[0]} and target images {shapes[1]}: use one shape for both.")
@@ -100,8 +106,12 @@ def classes(data: Dataset, chosen: Sequence[int]) -> Dataset:
     Raises:
         ValueError: fewer than two classes, one twice, or one that the data does not have.
     """
+    _check_dataset("data", data)
     known = int(data.train.labels.max()) + 1
-    chosen = [int(c) for c in chosen]
+    try:
+        chosen = [operator.index(c) for c in chosen]
+    except TypeError:
+        raise ValueError(f"classes {shown(chosen)} are not accepted: use whole numbers of 0..{known - 1}.") from None
     if len(chosen) < 2 or len(set(chosen)) < len(chosen) or not set(chosen) <= set(range(known)):
         raise ValueError(f"classes {chosen} are not accepted: use at least two different ones of 0..{known - 1}.")
     new = np.full(known, -1)
@@ -223,6 +233,21 @@ def _package(module: str, package: str) -> Any:
 def _read(load: Callable[[], Any]) -> Any:
     """Return what a package loads: once, as it takes seconds. Nothing here changes these arrays."""
     return load()
+
+
+def _array(name: str, value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError, RuntimeError):  # a ragged list, a tensor that needs its gradient
+        raise ValueError(
+            f"{name} are a {type(value).__name__} that is not accepted: use an array of numbers."
+        ) from None
+
+
+def _check_dataset(name: str, given: Any) -> None:
+    if not isinstance(given, Dataset):
+        use = "datasets.dataset, datasets.splits or datasets.npz"
+        raise ValueError(f"{name} is a {type(given).__name__}, which is not accepted: use {use}.")
 
 
 def _check(images: np.ndarray, labels: np.ndarray, image: str, label: str) -> None:

@@ -21,11 +21,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from pt_jax.vision import own
+from pt_jax.vision.architecture import Architecture
 from pt_jax.vision.conv import convolve, pool, samples_last
 from pt_jax.vision.fields import HEAD, PROJECTION, layer_names
 from pt_jax.vision.output import Output, average, with_skip
 from pt_jax.vision.own import Own
-from pt_jax.vision.point import Static
 
 _HE = nn.initializers.he_normal()
 _SCALE = 2.0  # images in [0, 1] then have a mean square near 1, as He's initial weights suppose
@@ -126,7 +126,7 @@ class ViT(Network):
         return average(nn.LayerNorm(use_scale=False, use_bias=False)(x))
 
 
-def build(static: Static, classes: int, projection: bool) -> Network | Own:
+def build(static: Architecture, classes: int, projection: bool) -> Network | Own:
     """Return the network that `static` describes, with a head of `classes` outputs.
 
     Raises:
@@ -139,7 +139,7 @@ def build(static: Static, classes: int, projection: bool) -> Network | Own:
     return kind(classes, names, static.width, static.stages, static.depth, static.conv)
 
 
-def check(static: Static) -> None:
+def check(static: Architecture) -> None:
     """Check the networks of source and target, and that the target's can inherit from the source's.
 
     Raises:
@@ -153,13 +153,13 @@ def check(static: Static) -> None:
             raise ValueError(f"model = {where} is another layer in the source: use one with the same shapes in both.")
 
 
-def parameters(static: Static) -> dict[str, Any]:
+def parameters(static: Architecture) -> dict[str, Any]:
     """Return shape and dtype of the target network's parameters."""
     made = build(static, len(static.counts2), static.projection == "keep")
     return own.parameters(made, made.classes, static.shape)
 
 
-def _of_user(static: Static, classes: int, projection: bool) -> Network | Own:
+def _of_user(static: Architecture, classes: int, projection: bool) -> Network | Own:
     try:
         made = _made(static, classes, projection)
         own.parameters(made, classes, static.shape, static.method == "skip")
@@ -172,13 +172,15 @@ def _of_user(static: Static, classes: int, projection: bool) -> Network | Own:
         raise ValueError(f"model = {_name(static.model)} is not accepted: {found}.") from error
 
 
-def _made(static: Static, classes: int, projection: bool) -> Network | Own:
+def _made(static: Architecture, classes: int, projection: bool) -> Network | Own:
     if isinstance(static.model, nn.Module):
         if static.projection != "no":
             raise ValueError(f"it has no projection layer to {static.projection}: use {own.MAKE}")
         made = static.model
+    elif isinstance(static.model, type) and issubclass(static.model, nn.Module):
+        raise ValueError(f"it is a class: use an instance, {_name(static.model)}(), or {own.MAKE}")
     else:
-        made = own.hashable(static.model(static, classes, projection))  # type: ignore[operator]
+        made = own.hashable(static.model(static, classes, projection))  # type: ignore[operator, call-arg]
     if isinstance(made, Network):
         return made
     if not isinstance(made, nn.Module):

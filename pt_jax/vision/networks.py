@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from pt_jax.diagnostics.arrays import typed_key
+from pt_jax.inputs.arguments import check_one, typed_key
+from pt_jax.inputs.field import shown
 from pt_jax.vision import inherit, models
 from pt_jax.vision import task as tasks
 from pt_jax.vision.datasets import Dataset, Pair
@@ -86,13 +87,12 @@ def accepted(key: Array, point: Point, static: Static, data: Pair) -> Point:
     validate(point, static, skip=traced)
     # NumPy's: an operation of jax's own on a constant would be traced inside of somebody's own `jax.jit`.
     known = {name: np.asarray(x) for name, x in point._asdict().items() if name not in traced}
+    check_one(point)
     for name, leaf in known.items():
-        if leaf.shape != ():
-            raise ValueError(f"{name} has shape {leaf.shape}: transfer takes one point; use jax.vmap or a Sweep.")
         if name in ("n1", "n2") and leaf > getattr(static, name):
-            raise ValueError(f"{name} = {leaf:g} is above the maximum {getattr(static, name)} in Static.")
+            raise ValueError(f"{name} = {shown(leaf)} is above the maximum {getattr(static, name)} in Static.")
         if name in DIALS and leaf != 0 and name not in static.dials:
-            raise ValueError(f"{name} = {leaf:g} is not compiled in: name it in Static.dials.")
+            raise ValueError(f"{name} = {shown(leaf)} is not compiled in: name it in Static.dials.")
     _check_data("source", data.source, static.counts1, static, known.get("classes1"))
     _check_data("target", data.target, static.counts2, static, known.get("classes2"))
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, float), point)

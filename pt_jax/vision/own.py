@@ -118,6 +118,12 @@ def parameters(made: Any, classes: int, shape: tuple[int, ...], skip: bool = Fal
     return params
 
 
+def forget() -> None:
+    """Let modules be traced again: what one reads from outside, a global or an attribute, may have changed."""
+    _parts.cache_clear()
+    parameters.cache_clear()
+
+
 def hashable(value: Any, known: dict[int, Any] | None = None) -> Any:
     """Return a module with tuples in place of the lists in its fields, so that it can be hashed.
 

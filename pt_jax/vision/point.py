@@ -10,7 +10,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pt_jax.inputs.field import LARGEST, attributes, check, listing
+from pt_jax.inputs.field import LARGEST, attributes, check, listing, shown
+from pt_jax.vision.architecture import Architecture
 from pt_jax.vision.fields import DIALS, FIELDS, OPTIONS, RESULTS, SIZES, layer_names
 
 
@@ -55,7 +56,7 @@ _PADDED = (128, 1024, 8192)
 
 @listing(OPTIONS)
 @dataclass(frozen=True)
-class Static:
+class Static(Architecture):
     """What fixes shapes or code: hashable, one compilation for each value. `Static.covering(data)` reads the first 3.
 
     Attributes:
@@ -75,21 +76,11 @@ class Static:
         ValueError: an option is not accepted, or a network or optimizer of the user's own does not work.
     """
 
-    counts1: tuple[int, ...]
-    counts2: tuple[int, ...]
-    shape: tuple[int, int, int]
-    model: str | Callable = "vgg"
-    width: int = 16
-    stages: int = 2
-    depth: int = 2
-    conv: str = "winograd"
     n1: int = FIELDS["n1"].default  # type: ignore[assignment]
     n2: int = FIELDS["n2"].default  # type: ignore[assignment]
     inherit: str = "filters"
     layers: tuple[str, ...] = ()
-    method: str = "full"
     loss1: str = "cross_entropy"
-    projection: str = "no"
     optimizer: str | Callable = "adam"
     schedule: str = "constant"
     batch: int | None = 16
@@ -112,6 +103,7 @@ class Static:
         if callable(self.model):
             from pt_jax.vision import own
 
+            own.forget()
             object.__setattr__(self, "model", own.hashable(self.model))
         _check_options(self)
         _check_code(self)
@@ -184,11 +176,17 @@ def validate(point: Point, static: Static, skip: Collection[str] = ()) -> None:
     for name in {"block1", "block2"} & set(known):
         for size in np.ravel(known[name]):
             if size and (height % size or width % size):
-                raise ValueError(f"{name} = {size:g} is not accepted: use 0, or pixels that divide {height} x {width}.")
+                raise ValueError(
+                    f"{name} = {shown(size)} is not accepted: use 0, or pixels that divide {height} x {width}."
+                )
+    if callable(static.model):
+        from pt_jax.vision import own
+
+        own.forget()
     layers = static.layer_names
     if "layer" in known and np.max(known["layer"]) >= max(len(layers), 1):  # 0, the default, is fine without any
         listed = ", ".join(f"{i} = {name}" for i, name in enumerate(layers))
-        raise ValueError(f"layer = {np.max(known['layer']):g} does not exist in this network: use {listed}.")
+        raise ValueError(f"layer = {shown(np.max(known['layer']))} does not exist in this network: use {listed}.")
 
 
 def check_tested(name: str, labels: Any, classes: Any) -> None:
@@ -199,20 +197,20 @@ def check_tested(name: str, labels: Any, classes: Any) -> None:
     """
     least = np.min(np.asarray(classes))
     if not np.any(np.asarray(labels) < least):
-        raise ValueError(f"{name} has no test sample of the classes below {least:g}: use data that has some.")
+        raise ValueError(f"{name} has no test sample of the classes below {shown(least)}: use data that has some.")
 
 
 def _check_samples(known: Mapping[str, np.ndarray], k: str, counts: tuple[int, ...]) -> None:
     classes, n = known.get(f"classes{k}"), known.get(f"n{k}")
     if classes is not None and np.max(classes) > len(counts):
-        found = f"classes{k} = {np.max(classes):g} is above the {len(counts)} classes of the data, and of the head"
+        found = f"classes{k} = {shown(np.max(classes))} is above the {len(counts)} classes of the data, and of the head"
         raise ValueError(f"{found}: use at most {len(counts)}.")
     if classes is not None and n is not None:
         most = np.cumsum(counts)[np.asarray(classes, int) - 1]
         bad = n > most
         if np.any(bad):
             n, most = (np.broadcast_to(x, np.shape(bad))[bad][0] for x in (n, most))
-            raise ValueError(f"n{k} = {n:g} is above the {most} training samples there are: use fewer.")
+            raise ValueError(f"n{k} = {shown(n)} is above the {most} training samples there are: use fewer.")
 
 
 def _maxima(static: Static, point: Point) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -75,20 +76,14 @@ def assert_vmap_equals_loop(function, *stacked, rtol=2e-5, atol=1e-6):
     loop = stack([jax.device_get(one(*jax.tree.map(lambda x, i=i: x[i], stacked))) for i in range(64)])
     together = jax.device_get(jit(jax.vmap(function))(*stacked))
     assert all(np.isfinite(x).all() and np.unique(x, axis=0).shape[0] > 1 for x in jax.tree.leaves(loop))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=atol), together, loop)
+    chex.assert_trees_all_close(together, loop, rtol=rtol, atol=atol)
 
 
 def assert_one_trace(function, *calls):
     """Assert that calls with other values of the same shapes are traced once, and that the values matter."""
-    traces = []
-
-    @jit
-    def counted(*args):
-        traces.append(1)
-        return function(*args)
-
+    chex.clear_trace_counter()
+    counted = jit(chex.assert_max_traces(function, n=1))
     results = [np.concatenate([np.ravel(x) for x in jax.tree.leaves(counted(*call))]) for call in calls]
-    assert len(traces) == 1
     assert not np.array_equal(results[0], results[-1])
 
 
@@ -99,4 +94,4 @@ def assert_float32_is_close(function, *args, rtol, atol=0.0):
     assert all(x.dtype == np.float64 for x in jax.tree.leaves(exact))
     single = jit(function)(*jax.tree.map(lambda x: x.astype(np.float32) if x.dtype == np.float64 else x, args))
     assert all(x.dtype == np.float32 for x in jax.tree.leaves(single))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=atol), jax.device_get(single), exact)
+    chex.assert_trees_all_close(jax.device_get(single), jax.tree.map(np.float32, exact), rtol=rtol, atol=atol)

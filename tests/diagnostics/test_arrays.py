@@ -10,7 +10,7 @@ import pytest
 from flax import nnx
 from flax.core import freeze
 
-from pt_jax.vision import (
+from pt_jax.diagnostics import (
     arrays,
     collapse,
     criticality,

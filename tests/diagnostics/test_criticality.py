@@ -63,7 +63,7 @@ def test_the_mean_loss_and_its_standard_error_are_those_of_a_quadratic():
     assert np.max(np.abs(score)) < 5.1  # 24 points in standard errors: by luck 24 * 3.4e-7 = 8e-6
     # The spread of a chi-square with 4 degrees of freedom (kurtosis 6): its standard deviation is known to
     # sqrt((6 - 1) / 4 / draws) = 1.8%; 24 points within 5.1 of these.
-    np.testing.assert_allclose(found.error, deviation / np.sqrt(draws), rtol=0.09)
+    np.testing.assert_allclose(found.se, deviation / np.sqrt(draws), rtol=0.09)
 
 
 @pytest.mark.parametrize("eps", [0.3, 1.0, 3.0])
@@ -71,7 +71,7 @@ def test_criticality_is_the_least_ratio_among_points_within_the_loss(eps):
     found = measure(eps, 4000)
     mean = ((1 - ALPHA[:, None]) ** 2 * SQUARES + ENTRIES * SIGMA**2) / 2
     # No point lies within 5 standard errors of eps, so that the noise decides nothing (by luck 24 * 6e-7).
-    assert np.min(np.abs(mean - eps) / np.asarray(found.error)) > 5
+    assert np.min(np.abs(mean - eps) / np.asarray(found.se)) > 5
     ratio = np.where(mean <= eps, ALPHA[:, None] ** 2 * SQUARES / SIGMA**2, np.inf)
     i, j = np.unravel_index(np.argmin(ratio), ratio.shape)
     np.testing.assert_allclose(found[:5], [ratio.min()] * 3 + [ALPHA[i], SIGMA[j]], rtol=1e-5)
@@ -88,7 +88,7 @@ def test_a_module_that_does_not_matter_has_none_and_one_that_cannot_be_moved_has
 
 def test_the_bounds_enclose_the_value_and_meet_with_more_draws():
     drawn = measure(1.0, 8)
-    near, error = drawn.loss[4, 1], drawn.error[4, 1]  # alpha 0.8, sigma 0.2
+    near, error = drawn.loss[4, 1], drawn.se[4, 1]  # alpha 0.8, sigma 0.2
     # eps is one standard error above the mean loss of that point, which is then taken, or below, or 3 away.
     taken, next_best = 0.8**2 * SQUARES / 0.2**2, SQUARES / 0.2**2
     for distance, low, value, high in ((1, taken, taken, next_best), (-1, taken, next_best, next_best)):

@@ -5,7 +5,6 @@ from functools import cache
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from scipy.stats import norm
 
 from pt_jax.signal_noise.network import Net
@@ -25,19 +24,21 @@ def _lanes(static: Static, width: int):
         return simulate(jax.random.key(seed), point, static)
 
     compiled = jit_long if max(static.n1, static.d) > 100 else jit
-    return compiled(lambda seeds, points: lax.map(lane, (seeds, points), batch_size=width))
+    return compiled(jax.vmap(lane, axis_size=width))
 
 
 def lanes(static: Static, seeds, width: int = 16, **fields) -> Outcome:
     """Return the Outcome of a trajectory a seed, as NumPy arrays; `fields` replace those of POINT.
 
-    The number of seeds is a multiple of `width`, so that there is one vmap width and one compilation.
+    They are computed `width` at a time, whatever their number, so that there is one compilation.
     """
     seeds = np.asarray(seeds)
     assert len(seeds) % width == 0
     point = POINT._replace(**fields)
     points = Point(*(jnp.broadcast_to(jnp.asarray(leaf, float), seeds.shape) for leaf in point))
-    return jax.device_get(_lanes(static, width)(seeds, points))
+    parts = [jax.tree.map(lambda x, i=i: x[i : i + width], (seeds, points)) for i in range(0, len(seeds), width)]
+    found = jax.device_get([_lanes(static, width)(part) for part in parts])
+    return jax.tree.map(lambda *x: np.concatenate(x), *found)
 
 
 def unit(static: Static) -> Net:

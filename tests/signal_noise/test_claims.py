@@ -5,6 +5,8 @@ import pytest
 
 import pt_jax
 from pt_jax.signal_noise.point import Point, Static
+from pt_jax.sweep import lanes
+from tests.compiling import LONG
 
 HELPED = Point(d=500, n1=30, n2=20, m=10, u=2.0, v1=1.0, v2=1.0, steps1=60, steps2=60, lr1=0.5, lr2=0.5, alpha=0.5)
 HARMED = HELPED._replace(u=0.0, v2=3.0, alpha=1.0)
@@ -25,7 +27,9 @@ def gain():
     """The gain of every seed at each point, from one compilation."""
     points = list(dict.fromkeys([HELPED, HARMED, *(point for pair in CLAIMS.values() for point in pair)]))
     static = Static.covering(points, fixed=True)
-    ds = pt_jax.run(pt_jax.Sweep(pt_jax.simulate, HELPED, points, SEEDS, ("gain",), static))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lanes, "CPU_OPTIONS", LONG)
+        ds = pt_jax.run(pt_jax.Sweep(pt_jax.simulate, HELPED, points, SEEDS, ("gain",), static))
     return dict(zip(points, ds["gain"].values.astype(float), strict=True))
 
 

@@ -10,6 +10,7 @@ import pytest
 from pt_jax.signal_noise import inherit
 from pt_jax.signal_noise.network import Net
 from pt_jax.signal_noise.point import Static
+from tests.compiling import jit_long
 
 
 def test_count_is_rounded_half_up_for_every_fraction_up_to_200_filters():
@@ -17,7 +18,7 @@ def test_count_is_rounded_half_up_for_every_fraction_up_to_200_filters():
     taken = np.concatenate([np.arange(k + 1) for k in range(1, 201)])
     alpha = (taken / m).astype(np.float32)
     # lax.map: a lane compares 200 x 200 scores.
-    count = jax.jit(
+    count = jit_long(
         lambda a, size: jax.lax.map(lambda x: inherit.filters(*x, jnp.zeros(400)).sum(), (a, size), batch_size=128)
     )(alpha, m.astype(np.float32))
     np.testing.assert_array_equal(count, 2 * taken)

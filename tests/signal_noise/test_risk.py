@@ -62,6 +62,32 @@ def test_a_linear_network_errs_with_the_normal_tail_of_each_label(sigma, offset)
     assert abs(value - expected) < 2 * 0.25 * norm.pdf(0) / ONE.n_directions + 2e-6
 
 
+@pytest.mark.parametrize("differentiate", [jax.jacfwd, jax.jacrev])
+def test_the_derivative_of_a_linear_network_is_the_normal_density(differentiate):
+    net, mu = Net(jnp.array([[0.0, 0.8, 0.3, 0.0, 1.0], [0.0, 0.0, 0.2, 1.0, 0.0]]), jnp.zeros(2)), jnp.eye(5)[1]
+    spread = float(jnp.linalg.norm(net.weights[0, 2:] - net.weights[1, 2:]))
+
+    def error(strength, sigma):
+        directions = risk.directions(jax.random.key(0), ONE)
+        return risk.error(directions, net, task_of(mu * strength, sigma=sigma), readout(1.0, 1), linear, ONE)
+
+    by_signal, by_noise = jit(differentiate(error, (0, 1)))(1.5, 2.0)
+    at = 1.5 * 0.8 / (2.0 * spread)  # the error is Phi(-at)
+    # phi is taken linear within a cell of the grid: h^2 / 8 of phi'', a percent of phi at most.
+    np.testing.assert_allclose(by_signal, -norm.pdf(at) * at / 1.5, rtol=0.01)
+    np.testing.assert_allclose(by_noise, norm.pdf(at) * at / 2.0, rtol=0.01)
+
+
+def test_the_derivative_is_0_where_every_point_is_a_tie_or_none_is_wrong():
+    def error(scale):
+        net = Net(scale * jnp.array([[0.6, 0.8, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]), jnp.zeros(2))
+        directions = risk.directions(jax.random.key(0), ONE)
+        return risk.error(directions, net, task_of([0.6, 0.8, 0.0, 0.0]), readout(1.0, 1), jax.nn.relu, ONE)
+
+    slope = jit(jax.grad(error))
+    assert slope(1.0) == slope(0.0) == 0
+
+
 def test_a_network_of_zeros_errs_half_of_the_time():
     net = Net(jnp.zeros((2, 6)), jnp.zeros(2))
     # Every test point is a tie. The weights of the grid sum to 1 up to exp(-2 pi^2 / h^2) and float32 rounding.

@@ -1,11 +1,13 @@
 """What a Sweep accepts, what it refuses in one sentence, and how it puts points into size classes."""
 
+import jax
 import numpy as np
 import pytest
 
 from pt_jax.signal_noise.point import FIELDS, Point, Static
 from pt_jax.signal_noise.trajectory import simulate
 from pt_jax.sweep.grid import Sweep
+from pt_jax.sweep.overlap import positions, union_of
 from pt_jax.sweep.run import run
 from tests.sweep.cases import Dice, Throw, throw, throw_sweep
 
@@ -40,6 +42,24 @@ def test_a_coupled_axis_may_be_a_path():
     (axis,) = throw_sweep({"shift, scale": path}).grid
     assert axis.fields == ("shift", "scale")
     np.testing.assert_array_equal(axis.values, path)
+
+
+@pytest.mark.parametrize("x64", [False, True])
+def test_an_evenly_spaced_finer_axis_finds_the_old_values(x64):
+    with jax.enable_x64(x64):
+        coarse, fine = (throw_sweep({"shift": np.linspace(0, 1, n)}, seeds=1) for n in (6, 16))
+        assert not set(coarse.grid[0].values.flat) <= set(fine.grid[0].values.flat)  # by a rounding
+        assert union_of(coarse, fine).shape == (16, 1)
+        np.testing.assert_array_equal(positions(fine, coarse)[0], [0, 3, 6, 9, 12, 15])
+
+
+def test_double_precision_tells_apart_what_float32_does_not():
+    close = {"shift": [-1.0, 0.0, 1.0, 1.0 + 1e-9, 1e300]}
+    with jax.enable_x64(True):
+        one, other = (throw_sweep({"shift": [x]}) for x in close["shift"][2:4])
+        assert throw_sweep(close).shape == (5, 4) and union_of(one, other).shape == (2, 4)
+        with pytest.raises(ValueError, match="shift repeats a value: all must differ in their first 11 digits"):
+            throw_sweep({"shift": [1.0, 1.0 + 1e-12]})
 
 
 def test_seeds_are_a_count_or_a_list():

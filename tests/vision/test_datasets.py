@@ -191,6 +191,26 @@ def test_what_is_no_dataset_is_one_clear_sentence(images, labels, sentence):
         datasets.dataset(images, labels)
 
 
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: datasets.dataset(IMAGES, LABELS, test="a"), "test = 'a' is not accepted: use a share above 0"),
+        (lambda: datasets.dataset(IMAGES, LABELS, test=np.ones(2)), r"test = array\(.* is not accepted: use a share"),
+        (lambda: datasets.dataset([[1.0], [1.0, 2.0]], LABELS), "images are a list that is not accepted: use an array"),
+        (lambda: datasets.splits(IMAGES, LABELS, IMAGES, [[0], [0, 1]]), "test labels are a list that is not accepted"),
+        (lambda: datasets.pair(1, made_up(0)), "source is a int, which is not accepted: use datasets.dataset"),
+        (lambda: datasets.pair(made_up(0), made_up(0).train), "target is a Split, which is not accepted"),
+        (lambda: datasets.low_to_high(IMAGES), "data is a ndarray, which is not accepted: use datasets.dataset"),
+        (lambda: datasets.classes(made_up(0), ["a", "b"]), r"classes \['a', 'b'\] are not accepted: use whole numbers"),
+        (lambda: datasets.classes(made_up(0), [0.5, 1.2]), r"classes \[0.5, 1.2\] are not accepted: use whole numbers"),
+        (lambda: datasets.classes(made_up(0), 1), "classes 1 are not accepted: use whole numbers of 0..2"),
+    ],
+)
+def test_arguments_of_another_type_are_one_clear_sentence(call, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        call()
+
+
 def test_images_of_another_shape_are_one_clear_sentence():
     with pytest.raises(ValueError, match=r"source images have shape \(4, 4, 1\) and target images \(4, 6, 1\)"):
         datasets.pair(made_up(0), made_up(0, shape=(4, 6, 1)))

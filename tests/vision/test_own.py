@@ -1,5 +1,6 @@
 """Networks of the user's own: what is taken for layers, head and features, and which modules cannot work."""
 
+import sys
 from dataclasses import replace
 from functools import partial
 
@@ -70,7 +71,7 @@ def build(model, **options):
 
 
 def test_a_plain_module_gives_the_numbers_of_the_same_built_in_network():
-    mine, built_in = (lane(static)(0, POINT) for static in (replace(TINY, model=twin), TINY))
+    mine, built_in = lane(replace(TINY, model=twin), compiled=jit)(0, POINT), lane(TINY)(0, POINT)
     for name, x in built_in._asdict().items():
         # The same draws and the same sums, compiled apart, through up to 6 steps of Adam.
         np.testing.assert_allclose(getattr(mine, name), x, rtol=1e-4, atol=1e-5, err_msg=name)
@@ -100,6 +101,30 @@ def test_layers_are_in_the_order_of_their_calls():
     listed = nn.Sequential([partial(jnp.reshape, shape=(-1, 16)), nn.Dense(5), nn.relu, nn.Dense(4)])
     assert build(listed).names == ("layers_1",)
     assert Static.covering(FOUR, OF_FOUR, model=listed) == Static.covering(FOUR, OF_FOUR, model=listed.clone())
+
+
+ORDER = ["first", "second"]
+
+
+class Ordered(nn.Module):
+    """Two layers in an order that is read from outside."""
+
+    @nn.compact
+    def __call__(self, x):
+        x = flat(x)
+        for name in ORDER:
+            x = nn.Dense(4, name=name)(x)
+        return nn.Dense(4)(x)
+
+
+def test_an_order_of_layers_that_changes_outside_is_seen(monkeypatch):
+    static = Static.covering(FOUR, OF_FOUR, model=Ordered(), batch=4)
+    assert static.layer_names == ("first", "second")
+    monkeypatch.setattr(sys.modules[__name__], "ORDER", ["second", "first"])
+    sweep = pt_jax.Sweep(transfer, OF_FOUR, {"alpha": [0.0, 1.0]}, 2, ("gain", "cka"), static, FOUR)
+    assert list(sweep.coordinates()["layer_name"][1]) == ["second", "first"]
+    monkeypatch.setattr(sys.modules[__name__], "ORDER", ["first"])
+    assert Static.covering(FOUR, OF_FOUR, model=Ordered(), batch=4).layer_names == ("first",)
 
 
 def test_a_module_is_swept_in_lanes_and_through_a_store(tmp_path):
@@ -177,7 +202,7 @@ def test_a_function_that_makes_no_such_network_is_one_clear_sentence():
     for model, sentence in (
         (lambda static, classes, projection: None, r"model = <lambda> is not accepted: it returns a NoneType"),
         (lambda classes: Linear(), "model = <lambda> is not accepted: with images .* TypeError"),
-        (Linear, "model = Linear is not accepted"),
+        (Linear, r"model = Linear is not accepted: it is a class: use an instance, Linear\(\), or a function"),
         (wider, "layers_1 of the target is another layer in the source: use one with the same shapes in both"),
         (Linear(), r"it puts out \(n, 4\), but there are 3 classes"),
         ("lenet", "model = 'lenet' is not accepted: use vgg, resnet, vit"),

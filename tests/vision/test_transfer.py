@@ -1,6 +1,7 @@
 """Transfer on images: what is inherited, what is trained, and what a trajectory may and may not depend on."""
 
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +15,11 @@ from pt_jax.vision.fields import HEAD
 from pt_jax.vision.networks import networks
 from pt_jax.vision.point import Static
 from pt_jax.vision.transfer import transfer
-from tests.compiling import jit_exact
+from tests.compiling import jit, jit_exact
 from tests.vision.pairs import PAIR, POINT, TINY, lane, leaves, same, trained
 
 FULL = replace(TINY, dials=("labels1", "invert1", "pixels2", "block1", "noise1", "shift1", "flip1", "smoothing1"))
+full = partial(lane, FULL, compiled=jit)
 LAYERS = TINY.layer_names
 UNTESTED = PAIR.source._replace(test=jax.tree.map(lambda x: x + 3, PAIR.source.test))
 
@@ -70,7 +72,7 @@ def test_frozen_inherited_parameters_stay_and_fresh_ones_train():
 
 
 def test_one_compilation_for_many_values_of_every_field():
-    run, losses = lane(FULL), []
+    run, losses = full(), []
     for i in range(6):
         dials = {"labels1": i / 6, "invert1": i / 6, "pixels2": i / 6, "noise1": i / 3, "smoothing1": i / 9}
         other = {"block1": (0, 1, 2, 4)[i % 4], "shift1": i % 3, "flip1": i / 5, "n1": 10 + i, "n2": 20 - i}
@@ -97,10 +99,10 @@ def test_vmap_equals_a_loop():
         **{k: jnp.array(v, float) for k, v in SPREAD.items()}
     )
     together = jax.device_get(
-        jit_exact(jax.vmap(lambda s, p: transfer(jax.random.key(s), p, FULL, PAIR)))(jnp.arange(4), points)
+        jit(jax.vmap(lambda s, p: transfer(jax.random.key(s), p, FULL, PAIR)))(jnp.arange(4), points)
     )
     for i in range(4):
-        apart = lane(FULL)(i, jax.tree.map(lambda x, i=i: x[i], points))
+        apart = full()(i, jax.tree.map(lambda x, i=i: x[i], points))
         for name, x in apart._asdict().items():
             # Float32 sums in another order, through up to 6 steps of Adam, which divides by small slopes.
             np.testing.assert_allclose(getattr(together, name)[i], x, rtol=5e-3, atol=5e-3, err_msg=f"{name}, lane {i}")
@@ -120,7 +122,7 @@ def test_lanes_that_fill_the_cache_run_one_by_one():
 
 
 def test_padding_changes_nothing():
-    small, padded = (lane(replace(TINY, batch=None, n2=n))(1, POINT) for n in (20, 50))
+    small, padded = (lane(replace(TINY, batch=None, n2=n), compiled=jit)(1, POINT) for n in (20, 50))
     for name, x in small._asdict().items():
         # Means over the training samples are sums of another length, through 5 steps of Adam.
         np.testing.assert_allclose(getattr(padded, name), x, rtol=1e-3, atol=1e-4, err_msg=name)
@@ -129,7 +131,7 @@ def test_padding_changes_nothing():
 
 def test_dials_that_are_off_change_nothing():
     for name in ("error_upstream", "loss_upstream", "loss"):
-        np.testing.assert_allclose(getattr(lane(FULL)(2, POINT), name), getattr(lane(TINY)(2, POINT), name), rtol=1e-5)
+        np.testing.assert_allclose(getattr(full()(2, POINT), name), getattr(lane(TINY)(2, POINT), name), rtol=1e-5)
 
 
 def test_a_diverged_network_says_so():
@@ -153,7 +155,7 @@ UNDEFINED = {"nc1", "nc1_scratch", "nc1_upstream", "cka", "cka_scratch", "cka_ru
 
 @pytest.mark.parametrize("change", EXTREMES, ids=str)
 def test_nan_is_always_diverged(change):
-    found = lane(FULL)(0, POINT._replace(**change))
+    found = full()(0, POINT._replace(**change))
     missing = [name for name, x in found._asdict().items() if np.isnan(x).any() and name not in UNDEFINED]
     assert found.diverged or not missing
     assert np.isfinite(found.error) and np.isfinite(found.error_upstream)  # what answers nothing is wrong
@@ -179,7 +181,7 @@ def test_a_sweep_through_a_store_resumes_to_the_same_bits(tmp_path):
 def test_constants_are_taken_inside_of_somebodys_jit():
     point, data = jax.tree.map(jnp.float32, POINT), jax.tree.map(jnp.asarray, PAIR)
 
-    @jit_exact
+    @jit
     def loss(lr):
         return transfer(jax.random.key(0), point._replace(lr1=lr), TINY, data).loss
 
@@ -192,7 +194,7 @@ def test_constants_are_taken_inside_of_somebodys_jit():
 def test_float64_runs_in_float64():
     with jax.enable_x64(True):
         data = jax.tree.map(lambda x: x.astype(np.float64) if x.dtype == np.float32 else x, PAIR)
-        run = jit_exact(lambda p: transfer(jax.random.key(0), p, TINY, data))
+        run = jit(lambda p: transfer(jax.random.key(0), p, TINY, data))
         found = jax.device_get(run(jax.tree.map(float, POINT)))
     assert found.loss.dtype == found.cka.dtype == np.float64
     assert 0 < found.loss < 10
@@ -208,7 +210,8 @@ def test_what_does_not_fit_is_one_clear_sentence():
         (POINT._replace(block1=3), "block1 = 3 is not accepted: use 0, or pixels that divide 4 x 4"),
         (POINT._replace(noise1=1), "noise1 = 1 is not compiled in: name it in Static.dials"),
         (POINT._replace(alpha=1.5), "alpha = 1.5 is not accepted: fraction of the upstream parameters inherited must"),
-        (POINT._replace(alpha=np.ones(2)), r"alpha has shape \(2,\): transfer takes one point"),
+        (POINT._replace(n2=10000001), "n2 = 10000001 is above the"),
+        (POINT._replace(alpha=np.ones(2)), r"alpha has shape \(2,\): a trajectory takes one point"),
     ):
         with pytest.raises(ValueError, match=sentence):
             transfer(key, point, TINY, PAIR)
