@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pt_jax.app import study
+    from pt_jax.app.progress import boundary, plan, run, run_until
     from pt_jax.report import plot
     from pt_jax.signal_noise import theory
     from pt_jax.signal_noise.derived import DERIVED
     from pt_jax.signal_noise.point import FIELDS, Point, Static
     from pt_jax.signal_noise.trajectory import Outcome, Scratch, scratch, simulate
     from pt_jax.sweep import stats
-    from pt_jax.sweep.adaptive import boundary, run_until
     from pt_jax.sweep.devices import use_all_cores
     from pt_jax.sweep.grid import Sweep
-    from pt_jax.sweep.plan import plan
     from pt_jax.sweep.provenance import provenance
-    from pt_jax.sweep.run import run
 
 _MODULES = {
     "plot": "pt_jax.report.plot",
@@ -28,15 +26,13 @@ _MODULES = {
     "theory": "pt_jax.signal_noise.theory",
 }
 _HOMES = {
+    "pt_jax.app.progress": ("boundary", "plan", "run", "run_until"),
     "pt_jax.signal_noise.derived": ("DERIVED",),
     "pt_jax.signal_noise.point": ("FIELDS", "Point", "Static"),
     "pt_jax.signal_noise.trajectory": ("Outcome", "Scratch", "scratch", "simulate"),
-    "pt_jax.sweep.adaptive": ("boundary", "run_until"),
     "pt_jax.sweep.devices": ("use_all_cores",),
     "pt_jax.sweep.grid": ("Sweep",),
-    "pt_jax.sweep.plan": ("plan",),
     "pt_jax.sweep.provenance": ("provenance",),
-    "pt_jax.sweep.run": ("run",),
 }
 # fmt: off
 __all__ = [

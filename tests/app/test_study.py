@@ -55,20 +55,27 @@ def test_a_plan_computes_nothing(tmp_path, capsys):
         carry_out(tmp_path / "new", plan=True)
     out = capsys.readouterr().out
     assert stop.value.code == 0 and "24, of which 0 are known" in out and not (tmp_path / "new").exists()
+    with pytest.raises(study.Stopped):
+        study.carry_out({"a": SWEEP, "b": SWEEP}, {k: tmp_path / k for k in "ab"}, study.Flags(plan=True))
+    assert capsys.readouterr().out.endswith("2 sweeps, all together: not known\n") and not list(tmp_path.iterdir())
 
 
 def test_more_than_an_hour_is_asked_for(tmp_path, monkeypatch, capsys):
+    long = throw_sweep(SWEEP.axes, seeds=256)
     monkeypatch.setattr(study, "_SMALL", 1)
     monkeypatch.setattr(study, "_LONG", 0.0)
     with pytest.raises(ValueError, match=r"will take about \d+ seconds: add --yes, or --plan to see more"):
-        carry_out(tmp_path / "new")
+        carry_out(tmp_path / "new", long)
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda _: "n")
     with pytest.raises(study.Stopped, match="nothing was computed"):
-        carry_out(tmp_path / "new")
+        carry_out(tmp_path / "new", long)
     assert not (tmp_path / "new").exists()
     monkeypatch.setattr("builtins.input", lambda _: "y")
-    assert carry_out(tmp_path / "a")["map"]["done"].all() and carry_out(tmp_path / "b", yes=True)["map"]["done"].all()
+    assert (
+        carry_out(tmp_path / "a", long)["map"]["done"].all()
+        and carry_out(tmp_path / "b", long, yes=True)["map"]["done"].all()
+    )
 
 
 def test_seeds_up_to_a_standard_error(tmp_path):
@@ -311,7 +318,7 @@ def test_a_script_draws_from_its_store(tmp_path):
 
 @pytest.mark.parametrize("given", [None, "mine"])
 def test_compiled_programs_are_kept(tmp_path, given):
-    code = "import jax; from pt_jax import startup; startup.set_up(); print(jax.config.jax_compilation_cache_dir)"
+    code = "import jax; from pt_jax.app import startup; startup.set_up(); print(jax.config.jax_compilation_cache_dir)"
     env = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
     env |= {"XDG_CACHE_HOME": str(tmp_path)} | ({"JAX_COMPILATION_CACHE_DIR": given} if given else {})
     out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=600).stdout

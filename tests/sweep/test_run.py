@@ -11,13 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import xarray as xr
 import zarr
 
 import pt_jax
-from pt_jax.sweep import store
+from pt_jax.sweep import lanes, store
 from pt_jax.sweep.journal import runs
 from pt_jax.sweep.run import locked, run
 from pt_jax.sweep.units import blocks
@@ -251,6 +252,31 @@ def test_foreign_folders_and_wrong_shards_are_refused_untouched(tmp_path):
             run(throw_sweep(SMALL), store=tmp_path / "new", shard=shard)
     assert (tmp_path / "file").read_text() == (tmp_path / "theirs" / "notes.txt").read_text() == "mine"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "theirs"]
+
+
+def test_progress_moves_within_a_unit_and_says_what_comes_next(monkeypatch):
+    monkeypatch.setattr(lanes, "_CALL", 4)  # one tile a device and call
+    told = []
+
+    class Report:
+        def __call__(self, *numbers):
+            told.append(numbers)
+
+        def phase(self, text):
+            told.append(text)
+
+    devices = len(jax.local_devices())
+    sweep = throw_sweep({"shift": np.arange(2.0 * devices), "scale": [1.0]}, seeds=[1, 2, 3], lanes=4)
+    run(sweep, Report())
+    where = told[1].removeprefix("compiling for ")
+    call = f"computing {3 * devices} on {where}"
+    assert where.startswith(jax.local_devices()[0].device_kind)
+    assert [text for text in told if isinstance(text, str)] == [f"compiling for {where}", call, call]
+    counts = [numbers for numbers in told if not isinstance(numbers, str)]
+    whole = 6 * devices
+    assert counts == [(done, whole, 0, 1) for done in range(0, whole + 1, 3)] + [(whole, whole, 1, 1)]
+    first = told.index(call)
+    assert told.index(call, first + 1) == first + 1  # the next call is under way before the first is counted
 
 
 def test_kills_leave_the_same_store():
