@@ -169,17 +169,22 @@ class _Job:
         """The smallest call: one tile on each device."""
         return next(self.size.groups())[: len(self.size.devices)]
 
+    @property
+    def block_size(self) -> int:
+        """Trajectories of this call."""
+        return self.size.trajectories(self.block)
+
     def measure(self, say: Callable[[str], None]) -> None:
         """Compile the program and time one block of it."""
         say(f"compiling for {self.size.where}")
         start = time.perf_counter()
-        compiled, block = self.size.compiled, self.block  # the sweep itself does not compile it again
+        compiled = self.size.compiled  # the sweep itself does not compile it again
         self.compiling, self.timed = time.perf_counter() - start, True
         self.memory = max(self.memory, call_bytes(compiled) * shares_memory(self.size.devices))
-        say(f"timing {self.size.trajectories(block):,} on {self.size.where}")
+        say(f"timing {self.block_size:,} on {self.size.where}")
         start = time.perf_counter()
-        jax.block_until_ready(compiled(*self.size.arguments(block)))
-        self.seconds = (time.perf_counter() - start) / self.size.trajectories(block)
+        jax.block_until_ready(compiled(*self.size.arguments(self.block)))
+        self.seconds = (time.perf_counter() - start) / self.block_size
 
     def estimate(self, other: "_Job") -> None:
         """Scale another program's times by the operations."""
@@ -188,14 +193,13 @@ class _Job:
 
 
 def _time(jobs: list[_Job], start: float, say: Callable[[str], None]) -> None:
-    """Fill in the times of programs, measured from the one with most work on, the others estimated from that."""
+    """Measure the program with most work, and more where there is time for it; estimate the others."""
     jobs = sorted(jobs, key=lambda job: -job.work)
-    every = sum(job.trajectories for job in jobs)
-    if not jobs or every < _LEAST_BLOCKS * jobs[0].size.trajectories(jobs[0].block):
+    if not jobs or sum(job.trajectories for job in jobs) < _LEAST_BLOCKS * jobs[0].block_size:
         return
     for k, job in enumerate(jobs):
-        spent = time.perf_counter() - start
-        if k and spent + job.compiling > _SHARE * sum(one.expected for one in jobs):
+        after = time.perf_counter() - start + job.compiling + job.block_size * job.seconds
+        if k and after > _SHARE * sum(one.expected for one in jobs):
             return
         job.measure(say)
         for other in jobs[k + 1 :]:
@@ -203,7 +207,7 @@ def _time(jobs: list[_Job], start: float, say: Callable[[str], None]) -> None:
 
 
 class _Opened(NamedTuple):
-    """A sweep whose programs are traced, and what its store knows: trajectories, and seconds for each, NaN if none."""
+    """A sweep whose programs are traced, and what its store knows: trajectories, and seconds of each, or 0."""
 
     sweep: Sweep
     tile: tuple[int, ...]
