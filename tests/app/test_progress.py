@@ -4,6 +4,7 @@ import inspect
 import subprocess
 import sys
 import threading
+import warnings
 from io import StringIO
 
 import numpy as np
@@ -122,6 +123,13 @@ def test_lines_of_a_log_come_now_and_then_also_within_a_long_call(monkeypatch):
         written.clear()
         assert written.wait(10) and "a long name: [bold]x[/]: 0 of 4, 0:00, computing 4 on cpu\n" in text.getvalue()
     assert "━" not in text.getvalue() and "\x1b" not in text.getvalue()
+
+
+def test_a_notebook_without_widgets_gets_lines_and_no_warning(monkeypatch):
+    monkeypatch.setattr(progress, "find_spec", lambda name: None)
+    console = Console(file=StringIO(), force_jupyter=True, width=80, height=20)
+    with warnings.catch_warnings(action="error"), Bar(console=console) as bar:
+        assert bar(1, 2, 0, 1) is None and not hasattr(bar, "_live") and bar._log
 
 
 def test_importing_the_package_loads_no_rich():

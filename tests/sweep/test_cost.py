@@ -70,6 +70,13 @@ def test_a_scan_counts_every_step_and_an_open_loop_one():
     assert 70 <= of(scanned).work < 70 + 30 and 10 <= of(looped).work < 10 + 30
 
 
+def test_a_carried_key_counts_its_numbers():
+    def walk(key, point, static, data):
+        return Found(jax.random.uniform(jax.lax.fori_loop(0, 3, lambda i, k: jax.random.fold_in(k, i), key)), 0.0)
+
+    assert of(walk).memory == 4 + jax.random.key(0).dtype.itemsize  # a counter and the key
+
+
 def test_what_cannot_fit_is_refused_before_it_is_compiled(monkeypatch):
     monkeypatch.setattr(lanes, "_lowered", None)
     with pytest.raises(ValueError, match=r"A group of 1 trajectories of this size is not accepted: it needs .* GB"):

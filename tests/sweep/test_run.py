@@ -112,6 +112,14 @@ def test_extending_computes_exactly_what_is_missing(tmp_path):
     assert_same(back, stamp.drop_vars("done"))
 
 
+def test_a_larger_store_is_synced_once(tmp_path, monkeypatch):
+    run(throw_sweep(SMALL), store=tmp_path)
+    synced, sync = [], store.layout.sync
+    monkeypatch.setattr(store.layout, "sync", lambda folder: (synced.append(folder.name), sync(folder)))
+    run(throw_sweep(SMALL, seeds=8), store=tmp_path)
+    assert synced == ["new.zarr"]
+
+
 def test_large_seeds_stay_apart(tmp_path):
     seeds = [20240103, 20240104]  # one number in float32
     apart = [pt_jax.run(throw_sweep({"shift": [0.0]}, seeds=[seed]))["total"].item() for seed in seeds]
