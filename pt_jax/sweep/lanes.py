@@ -21,7 +21,7 @@ import numpy as np
 
 from pt_jax.sweep import cost
 from pt_jax.sweep.accepted import Axis
-from pt_jax.sweep.devices import SPLIT, WHOLE, check_memory, free_memory, spread
+from pt_jax.sweep.devices import SPLIT, WHOLE, check_memory, free_memory, in_words, spread
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.program import Program
 
@@ -114,12 +114,6 @@ class SizeClass:
         self.values = [axis.values for axis in sweep.grid] + [np.asarray(sweep.seed_values, np.int32)]
 
     @property
-    def where(self) -> str:
-        """The devices in short: their kind, and how many."""
-        many = len(self.devices)
-        return self.devices[0].device_kind + (f" x {many}" if many > 1 else "")
-
-    @property
     def compiled(self) -> Any:
         """The compiled program: the same for all parts of a sweep that have this static.
 
@@ -134,10 +128,10 @@ class SizeClass:
 
     def run(self, tell: Tell) -> Iterator[tuple[list[np.ndarray], dict[str, np.ndarray]]]:
         """Yield, for each tile, its positions in the block along each dimension, and its results by name."""
-        tell(0, f"compiling for {self.where}")
+        tell(0, f"compiling for {in_words()}")
         running, compiled = None, self.compiled
         for group in self.groups():
-            tell(0, f"computing {self.trajectories(group):,} on {self.where}")
+            tell(0, f"computing {self.trajectories(group):,} on {in_words()}")
             previous, running = running, (group, compiled(*self.arguments(group)))  # one call ahead of the host
             if previous is not None:
                 yield from self._collect(*previous)

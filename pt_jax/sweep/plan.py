@@ -14,14 +14,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from pt_jax.sweep import cost
+from pt_jax.sweep import cost, devices
 from pt_jax.sweep import store as files
-from pt_jax.sweep.devices import free_memory
 from pt_jax.sweep.grid import Sweep, check_sweep
 from pt_jax.sweep.journal import runs
 from pt_jax.sweep.lanes import SizeClass, call_bytes, parts, shares_memory, tile_shape
 from pt_jax.sweep.program import forget
-from pt_jax.sweep.provenance import machine
 
 _SHARE = 0.1  # of the expected run that a plan may take, after the first program
 _LEAST_BLOCKS = 8  # of a run; one of fewer is not timed
@@ -176,12 +174,12 @@ class _Job:
 
     def measure(self, say: Callable[[str], None]) -> None:
         """Compile the program and time one block of it."""
-        say(f"compiling for {self.size.where}")
+        say(f"compiling for {devices.in_words()}")
         start = time.perf_counter()
         compiled = self.size.compiled  # the sweep itself does not compile it again
         self.compiling, self.timed = time.perf_counter() - start, True
         self.memory = max(self.memory, call_bytes(compiled) * shares_memory(self.size.devices))
-        say(f"timing {self.block_size:,} on {self.size.where}")
+        say(f"timing {self.block_size:,} on {devices.in_words()}")
         start = time.perf_counter()
         jax.block_until_ready(compiled(*self.size.arguments(self.block)))
         self.seconds = (time.perf_counter() - start) / self.block_size
@@ -243,7 +241,7 @@ def _known(sweep: Sweep, folder: Path, force: bool) -> tuple[int, tuple[int, ...
         return 0, None, 0.0
     files.check_same(sweep, folder, force)
     kept = files.load(sweep, folder, "r")
-    here = [run for run in runs(folder) if run["device"] == machine()["device"]]
+    here = [run for run in runs(folder) if run["device"] == devices.in_words()]
     computed = sum(run["computed"] for run in here)
     return files.known(sweep, kept), kept.tile, sum(run["seconds"] for run in here) / max(computed, 1)
 
@@ -269,7 +267,7 @@ def _summed(one: _Opened) -> Plan:
         units=int(np.prod([-(-n // width) for n, width in zip(sweep.shape, unit, strict=True)])),
         classes=len(jobs),
         memory=int(max(job.memory for job in jobs) + 2 * disk * np.prod(unit) / sweep.trajectories),
-        free=free_memory(),
+        free=devices.free_memory(),
         compiled=timed,
         rate=sweep.trajectories / running if running else np.nan,
         basis=basis,

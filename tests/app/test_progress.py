@@ -52,15 +52,15 @@ def test_a_bar_says_done_rate_time_left_and_what_comes_next(clock):
     assert str(bar) == "map: 0:00, preparing"
     bar(100, 1100, 0, 2)
     clock.now = 50.0
-    bar.phase("compiling for cpu x 2")
+    bar.phase("compiling for 2 x cpu")
     clock.now = 60.0
-    assert str(bar) == "map: 100 of 1,100, 1:00, compiling for cpu x 2"
-    bar.phase("computing 500 on cpu x 2")
+    assert str(bar) == "map: 100 of 1,100, 1:00, compiling for 2 x cpu"
+    bar.phase("computing 500 on 2 x cpu")
     clock.now = 160.0
     bar(600, 1100, 0, 2)  # 500 in 100 seconds, the compilation apart
-    assert str(bar) == "map: 600 of 1,100, 5.0/s, 2:40, 1:40 left, computing 500 on cpu x 2"
+    assert str(bar) == "map: 600 of 1,100, 5.0/s, 2:40, 1:40 left, computing 500 on 2 x cpu"
     clock.now = 200.0  # and the clock moves on within a call
-    assert str(bar) == "map: 600 of 1,100, 5.0/s, 3:20, 1:00 left, computing 500 on cpu x 2"
+    assert str(bar) == "map: 600 of 1,100, 5.0/s, 3:20, 1:00 left, computing 500 on 2 x cpu"
     clock.now = 3660.0
     bar.phase("")
     bar(1100, 1100, 2, 2)

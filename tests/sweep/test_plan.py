@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from pt_jax.sweep import cost, store
+from pt_jax.sweep import cost, devices, store
 from pt_jax.sweep import plan as planning
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.journal import runs
@@ -115,10 +115,9 @@ def test_a_plan_calls_one_block_and_says_what_it_does(monkeypatch):
     report = type("Report", (), {"phase": staticmethod(said.append)})
     sweep = throw_sweep(AXES, seeds=64, lanes=8)
     planning.plans({"": sweep}, {}, report=report)
-    devices = len(jax.local_devices())
-    assert [len(group) for group in calls] == [devices]
-    where = SizeClass(sweep, None, tuple(map(np.arange, sweep.shape)), (np.arange(8), np.arange(10)), (1, 1, 8)).where
-    assert said == ["tracing", f"compiling for {where}", f"timing {8 * devices} on {where}"]
+    many, where = len(jax.local_devices()), devices.in_words()
+    assert [len(group) for group in calls] == [many]
+    assert said == ["tracing", f"compiling for {where}", f"timing {8 * many} on {where}"]
 
 
 def test_rates_in_words():
