@@ -32,8 +32,8 @@ _HOMES = {
     "app": ["study"], "report": ["plot"], "signal_noise": ["theory"], "sweep": ["stats"],
     "signal_noise.derived": ["DERIVED"], "signal_noise.point": ["FIELDS", "Point", "Static"],
     "signal_noise.trajectory": ["Outcome", "Scratch", "scratch", "simulate"],
-    "sweep.adaptive": ["boundary", "run_until"], "sweep.dataset": ["load"], "sweep.devices": ["use_all_cores"],
-    "sweep.grid": ["Sweep"], "sweep.plan": ["plan"], "sweep.provenance": ["provenance"], "sweep.run": ["run"],
+    "app.progress": ["boundary", "plan", "run", "run_until"], "sweep.dataset": ["load"],
+    "sweep.devices": ["use_all_cores"], "sweep.grid": ["Sweep"], "sweep.provenance": ["provenance"],
 }
 # fmt: on
 __all__ = sorted(name for names in _HOMES.values() for name in names)

@@ -19,6 +19,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from pt_jax.app import study
+from pt_jax.app.progress import run
 from pt_jax.report import plot
 from pt_jax.signal_noise import theory
 from pt_jax.signal_noise.point import Point, Static
@@ -27,7 +28,6 @@ from pt_jax.sweep import stats
 from pt_jax.sweep.accepted import name_of
 from pt_jax.sweep.grid import Axis, Sweep
 from pt_jax.sweep.provenance import provenance
-from pt_jax.sweep.run import run
 
 _QUICK = 11  # values of an axis at most
 _DEFAULT = Static()

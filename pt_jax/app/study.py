@@ -15,7 +15,6 @@ import json
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -158,6 +157,7 @@ def carry_out(
         Stopped: after `--plan`, a shard or Ctrl-C.
         ValueError: an input is not accepted.
     """
+    from pt_jax.app.progress import Bar
     from pt_jax.sweep.adaptive import run_until
     from pt_jax.sweep.run import run
 
@@ -169,12 +169,13 @@ def carry_out(
     how: dict[str, Any] = {"shard": shard, "fresh": flags.fresh, "force": flags.force, "stop": stopped.is_set}
     with _interrupts(stopped):
         for key, sweep in sweeps.items():
-            with _progress(key, sweep.trajectories) as report:
+            with Bar(key, log=True) as bar:
                 if flags.until_se is None:
-                    ds = run(sweep, report, folders[key], **how)
+                    ds = run(sweep, bar, folders[key], **how)
                 else:
-                    ds = run_until(sweep, flags.until_se, value, report=report, store=folders[key], **how)
+                    ds = run_until(sweep, flags.until_se, value, report=bar, store=folders[key], **how)
             found[key] = ds
+            print(f"{sweep.trajectories:,} trajectories: {_spent(bar.new, bar.seconds)}")
             if stopped.is_set() or shard[1] > 1:
                 done = f"{int(ds['done'].sum()):,} of {sweep.trajectories:,} trajectories are kept in {folders[key]}"
                 if stopped.is_set():
@@ -186,6 +187,14 @@ def carry_out(
     if shard[1] > 1 and not all(bool(ds["done"].all()) for ds in found.values()):
         raise Stopped("run the other shards; any command without --shard then draws.", 0)
     return found
+
+
+def _spent(computed: int, seconds: float) -> str:
+    from pt_jax.sweep.plan import rate_in_words
+
+    if not computed:
+        return "all known before"
+    return f"{computed:,} computed in {seconds:.1f} s, {rate_in_words(computed / seconds)}, compilation included"
 
 
 def read_shard(text: str) -> tuple[int, int]:
@@ -200,16 +209,18 @@ def _ask(sweeps: Mapping[str, "Sweep"], folders: Mapping[str, Path], flags: Flag
     """Print the plan, or ask before a long run."""
     if not flags.plan and (flags.yes or max(sweep.trajectories for sweep in sweeps.values()) < _SMALL):
         return
-    from pt_jax.sweep.plan import in_words, plan
+    from pt_jax.app.progress import Bar
+    from pt_jax.sweep.plan import in_words, plans
 
-    scattered = flags.until_se is not None
-    plans = {
-        key: plan(sweep, None if flags.fresh else folders[key], scattered, flags.force) for key, sweep in sweeps.items()
-    }
-    seconds = sum(one.seconds for one in plans.values()) / shards
+    stores = {} if flags.fresh else folders
+    with Bar("plan", log=True) as bar:
+        found = plans(sweeps, stores, scattered=flags.until_se is not None, force=flags.force, report=bar)
+    seconds = sum(one.seconds for one in found.values()) / shards
     if flags.plan:
-        for key, one in plans.items():
-            print(f"{key}\n{one}" if len(plans) > 1 else one)
+        for key, one in found.items():
+            print(f"{key}\n{one}" if len(found) > 1 else one)
+        if len(found) > 1:
+            print(f"{len(found)} sweeps, all together: {in_words(seconds)}")
         raise Stopped("", 0)
     if seconds > _LONG:
         question = f"This will take about {in_words(seconds)}"
@@ -237,34 +248,3 @@ def _interrupts(stopped: threading.Event) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _progress(name: str, trajectories: int) -> Iterator[Callable[[int, int, int, int], None]]:
-    """Yield the report of a run: a bar on a terminal, else a line a unit; at the end, print the rate."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (BarColumn(), TextColumn("{task.description}, left:"), TimeRemainingColumn())
-    start, known, now, last = time.monotonic(), None, 0, -1
-
-    def report(done: int, total: int, unit: int, units: int) -> None:
-        nonlocal known, now, last
-        if known is None:
-            known = done
-            console.print(f"{name}: {trajectories:,} trajectories: compiling ...", highlight=False)
-        now = done
-        rate = (done - known) / max(time.monotonic() - start, 1e-9)
-        text = f"{done:,} of {total:,} trajectories, unit {unit} of {units}, {rate:,.0f} a second"
-        bar.update(task, completed=done, total=total, description=text)
-        if not console.is_terminal and unit > last and done > known:
-            console.print(text, highlight=False, soft_wrap=True)
-        last = unit
-
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=trajectories)
-        yield report
-    new, seconds = now - (known or 0), time.monotonic() - start
-    rate = f"{new:,} computed in {seconds:.1f} s, {new / seconds:,.0f} a second, compilation included"
-    print(f"{trajectories:,} trajectories: {rate if new else 'all known before'}")

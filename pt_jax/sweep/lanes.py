@@ -19,8 +19,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from pt_jax.sweep import cost
 from pt_jax.sweep.accepted import Axis
-from pt_jax.sweep.devices import SPLIT, WHOLE, check_memory, free_memory, spread
+from pt_jax.sweep.devices import SPLIT, WHOLE, check_memory, free_memory, in_words, spread
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.program import Program
 
@@ -29,17 +30,18 @@ _CALL = 512  # lanes a device computes in one call: about a second of the signal
 CPU_OPTIONS = {"xla_backend_optimization_level": 1}
 _SHARE_OF_MEMORY = 8  # the results of one call take at most this part of the free memory
 
+# Told how many trajectories are done, and what comes next: "" where that goes on.
+Tell = Callable[[int, str], None]
 
-def compute(
-    sweep: Sweep, cells: tuple[np.ndarray, ...], tile: tuple[int, ...], count: Callable[[int], None]
-) -> dict[str, np.ndarray]:
+
+def compute(sweep: Sweep, cells: tuple[np.ndarray, ...], tile: tuple[int, ...], tell: Tell) -> dict[str, np.ndarray]:
     """Compute a block of a sweep.
 
     Args:
         sweep: what to run.
         cells: indices along each axis, then along the seeds; the block is their product.
         tile: shape of a tile, see `tile_shape`.
-        count: told the number of trajectories of each tile that is done.
+        tell: told the number of trajectories of each tile that is done, and before each call what it is.
 
     Returns:
         Results by name, each with the shape of the block, then its own dimensions.
@@ -48,10 +50,10 @@ def compute(
     for size in parts(sweep, cells, tile):
         for name, kind in size.kinds.items():
             arrays.setdefault(name, np.empty((*map(len, cells), *kind.shape), kind.dtype))
-        for position, values in size.run():
+        for position, values in size.run(tell):
             for name, value in values.items():
                 arrays[name][np.ix_(*position)] = value
-            count(int(np.prod([len(i) for i in position])))
+            tell(int(np.prod([len(i) for i in position])), "")
     return arrays
 
 
@@ -124,10 +126,12 @@ class SizeClass:
         """Return the program before it is compiled."""
         return _lowered(self.program, self.fields, self.devices, self.tile, self.share)
 
-    def run(self) -> Iterator[tuple[list[np.ndarray], dict[str, np.ndarray]]]:
+    def run(self, tell: Tell) -> Iterator[tuple[list[np.ndarray], dict[str, np.ndarray]]]:
         """Yield, for each tile, its positions in the block along each dimension, and its results by name."""
+        tell(0, f"compiling for {in_words()}")
         running, compiled = None, self.compiled
         for group in self.groups():
+            tell(0, f"computing {self.trajectories(group):,} on {in_words()}")
             previous, running = running, (group, compiled(*self.arguments(group)))  # one call ahead of the host
             if previous is not None:
                 yield from self._collect(*previous)
@@ -154,6 +158,11 @@ class SizeClass:
             leaves.append(values[cells[part[at]]])
         return self.shared, tuple(leaves[:-1]), leaves[-1], np.int32(count)
 
+    def trajectories(self, group: list[tuple[int, ...]]) -> int:
+        """Return how many trajectories a call computes, those that fill its tiles up apart."""
+        ends = [len(i) for i in self.part] - np.multiply(group, self.tile)
+        return int(np.minimum(ends, self.tile).prod(axis=1).sum())
+
     def _count(self, group: list[tuple[int, ...]]) -> int:
         return -(-len(group) // len(self.devices))
 
@@ -172,14 +181,15 @@ class SizeClass:
 def _compiled(
     program: Program, fields: tuple[tuple[int, ...], ...], devices: tuple, tile: tuple[int, ...], share: int
 ) -> Any:
-    """Return the compiled program of `_lowered`, once it is known to fit into memory.
+    """Return the compiled program of `_lowered`, where it fits into memory: what cannot is not even compiled.
 
     Kept for the life of the process: a sweep that computes the same with other values, seeds or base point does not
     compile again.
     """
+    what, sharing = f"A group of {math.prod(tile)} trajectories of this size", shares_memory(devices)
+    check_memory(what, cost.of(program).memory * sharing, free_memory())
     made = _lowered(program, fields, devices, tile, share).compile()
-    need = call_bytes(made) * (len(devices) if devices[0].platform == "cpu" else 1)
-    check_memory(f"A group of {math.prod(tile)} trajectories of this size", need, free_memory())
+    check_memory(what, call_bytes(made) * sharing, free_memory())
     return made
 
 
@@ -222,6 +232,11 @@ def _lowered(
     seeds, count = (jax.ShapeDtypeStruct(shape, jnp.int32) for shape in ((tiles, tile[-1]), ()))
     shapes = (tuple(program.leaves), axes, seeds, count)
     return jax.jit(spread_out, compiler_options=CPU_OPTIONS if cpu else None).lower(*shapes)
+
+
+def shares_memory(devices: tuple) -> int:
+    """Return how many devices take their memory from one."""
+    return len(devices) if devices[0].platform == "cpu" else 1
 
 
 def call_bytes(compiled: Any) -> int:

@@ -13,8 +13,9 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -25,6 +26,7 @@ from pt_jax.sweep.dataset import dataset
 from pt_jax.sweep.grid import Sweep, check_sweep
 from pt_jax.sweep.identity import base_of, identity
 from pt_jax.sweep.journal import Journal, at_work, now, runs, spent
+from pt_jax.sweep.lanes import Tell
 from pt_jax.sweep.locks import held, lock
 from pt_jax.sweep.overlap import positions
 from pt_jax.sweep.program import forget
@@ -51,8 +53,10 @@ def run(
     Args:
         sweep: what to run.
         report: called as report(done, total, unit, units) with numbers of trajectories and of units to compute; what
-            was known before counts as done.
-        store: folder of the store; None runs in memory.
+            was known before counts as done. Where it has a method `phase`, this is told what comes next, in words.
+            None shows nothing. `pt_jax.run` shows a bar by default, where standard error is a terminal or a notebook.
+        store: folder of the store; None runs in memory. What is damaged in it is found and computed again; where it has
+            more than 4,096 units only what is lost.
         shard: (i, n) computes every n-th unit from the i-th on, for job arrays; all shards together make the whole.
         fresh: delete what the folder holds first.
         force: continue although the configuration has changed.
@@ -90,48 +94,58 @@ def opened(
     It takes a mask in the shape of the sweep, which trajectories are wanted, None for all; it computes those that are
     missing and returns the dataset. It may be called again with more. `scattered` says that the wanted cells will be.
     """
-    (i, n), folder = accepted.check_shard(shard), None if store is None else files.folder_of(store)
-    if n > 1 and folder is None:
-        raise ValueError(f"shard = {i}/{n} is not accepted: use i/n with whole numbers 0 <= i < n, and a store.")
-    if n > 1 and fresh:
-        raise ValueError("fresh is not accepted with shards: each would delete what the others computed.")
-    if executor is not None and not callable(executor):
-        accepted_pool(executor)
+    shard, folder = accepted.check_shard(shard), None if store is None else files.folder_of(store)
+    _check_shared(shard, folder, fresh)
+    _check_functions(report, stop, executor)
     check_sweep(sweep)
-    for name, given in {"stop": stop, "report": report}.items():
-        if not callable(given) and not (given is None and name == "report"):
-            raise ValueError(f"{name} = {given!r} is not accepted: use a function.")
     forget()
     sweep = replace(sweep)  # without the programs of the last run
     with contextlib.ExitStack() as stack:
         if folder is None:
             kept, journal = files.in_memory(sweep, scattered, whole=executor is None), None
         else:
-            kept, journal = stack.enter_context(_opened_store(sweep, folder, (i, n), fresh, force, scattered))
-        yield _Filling(sweep, kept, journal, (i, n), report, stop, executor)
+            kept, journal = stack.enter_context(_opened_store(sweep, folder, shard, fresh, force, scattered))
+        yield _Filling(sweep, kept, journal, shard, report, stop, executor)
 
 
+def _check_shared(shard: tuple[int, int], folder: Path | None, fresh: bool) -> None:
+    """Refuse shards that do not share a store, or that would delete each other's."""
+    i, n = shard
+    if n > 1 and folder is None:
+        raise ValueError(f"shard = {i}/{n} is not accepted: use i/n with whole numbers 0 <= i < n, and a store.")
+    if n > 1 and fresh:
+        raise ValueError("fresh is not accepted with shards: each would delete what the others computed.")
+
+
+def _check_functions(report: Any, stop: Any, executor: Any) -> None:
+    """Refuse what cannot be called where a function is needed."""
+    if executor is not None and not callable(executor):
+        accepted_pool(executor)
+    for name, given in {"stop": stop, "report": report}.items():
+        if not callable(given) and not (given is None and name == "report"):
+            raise ValueError(f"{name} = {given!r} is not accepted: use a function.")
+
+
+@dataclass
 class _Filling:
     """What `opened` yields: computes what is missing of a sweep in a store, and returns the dataset."""
 
-    def __init__(
-        self,
-        sweep: Sweep,
-        kept: files.Store,
-        journal: Journal | None,
-        shard: tuple[int, int],
-        report: Report | None,
-        stop: Callable[[], bool],
-        executor: Executor | Callable[[], Executor] | None,
-    ):
-        self.sweep, self.kept, self.journal, self.shard = sweep, kept, journal, shard
-        self.report, self.stop, self.executor = report, stop, executor
-        self.wanted = positions(kept.sweep, sweep)
-        self.asked = [np.full(length, -1) for length in kept.sweep.shape]
+    sweep: Sweep
+    kept: files.Store
+    journal: Journal | None
+    shard: tuple[int, int]
+    report: Report | None
+    stop: Callable[[], bool]
+    executor: Executor | Callable[[], Executor] | None
+
+    def __post_init__(self):
+        """Find the sweep in the store, and start the clock."""
+        self.wanted = positions(self.kept.sweep, self.sweep)
+        self.asked = [np.full(length, -1) for length in self.kept.sweep.shape]
         for places, at in zip(self.asked, self.wanted, strict=True):
             places[at] = np.arange(len(at))
         self.computed, self.start, self.begun = 0, now(), time.monotonic()
-        self.described = describe(sweep)
+        self.described = describe(self.sweep)
 
     def __call__(self, where: np.ndarray | None) -> xr.Dataset:
         """Compute the trajectories of a mask in the shape of the sweep, None for all, and return the dataset."""
@@ -140,22 +154,25 @@ class _Filling:
         shared = self.shard[1] > 1
         total = left if shared else self.sweep.trajectories if where is None else int(where.sum())
         done, units = total - left, 0
+        say = getattr(self.report, "phase", lambda _: None)
 
-        def count(more: int) -> None:
+        def tell(more: int, phase: str = "") -> None:
             nonlocal done
             done += more
-            if self.report is not None:
+            if phase:
+                say(phase)
+            elif self.report is not None:
                 self.report(done, total, units, len(todo))
 
         if todo and self.journal is None and self.kept.folder is not None:
             files.check_folder(self.kept.folder)  # opened only to be read
-        count(0)
+        tell(0)
         here_alone = self.executor is None
-        for unit, mask, found in self._engine(todo, count):
+        for unit, mask, found in self._engine(todo, tell):
             self._write(unit, mask, found)
             units += 1
             self.computed += int(mask.sum())
-            count(0 if here_alone else int(mask.sum()))
+            tell(0 if here_alone else int(mask.sum()))
             if self.journal is not None:
                 self.journal.note(self.computed)
         return self._dataset()
@@ -166,9 +183,10 @@ class _Filling:
         masks = ((unit, self.kept.missing(unit, self.asked, where)) for unit in units)
         return [(unit, mask) for unit, mask in masks if mask.any()]
 
-    def _engine(self, todo: Todo, count: Callable[[int], None]) -> Computed:
+    def _engine(self, todo: Todo, tell: Tell) -> Computed:
         if self.executor is None:
-            return here(self.kept.sweep, self.kept.tile, todo, count, self.stop)
+            return here(self.kept.sweep, self.kept.tile, todo, tell, self.stop)
+        tell(0, "computing on the executor")
         return on_executor(self.executor, self.kept.sweep, self.kept.tile, todo, self.stop)
 
     def _write(self, unit: Unit, mask: np.ndarray, found: list[dict[str, np.ndarray]]) -> None:

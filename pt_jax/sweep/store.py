@@ -111,6 +111,7 @@ def prepare(
         union = union_of(sweep, sweep)
         tile = tile_shape(sweep, scattered)
         layout.create(union, new, tile, unit_shape(union, tile))
+        layout.sync(new)
         if made:
             data.rename(gone)  # a kill while it is deleted must not leave half of it
         try:
@@ -187,8 +188,7 @@ def _is_log(name: str) -> bool:
 
 
 def _put(new: Path, data: Path) -> None:
-    """Rename a store into its place, so that a loss of power leaves the whole of it or nothing."""
-    layout.sync(new)
+    """Rename a synced store into its place, so that a loss of power leaves the whole of it or nothing."""
     new.rename(data)
     layout.sync_one(data.parent)
 

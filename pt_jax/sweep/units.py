@@ -21,7 +21,7 @@ from pt_jax.sweep.accepted import name_of
 from pt_jax.sweep.chunks import Unit
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.identity import base_of, differences, identity
-from pt_jax.sweep.lanes import compute
+from pt_jax.sweep.lanes import Tell, compute
 from pt_jax.sweep.program import forget
 
 _WAITING = 256  # units given to an executor at a time: bounds what waits to be written
@@ -32,12 +32,12 @@ Todo = list[tuple[Unit, np.ndarray]]
 Computed = Iterator[tuple[Unit, np.ndarray, list[dict[str, np.ndarray]]]]
 
 
-def here(sweep: Sweep, tile: Tile, todo: Todo, count: Callable[[int], None], stop: Callable[[], bool]) -> Computed:
-    """Compute the units in this process, one after the other; `count` is told the trajectories of each tile."""
+def here(sweep: Sweep, tile: Tile, todo: Todo, tell: Tell, stop: Callable[[], bool]) -> Computed:
+    """Compute the units in this process, one after the other; `tell` as in `lanes.compute`."""
     for unit, mask in todo:
         if stop():
             return
-        yield unit, mask, work(sweep, tile, cells_of(unit, mask), count)
+        yield unit, mask, work(sweep, tile, cells_of(unit, mask), tell)
 
 
 def on_executor(
@@ -221,10 +221,10 @@ def _check_importable(pool: Any, sweep: Sweep) -> None:
 
 
 def work(
-    sweep: Sweep, tile: Tile, cells: list[tuple[np.ndarray, ...]], count: Callable[[int], None] = lambda _: None
+    sweep: Sweep, tile: Tile, cells: list[tuple[np.ndarray, ...]], tell: Tell = lambda *_: None
 ) -> list[dict[str, np.ndarray]]:
     """Compute product blocks of a sweep, each given by its indices along each dimension."""
-    return [compute(sweep, block, tile, count) for block in cells]
+    return [compute(sweep, block, tile, tell) for block in cells]
 
 
 def cells_of(unit: Unit, mask: np.ndarray) -> list[tuple[np.ndarray, ...]]:

@@ -11,13 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import xarray as xr
 import zarr
 
 import pt_jax
-from pt_jax.sweep import store
+from pt_jax.sweep import lanes, store
+from pt_jax.sweep.devices import in_words
 from pt_jax.sweep.journal import runs
 from pt_jax.sweep.run import locked, run
 from pt_jax.sweep.units import blocks
@@ -109,6 +111,14 @@ def test_extending_computes_exactly_what_is_missing(tmp_path):
     back, computed = counted(grid(10, 8), tmp_path)  # the smaller sweep is still there
     assert computed == 0
     assert_same(back, stamp.drop_vars("done"))
+
+
+def test_a_larger_store_is_synced_once(tmp_path, monkeypatch):
+    run(throw_sweep(SMALL), store=tmp_path)
+    synced, sync = [], store.layout.sync
+    monkeypatch.setattr(store.layout, "sync", lambda folder: (synced.append(folder.name), sync(folder)))
+    run(throw_sweep(SMALL, seeds=8), store=tmp_path)
+    assert synced == ["new.zarr"]
 
 
 def test_large_seeds_stay_apart(tmp_path):
@@ -251,6 +261,30 @@ def test_foreign_folders_and_wrong_shards_are_refused_untouched(tmp_path):
             run(throw_sweep(SMALL), store=tmp_path / "new", shard=shard)
     assert (tmp_path / "file").read_text() == (tmp_path / "theirs" / "notes.txt").read_text() == "mine"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "theirs"]
+
+
+def test_progress_moves_within_a_unit_and_says_what_comes_next(monkeypatch):
+    monkeypatch.setattr(lanes, "_CALL", 4)  # one tile a device and call
+    told = []
+
+    class Report:
+        def __call__(self, *numbers):
+            told.append(numbers)
+
+        def phase(self, text):
+            told.append(text)
+
+    devices = len(jax.local_devices())
+    sweep = throw_sweep({"shift": np.arange(2.0 * devices), "scale": [1.0]}, seeds=[1, 2, 3], lanes=4)
+    run(sweep, Report())
+    where = in_words()
+    call = f"computing {3 * devices} on {where}"
+    assert [text for text in told if isinstance(text, str)] == [f"compiling for {where}", call, call]
+    counts = [numbers for numbers in told if not isinstance(numbers, str)]
+    whole = 6 * devices
+    assert counts == [(done, whole, 0, 1) for done in range(0, whole + 1, 3)] + [(whole, whole, 1, 1)]
+    first = told.index(call)
+    assert told.index(call, first + 1) == first + 1  # the next call is under way before the first is counted
 
 
 def test_kills_leave_the_same_store():
