@@ -40,10 +40,14 @@ def _run(command: str, args: list[str]) -> None:
 
         near = difflib.get_close_matches(command, _COMMANDS, n=1) or _COMMANDS
         raise ValueError(f"{command!r} is an unknown command: use {', '.join(near)}.")
-    if command in ("show", "plot"):
+    if command == "show":
         from pt_jax.app import show
 
-        show.run(command, args)
+        show.run(args)
+    elif command == "plot":
+        from pt_jax.app import draw
+
+        draw.run(args)
     else:
         from pt_jax.app import commands
 

@@ -19,14 +19,9 @@ _FEW = 10  # folders that are named
 _BESIDE = ("error", "error_scratch")  # the gain is their difference
 
 
-def run(command: str, args: list[str]) -> None:
-    """Run one command with its arguments."""
-    if command == "plot":
-        from pt_jax.app import draw
-
-        draw.run(args)
-    else:
-        flags.parse(_show, "show", args, _EXAMPLES)
+def run(args: list[str]) -> None:
+    """Run the command with its arguments."""
+    flags.parse(_show, "show", args, _EXAMPLES)
 
 
 def _show(
@@ -100,16 +95,17 @@ def progress(ds: "xr.Dataset") -> str:
 
 def _print_store(ds: "xr.Dataset", folder: Path) -> None:
     from pt_jax.sweep.journal import runs
+    from pt_jax.sweep.plan import rate_in_words
     from pt_jax.sweep.provenance import provenance
     from pt_jax.sweep.run import locked
 
     print(f"{progress(ds)}, {'being written' if locked(folder) else 'nobody writes'}")
     print("axes: " + ", ".join(f"{name} ({size})" for name, size in ds["done"].sizes.items()))
     for one in runs(folder):
-        rate = one["computed"] / max(one["seconds"], 1e-9)
+        rate = rate_in_words(one["computed"] / max(one["seconds"], 1e-9))
         print(
             f"run {one['start']} to {one['end']}, shard {one['shard']}, {one['device']}: "
-            f"{one['computed']:,} computed, {rate:,.0f} a second, compilation included"
+            f"{one['computed']:,} computed, {rate}, compilation included"
         )
     for name, value in provenance(ds).items():
         text = json.dumps(value)

@@ -125,7 +125,7 @@ def in_words(seconds: float) -> str:
 
 def rate_in_words(rate: float) -> str:
     """Return trajectories a second as a person says it."""
-    if np.isnan(rate):
+    if np.isnan(rate) or rate == 0:
         return "not known"
     return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s" if rate >= 1 else f"{1 / rate:,.1f} s each"
 
