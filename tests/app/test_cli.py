@@ -5,18 +5,16 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 
-import pt_jax
 from pt_jax.app import startup
 from pt_jax.app.cli import main
 from pt_jax.app.flags import axis, steps
-from pt_jax.signal_noise.point import FIELDS, OPTIONS, OUTPUTS, Point, Static
+from pt_jax.signal_noise.point import Point, Static
 
 SCRIPT = "from pt_jax.app.cli import main; raise SystemExit(main())"
 SIZES = {"d": 50, "n1": 8, "n2": 8, "m": 3, "steps1": 5, "steps2": 5, "n-directions": 16, "seeds": 2}
@@ -231,52 +229,6 @@ def test_alpha_is_the_fraction_that_can_be_inherited():
     filters, weights = Static(), Static(engine="dense", inherit="weights")
     np.testing.assert_array_equal(axis("alpha=0,0.2,0.5,1", Point(m=3), filters)[1], [0, 1 / 3, 2 / 3, 1])
     np.testing.assert_array_equal(axis("alpha=0,0.2,0.5,1", Point(m=3), weights)[1], [0, 0.2, 0.5, 1])
-
-
-def test_help_names_every_field_and_option_and_loads_no_jax():
-    code = """
-import sys
-from pt_jax.app.cli import main
-try:
-    main(["map", "--help"])
-finally:
-    assert "jax" not in sys.modules and "matplotlib" not in sys.modules
-"""
-    env = os.environ | {"COLUMNS": "100", "NO_COLOR": "1"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, env=env)
-    assert done.returncode == 0, done.stderr
-    text = " ".join(re.sub(r"\x1b\[[0-9;]*m|[^\x00-\x7f]", " ", done.stdout).split())
-    text = text.replace("--bias, --no-bias", "--bias SWITCH")  # the one flag that takes no value
-    flags = dict(re.findall(r" --([a-z][\w-]*) (.*?)(?= --(?!no-)[a-z][\w-]* [A-Z]|$)", text))
-    for name, about in FIELDS.items():
-        words = [about.meaning[1:], about.accepted, f"Unit: {about.unit}.", f"(default: {about.default:g})"]
-        assert words_missing(flags[name.replace("_", "-")], words) == [], name
-    defaults = {option.name: option.default for option in fields(Static)}
-    for name, option in OPTIONS.items():
-        words = [
-            option.meaning[1:],
-            f"(default: {'none' if defaults[name] in (None, ()) else defaults[name]})",
-            *option.choices,
-        ]
-        assert words_missing(flags[name.replace("_", "-")], words) == [], name
-    assert {"x", "y", "col", "row", "seeds", "out", "value"} <= set(flags)
-    for name in ("x", "y", "col", "record"):  # what takes several values shows how
-        assert re.search(r"\bas [\w=:., ]*\d", flags[name], re.IGNORECASE), name
-    assert words_missing(flags["value"], [f"{name}," for name in OUTPUTS[:-1]] + [f"{OUTPUTS[-1]};"]) == []
-
-
-def test_the_results_that_help_names_are_those_of_a_trajectory():
-    assert {*OUTPUTS, "curves"} == set(pt_jax.Outcome._fields)
-
-
-@pytest.mark.parametrize("command", ["map", "show", "plot", "rerun", "advise"])
-def test_help_ends_with_examples_whose_flags_are_there(command, capsys):
-    assert main([command, "--help"]) == 0
-    text, _, examples = capsys.readouterr().out.partition("\nexamples:\n")
-    assert len(examples.splitlines()) >= 2
-    for line in examples.splitlines():
-        assert line.startswith(f"  pt-jax {command} ")
-        assert words_missing(text, re.findall(r"--[a-z][\w-]*", line)) == []
 
 
 @pytest.mark.parametrize(

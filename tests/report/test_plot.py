@@ -12,42 +12,12 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-import xarray as xr
 from matplotlib.collections import PolyCollection, QuadMesh
 from matplotlib.colors import CenteredNorm
 
 from pt_jax import plot
 from pt_jax.sweep.stats import summary
-
-SIZES = {"u": 4, "v2": 3, "alpha": 2, "d": 3}
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
-def dataset(*dims, seeds=6, diverged=(), **coordinates):
-    """A sweep's result: gain from clearly below to clearly above 0 along the first axis, noise between."""
-    coords = {name: np.linspace(0, 1, SIZES[name]) for name in dims} | coordinates
-    shape = [len(coords[name]) for name in dims]
-    gain = np.random.default_rng(0).normal(size=(*shape, seeds))
-    gain += np.linspace(-9, 9, shape[0]).round().reshape(-1, *[1] * len(dims))
-    failed = np.zeros(gain.shape, bool)
-    for cell in diverged:
-        failed[(*cell, 0)] = True
-    names = (*dims, "seed")
-    parts = {"gain": gain, "error": abs(gain), "error_scratch": abs(gain) + gain, "diverged": failed}
-    about = {"units": "1", "long_name": "test error", "symbol": "E"}
-    ds = xr.Dataset({name: (names, values, about) for name, values in parts.items()}, coords)
-    for name in dims:
-        ds[name].attrs |= {
-            "units": "samples" if name == "d" else "1",
-            "long_name": f"the {name}",
-            "symbol": f"${name}$",
-        }
-    return ds
+from tests.report.cases import dataset
 
 
 def panels(figure):
@@ -267,36 +237,6 @@ def test_a_name_that_is_also_the_symbol_stands_once():
         ds[name].attrs = about
     (ax,) = panels(plot.phase_diagram(ds))
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("u", "shift [m]")
-
-
-def test_a_curve_has_means_and_error_bars():
-    ds = dataset("u")
-    (ax,) = plot.curve(ds, ("gain",)).axes
-    cells = summary(ds)
-    (bars,) = ax.containers
-    line, _, (segments,) = bars.lines
-    np.testing.assert_allclose(line.get_xydata(), np.stack([ds["u"], cells["mean"]], 1))
-    ends = np.array([segment[:, 1] for segment in segments.get_segments()])
-    np.testing.assert_allclose(ends, np.stack([cells["low"], cells["high"]], 1))
-    assert ax.get_xlabel() == "the u $u$"
-    assert len(plot.curve(ds).axes[0].containers) == 2
-
-
-def test_a_curve_refuses_two_axes():
-    with pytest.raises(ValueError, match=r"one axis.*u, v2"):
-        plot.curve(dataset("u", "v2"))
-
-
-def test_a_curve_refuses_more_results_than_it_has_colours():
-    with pytest.raises(ValueError, match=r"5 results are not accepted in one curve: use at most 4"):
-        plot.curve(dataset("u"), ("gain",) * 5)
-
-
-def test_a_comparison_draws_errors_and_the_gain():
-    upper, lower = plot.comparison(dataset("u")).axes
-    assert (len(upper.containers), len(lower.containers)) == (2, 1)
-    figure, axes = plt.subplots(1, 2)
-    assert plot.comparison(dataset("u"), axes=axes) is figure
 
 
 def test_save_writes_the_picture_the_numbers_and_where_they_come_from(tmp_path):

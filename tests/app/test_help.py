@@ -1,0 +1,69 @@
+"""What `--help` says: every field, option and result, examples, and that it loads no jax."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import fields
+
+import pytest
+
+import pt_jax
+from pt_jax.app.cli import main
+from pt_jax.signal_noise.point import FIELDS, OPTIONS, OUTPUTS, Static
+
+SCRIPT = "from pt_jax.app.cli import main; raise SystemExit(main())"
+SIZES = {"d": 50, "n1": 8, "n2": 8, "m": 3, "steps1": 5, "steps2": 5, "n-directions": 16, "seeds": 2}
+TINY = [text for name, value in SIZES.items() for text in (f"--{name}", str(value))]
+MAPS = {
+    "one": ["--x", "alpha=0,0.5,1"],
+    "two": ["--x", "u=0:2:3", "--y", "v2=0.1:10:3:log", "--theory"],
+    "three": ["--x", "sigma1,sigma2=0.5,1", "--y", "v2=1:2:2", "--row", "v1=1,3"],
+}
+from tests.app.test_cli import words_missing
+
+
+def test_help_names_every_field_and_option_and_loads_no_jax():
+    code = """
+import sys
+from pt_jax.app.cli import main
+try:
+    main(["map", "--help"])
+finally:
+    assert "jax" not in sys.modules and "matplotlib" not in sys.modules
+"""
+    env = os.environ | {"COLUMNS": "100", "NO_COLOR": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, env=env)
+    assert done.returncode == 0, done.stderr
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m|[^\x00-\x7f]", " ", done.stdout).split())
+    text = text.replace("--bias, --no-bias", "--bias SWITCH")  # the one flag that takes no value
+    flags = dict(re.findall(r" --([a-z][\w-]*) (.*?)(?= --(?!no-)[a-z][\w-]* [A-Z]|$)", text))
+    for name, about in FIELDS.items():
+        words = [about.meaning[1:], about.accepted, f"Unit: {about.unit}.", f"(default: {about.default:g})"]
+        assert words_missing(flags[name.replace("_", "-")], words) == [], name
+    defaults = {option.name: option.default for option in fields(Static)}
+    for name, option in OPTIONS.items():
+        words = [
+            option.meaning[1:],
+            f"(default: {'none' if defaults[name] in (None, ()) else defaults[name]})",
+            *option.choices,
+        ]
+        assert words_missing(flags[name.replace("_", "-")], words) == [], name
+    assert {"x", "y", "col", "row", "seeds", "out", "value"} <= set(flags)
+    for name in ("x", "y", "col", "record"):  # what takes several values shows how
+        assert re.search(r"\bas [\w=:., ]*\d", flags[name], re.IGNORECASE), name
+    assert words_missing(flags["value"], [f"{name}," for name in OUTPUTS[:-1]] + [f"{OUTPUTS[-1]};"]) == []
+
+
+def test_the_results_that_help_names_are_those_of_a_trajectory():
+    assert {*OUTPUTS, "curves"} == set(pt_jax.Outcome._fields)
+
+
+@pytest.mark.parametrize("command", ["map", "show", "plot", "rerun", "advise"])
+def test_help_ends_with_examples_whose_flags_are_there(command, capsys):
+    assert main([command, "--help"]) == 0
+    text, _, examples = capsys.readouterr().out.partition("\nexamples:\n")
+    assert len(examples.splitlines()) >= 2
+    for line in examples.splitlines():
+        assert line.startswith(f"  pt-jax {command} ")
+        assert words_missing(text, re.findall(r"--[a-z][\w-]*", line)) == []

@@ -1,0 +1,112 @@
+"""Scripts: numbers, findings and figure, flags, quick versions, and figures drawn again from their numbers."""
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import pt_jax
+from pt_jax import study
+from pt_jax.app import startup
+from pt_jax.report.findings import Finding
+from tests.report.legible import troubles
+from tests.sweep.cases import throw_sweep
+
+ROOT = Path(__file__).parents[2]
+SIMS = sorted((ROOT / "sims").glob("*.py"))
+FIGURES = ROOT / "figures"
+SWEEP = throw_sweep({"shift": [0.0, 1.0], "scale": [1.0, 2.0, 3.0]})
+
+
+@pytest.fixture(autouse=True)
+def _devices_as_they_are(monkeypatch):
+    # In this process jax has started, with as many devices as it then had.
+    monkeypatch.setattr(startup, "set_up", lambda: None)
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """What a script hands to `study.main`, without running it."""
+
+    def of(path):
+        found = []
+        with monkeypatch.context() as patched:
+
+            def main(doc, sweeps, numbers, draw, seeds, findings=None):
+                found.append((doc, sweeps, numbers, draw, seeds))
+
+            patched.setattr(study, "main", main)
+            patched.setattr("pt_jax.app.ending.listen", lambda name: None)  # Ctrl-C stays this process's own
+            patched.setattr(sys, "path", [str(path.parent), *sys.path])
+            runpy.run_path(str(path), run_name="__main__")
+        return found[0]
+
+    return of
+
+
+def test_a_script_keeps_numbers_findings_and_figure(tmp_path, monkeypatch, capsys):
+    def findings(found):
+        effect = found["map"]["total"].isel(shift=1, scale=0) - found["map"]["total"].isel(shift=0, scale=0)
+        yield Finding("shifts help", "arXiv 0", "total, shifted - not", effect, 0.1)
+
+    def draw(table):
+        figure = pt_jax.plot.phase_diagram(pt_jax.stats.cells(table, "total", ["shift", "scale"]))
+        figure.suptitle("It helps")
+        return figure
+
+    monkeypatch.setattr(sys, "argv", ["mine.py", "--out", str(tmp_path), "--store", str(tmp_path / "store")])
+    arguments = (
+        "A script.",
+        lambda quick, seeds: {"map": SWEEP},
+        lambda found: pt_jax.stats.table(found["map"], ["total"]),
+    )
+    study.main(*arguments, draw, 4, findings)
+    assert "shifts help; total, shifted - not" in capsys.readouterr().out
+    rows = pd.read_csv(tmp_path / "mine.findings.csv")
+    assert list(rows.claim) == ["shifts help"] and rows.seeds[0] == SWEEP.seeds
+    assert {path.name for path in tmp_path.glob("mine.*")} == {
+        f"mine.{x}" for x in ("png", "csv", "json", "findings.csv")
+    }
+
+
+def test_every_script_takes_the_flags_of_all():
+    path = ROOT / "sims" / "map_u_v2.py"
+    done = subprocess.run([sys.executable, str(path), "--help"], capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    for flag in ("--seeds", "--quick", "--redraw", "--plan", "--shard", "--until-se", "--out", "--store", "--yes"):
+        assert flag in done.stdout
+
+
+@pytest.mark.parametrize("path", SIMS, ids=lambda path: path.name)
+def test_every_script_has_a_smaller_quick_version(path, given):
+    doc, sweeps, *_, seeds = given(path)
+    whole, quick = (sum(one.trajectories for one in sweeps(short, 2).values()) for short in (False, True))
+    assert quick <= whole and seeds >= 10 and f"python sims/{path.name}" in doc
+
+
+@pytest.mark.parametrize("path", [p for p in SIMS if (FIGURES / f"{p.stem}.csv").exists()], ids=lambda path: path.name)
+def test_every_figure_is_drawn_again_from_its_numbers(path, given, tmp_path):
+    _, sweeps, _, draw, _ = given(path)
+    table = study.read(FIGURES / path.stem, sweeps(False, 2))
+    figure = draw(table)
+    record = json.loads((FIGURES / f"{path.stem}.json").read_text())
+    drawn = pt_jax.plot.save(figure, tmp_path / "again", provenance=record)
+    assert figure.get_suptitle() and drawn.stat().st_size > 10_000 and troubles(figure) == []
+    assert "seeds a cell" in figure.texts[-1].get_text()
+    parts = [record] if "function" in record else record.values()
+    assert {part["finding"] for part in parts} == {" ".join(figure.get_suptitle().split())}
+    assert (FIGURES / f"{path.stem}.csv").stat().st_size < 300_000
+    assert (FIGURES / f"{path.stem}.png").stat().st_size < 400_000
+
+
+def test_a_script_draws_from_its_store(tmp_path):
+    command = [sys.executable, str(ROOT / "sims" / "feature_growth.py"), "--quick", "--seeds", "2"]
+    for said in ("4 computed in", "all known before"):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=tmp_path)
+        assert done.returncode == 0 and said in done.stdout, done.stderr
+    made = {path.name for path in (tmp_path / "results" / "feature_growth-quick").iterdir()}
+    assert made == {"runs", "feature_growth.png", "feature_growth.csv", "feature_growth.json"}
