@@ -20,13 +20,13 @@ MAPS = {
     "two": ["--x", "u=0:2:3", "--y", "v2=0.1:10:3:log", "--theory"],
     "three": ["--x", "sigma1,sigma2=0.5,1", "--y", "v2=1:2:2", "--row", "v1=1,3"],
 }
-from tests.app.test_cli import words_missing
 
 
 def test_help_names_every_field_and_option_and_loads_no_jax():
     code = """
 import sys
 from pt_jax.app.cli import main
+from tests.app.test_cli import words_missing
 try:
     main(["map", "--help"])
 finally:
