@@ -11,15 +11,7 @@ import pytest
 import pt_jax
 from pt_jax.app.cli import main
 from pt_jax.signal_noise.point import FIELDS, OPTIONS, OUTPUTS, Static
-
-SCRIPT = "from pt_jax.app.cli import main; raise SystemExit(main())"
-SIZES = {"d": 50, "n1": 8, "n2": 8, "m": 3, "steps1": 5, "steps2": 5, "n-directions": 16, "seeds": 2}
-TINY = [text for name, value in SIZES.items() for text in (f"--{name}", str(value))]
-MAPS = {
-    "one": ["--x", "alpha=0,0.5,1"],
-    "two": ["--x", "u=0:2:3", "--y", "v2=0.1:10:3:log", "--theory"],
-    "three": ["--x", "sigma1,sigma2=0.5,1", "--y", "v2=1:2:2", "--row", "v1=1,3"],
-}
+from tests.app.test_cli import words_missing
 
 
 def test_help_names_every_field_and_option_and_loads_no_jax():
