@@ -6,7 +6,7 @@ from pt_jax.app.progress import run_until as run_until
 from pt_jax.report import plot as plot
 from pt_jax.signal_noise import theory as theory
 from pt_jax.signal_noise.derived import DERIVED as DERIVED
-from pt_jax.signal_noise.point import FIELDS as FIELDS
+from pt_jax.signal_noise.fields import FIELDS as FIELDS
 from pt_jax.signal_noise.point import Point as Point
 from pt_jax.signal_noise.point import Static as Static
 from pt_jax.signal_noise.trajectory import Outcome as Outcome

@@ -16,7 +16,8 @@ import tyro
 
 from pt_jax.app import draw, flags, startup, study
 from pt_jax.inputs.reading import located
-from pt_jax.signal_noise.point import FIELDS, OPTIONS, Point, Static, validate
+from pt_jax.signal_noise.fields import FIELDS, OPTIONS
+from pt_jax.signal_noise.point import Point, Static, validate
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -9,7 +9,8 @@ import numpy as np
 import tyro
 
 from pt_jax.app.study import Flags
-from pt_jax.signal_noise.point import FIELDS, OPTIONS, OUTPUTS, Point, Static, validate
+from pt_jax.signal_noise.fields import FIELDS, OPTIONS, OUTPUTS
+from pt_jax.signal_noise.point import Point, Static, validate
 
 # What the commands that read a folder take.
 Folder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]

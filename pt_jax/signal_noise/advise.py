@@ -28,8 +28,9 @@ from scipy import stats
 
 from pt_jax.inputs import reading
 from pt_jax.inputs.field import shown
+from pt_jax.signal_noise.fields import FIELDS
 from pt_jax.signal_noise.mean_field import in_regime, predict
-from pt_jax.signal_noise.point import FIELDS, Point, Static, common_shape, validate
+from pt_jax.signal_noise.point import Point, Static, common_shape, validate
 
 ALPHAS = (0.1, 0.25, 0.5, 0.75, 1.0)
 SURE = 0.9

@@ -8,8 +8,9 @@ import numpy as np
 from jax import Array
 
 from pt_jax.inputs.field import numbers, shown
+from pt_jax.signal_noise.fields import FIELDS
 from pt_jax.signal_noise.functions import resolve
-from pt_jax.signal_noise.point import FIELDS, Point, Static, check_type, common_shape, validate
+from pt_jax.signal_noise.point import Point, Static, check_type, common_shape, validate
 
 
 def floats(point: Point) -> Point:

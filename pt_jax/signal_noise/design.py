@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.stats import qmc
 
-from pt_jax.signal_noise.point import FIELDS, Point
+from pt_jax.signal_noise.fields import FIELDS
+from pt_jax.signal_noise.point import Point
 
 RANGES: Mapping[str, tuple[float, float]] = {
     "d": (1e2, 1e5),

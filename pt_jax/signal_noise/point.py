@@ -1,7 +1,6 @@
 """What a trajectory is a function of: `Point` (what varies) and `Static` (what changes shapes or code).
 
-`FIELDS` and `OPTIONS` are the one place where defaults, ranges, units, symbols and meanings are written: validation,
-`--help`, dataset attributes and axis labels are read from them. This file imports no jax.
+This file imports no jax.
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
@@ -10,57 +9,12 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from pt_jax.inputs.field import LARGEST, Field, Option, attributes, check, listing, shown
+from pt_jax.inputs.field import LARGEST, attributes, check, listing, shown
+from pt_jax.signal_noise.fields import FIELDS, OPTIONS, RESULTS
 
-# Between these, products of two norms, weights, rates and thousands of steps are numbers of float32.
-_POSITIVE: Mapping[str, Any] = {"low": 1e-12, "high": 1e6}
-_OR_ZERO: Mapping[str, Any] = {"low": 1e-18, "high": 1e6, "or_zero": True}
-
-FIELDS: Mapping[str, Field] = {
-    "d": Field(2000, "1", "$d$", "dimension of a patch", 3, LARGEST, whole=True, above=True),
-    "n1": Field(40, "samples", "$N_1$", "upstream sample size", 1, LARGEST, whole=True),
-    "n2": Field(40, "samples", "$N_2$", "downstream sample size", 1, LARGEST, whole=True),
-    "m": Field(20, "filters", "$m$", "filters of each sign", 1, LARGEST, whole=True),
-    "u": Field(2.0, "1", r"$\|u\|$", "norm of the universal signal", **_OR_ZERO),
-    "v1": Field(2.0, "1", r"$\|v_1\|$", "norm of the upstream signal", **_OR_ZERO),
-    "v2": Field(2.0, "1", r"$\|v_2\|$", "norm of the downstream signal", **_OR_ZERO),
-    "angle": Field(90.0, "degrees", r"$\angle(v_1, v_2)$", "angle between the two task signals", 0, 180),
-    "sigma1": Field(1.0, "1", r"$\sigma_1$", "upstream noise level", **_OR_ZERO),
-    "sigma2": Field(1.0, "1", r"$\sigma_2$", "downstream noise level", **_OR_ZERO),
-    "flip1": Field(0.1, "1", "$p_1$", "share of upstream training labels flipped", 0, 1),
-    "flip2": Field(0.1, "1", "$p_2$", "share of downstream training labels flipped", 0, 1),
-    "alpha": Field(0.5, "1", r"$\alpha$", "fraction of the upstream parameters inherited", 0, 1),
-    "lr1": Field(0.1, "1", r"$\eta_1$", "upstream learning rate", **_POSITIVE),
-    "lr2": Field(0.1, "1", r"$\eta_2$", "downstream learning rate", **_POSITIVE),
-    "lr_ratio": Field(
-        1.0, "1", r"$\eta_{inh}/\eta_2$", "learning rate of inherited over fresh parameters, 0 = frozen", **_OR_ZERO
-    ),
-    "init_scale": Field(0.01, "1", r"$\sigma_0$", "standard deviation of the initial weights", **_POSITIVE),
-    "steps1": Field(200, "steps", "$T_1$", "upstream gradient steps", 0, LARGEST, whole=True),
-    "steps2": Field(200, "steps", "$T_2$", "downstream gradient steps", 0, LARGEST, whole=True),
-}
-
-_RUNS = ("", "_scratch", "_upstream")  # the network after inheritance, its twin, the one that is inherited from
-RESULTS: Mapping[str, tuple[str, str]] = {  # symbol and meaning; all dimensionless
-    "error": (r"$\mathcal{E}_{\alpha}$", "test error with transfer"),
-    "error_scratch": (r"$\mathcal{E}_0$", "test error from scratch"),
-    "gain": (r"$\mathcal{E}_0 - \mathcal{E}_{\alpha}$", "gain: error from scratch - error with transfer"),
-    "error_upstream": (r"$\mathcal{E}_1$", "test error on task 1"),
-    "loss": ("$L$", "training loss"),
-    "diverged": ("diverged", "whether a training loss is not finite or has grown, or a result is no number"),
-    "signal_u": (r"$\max j\langle w, e_u\rangle$", "largest component along the universal signal"),
-    "signal_v1": (r"$\max j\langle w, e_{v_1}\rangle$", "largest component along the upstream signal"),
-    "signal_v2": (r"$\max j\langle w, e_{v_2}\rangle$", "largest component along the downstream signal"),
-    "gamma": (r"$\max \gamma$", "largest signal learned"),
-    "rho": (r"$\max \rho$", "largest noise memorised"),
-    "rho_inherited": (r"$\max \rho_{inh}$", "largest task-1 noise in the inherited filters"),
-}
-# Results of a trajectory that are one number.
-OUTPUTS = (
-    *("error", "error_scratch", "error_upstream", "gain", "diverged"),
-    *(name + run for name in ("loss", "signal_u", "signal_v1", "signal_v2", "rho") for run in _RUNS),
-    "rho_inherited",
-)
+_DENSE_ONLY = {"inherit": "filters", "optimizer": "sgd", "batch": None, "activation": "relu", "loss": "logistic"}
+_MOST_FILTERS = 10_000  # the Sobol sequence of the test error has at most 21,201 dimensions
+_PREFERRED = (10, 12, 14, 16, 18, 20, 25, 30, 35, 40, 45, 50, 60, 70, 80, 90, 100)
 
 
 @listing(FIELDS)
@@ -92,28 +46,6 @@ class Point(NamedTuple):
     init_scale: Any = FIELDS["init_scale"].default
     steps1: Any = FIELDS["steps1"].default
     steps2: Any = FIELDS["steps2"].default
-
-
-OPTIONS: Mapping[str, Option] = {
-    "engine": Option("span: exact gradient descent on coefficients; dense: in R^d by autodiff", ("span", "dense")),
-    "noise": Option("projected: noise orthogonal to u and v_k; isotropic: any direction", ("projected", "isotropic")),
-    "bias": Option("whether filters have biases"),
-    "init": Option(
-        "law of the initial weights; span takes Gaussian weights of the same variance", ("normal", "uniform")
-    ),
-    "inherit": Option("what is inherited: whole filters, or single weights (dense)", ("filters", "weights")),
-    "choose": Option("which filters: the first, or those of largest signal or noise", ("first", "signal", "noise")),
-    "n_directions": Option("test directions a network, a power of 2; each stands for about 50 test points"),
-    "record": Option("training steps at which the curves are recorded"),
-    "optimizer": Option("dense: a name in optax, or a function from learning rate to optax transformation"),
-    "batch": Option("dense: minibatch size, drawn with replacement; none is full batch"),
-    "activation": Option("dense: a name in jax.nn, or an elementwise function"),
-    "loss": Option("dense: logistic, squared, or a function of (labels, outputs)"),
-}
-
-_DENSE_ONLY = {"inherit": "filters", "optimizer": "sgd", "batch": None, "activation": "relu", "loss": "logistic"}
-_MOST_FILTERS = 10_000  # the Sobol sequence of the test error has at most 21,201 dimensions
-_PREFERRED = (10, 12, 14, 16, 18, 20, 25, 30, 35, 40, 45, 50, 60, 70, 80, 90, 100)
 
 
 @listing(OPTIONS)

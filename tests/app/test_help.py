@@ -10,7 +10,8 @@ import pytest
 
 import pt_jax
 from pt_jax.app.cli import main
-from pt_jax.signal_noise.point import FIELDS, OPTIONS, OUTPUTS, Static
+from pt_jax.signal_noise.fields import FIELDS, OPTIONS, OUTPUTS
+from pt_jax.signal_noise.point import Static
 from tests.app.test_cli import words_missing
 
 

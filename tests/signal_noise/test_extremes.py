@@ -9,8 +9,9 @@ import pytest
 
 from pt_jax.signal_noise import dense, risk, span
 from pt_jax.signal_noise.data import dense_world
+from pt_jax.signal_noise.fields import FIELDS
 from pt_jax.signal_noise.network import readout
-from pt_jax.signal_noise.point import FIELDS, Point, Static
+from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.training import Descent
 from pt_jax.signal_noise.trajectory import scratch, simulate
 from tests.compiling import jit

@@ -7,7 +7,8 @@ import pytest
 
 from pt_jax.signal_noise import theory
 from pt_jax.signal_noise.advise import advise
-from pt_jax.signal_noise.point import FIELDS, Point, Static, validate
+from pt_jax.signal_noise.fields import FIELDS
+from pt_jax.signal_noise.point import Point, Static, validate
 from pt_jax.signal_noise.trajectory import scratch, simulate
 from tests.compiling import jit
 from tests.signal_noise.cases import BASE, POINT

@@ -10,8 +10,9 @@ from scipy.stats import ks_2samp
 
 from pt_jax.signal_noise import risk, span, trajectory
 from pt_jax.signal_noise.data import Stream, span_world
+from pt_jax.signal_noise.fields import FIELDS
 from pt_jax.signal_noise.network import readout
-from pt_jax.signal_noise.point import FIELDS, Point, Static
+from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.training import Descent
 from pt_jax.signal_noise.trajectory import Outcome, scratch, simulate
 from tests.compiling import jit

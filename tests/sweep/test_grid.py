@@ -4,7 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from pt_jax.signal_noise.point import FIELDS, Point, Static
+from pt_jax.signal_noise.fields import FIELDS
+from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.trajectory import simulate
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.overlap import positions, union_of
