@@ -22,8 +22,8 @@ import numpy as np
 from jax import Array
 from jax.scipy.special import gammaincc
 
-from pt_jax.signal_noise import data, dense, inherit, risk, span
-from pt_jax.signal_noise.network import Net, noise_output, readout, signal_output
+from pt_jax.signal_noise import data, inherit, risk, training
+from pt_jax.signal_noise.network import Net, readout, signal_output
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.training import Descent
 
@@ -39,11 +39,13 @@ SAMPLES, BATCH, SIZES = 10**6, 10**4, {"plain": 512, "antithetic": 512, "radial"
 @partial(jax.jit, static_argnames="static")
 def train(seed: Array | int, point: Point, static: Static) -> tuple[Net, Net, data.Task]:
     """Return the transfer and the scratch network of a trajectory, and their task."""
-    draw, run = (data.span_world, span.train) if static.engine == "span" else (data.dense_world, dense.train)
-    key, one = jax.random.key(seed), jnp.ones(())
+    draw = data.span_world if static.engine == "span" else data.dense_world
+    key, one = jax.random.key(seed), Net(jnp.ones((1, 2 * M, 1)), jnp.ones((1, 2 * M)))
 
     def descend(net: Net, task: data.Task, lr: Array, steps: int) -> Net:
-        return run(key, net, task, Descent(lr, Net(one, one), jnp.asarray(steps)), LAYER, steps, static).net
+        descent = Descent(lr, one, jnp.asarray(steps))
+        found = training.train(key, jax.tree.map(lambda x: x[None], net), task, descent, LAYER, steps, static).net
+        return jax.tree.map(lambda x: x[0], found)
 
     world = draw(key, point, static)
     upstream = descend(world.upstream, world.task1, point.lr1, static.steps1)
@@ -62,7 +64,7 @@ def estimate(name: str, key: Array, net: Net, task: data.Task) -> Array:
     weights = task.sigma * data.project(net.weights, task, STATIC)
     x = z @ risk.root(weights @ weights.T).T
     signs = (1,) if name == "plain" else (1, -1)
-    slope = jnp.stack([noise_output(sign * x, net.bias, LAYER, RELU) for sign in signs])
+    slope = jnp.stack([RELU(sign * x + net.bias) @ LAYER for sign in signs])
     plus, minus = signal_output(net.weights @ task.mu, net.bias, LAYER, RELU)
 
     def negative(level: Array) -> Array:  # P(level + r slope < 0), r = 1 unless radial

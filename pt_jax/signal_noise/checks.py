@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 
 from pt_jax.inputs.field import numbers, shown
-from pt_jax.signal_noise.fields import FIELDS
+from pt_jax.signal_noise.fields import FIELDS, RULE_FIELDS
 from pt_jax.signal_noise.functions import resolve
 from pt_jax.signal_noise.point import Point, Static, check_type, common_shape, validate
 
@@ -40,6 +40,18 @@ def accepted(point: Point, static: Static) -> Point:
         resolve(option, static)
     validate(point, static, skip=[f for f in Point._fields if _traced(getattr(point, f, None))])
     return Point(*(jnp.asarray(x if isinstance(x, Array) else np.asarray(x), float) for x in point))
+
+
+def covered(point: Point, static: Static) -> Point:
+    """Return the point with NaN as learning rate of a task of which a rule is above 0 and left out of the static.
+
+    Traced, that cannot be refused: no number is better than a wrong one.
+    """
+    for task in "12":
+        left_out = [getattr(point, field) for field in RULE_FIELDS if field[-1] == task and field not in static.rules]
+        lr = getattr(point, f"lr{task}")
+        point = point._replace(**{f"lr{task}": jnp.where(sum(left_out, jnp.zeros(())) == 0, lr, jnp.nan)})
+    return point
 
 
 def _traced(leaf: Any) -> bool:

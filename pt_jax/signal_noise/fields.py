@@ -9,6 +9,9 @@ from typing import Any
 
 from pt_jax.inputs.field import LARGEST, Field, Option
 
+RULES = ("momentum", "weight_decay", "label_noise", "sam")  # of training, each a field for each task; 0 is without
+RULE_FIELDS = tuple(rule + task for task in "12" for rule in RULES)
+
 # Between these, products of two norms, weights, rates and thousands of steps are numbers of float32.
 _POSITIVE: Mapping[str, Any] = {"low": 1e-12, "high": 1e6}
 _OR_ZERO: Mapping[str, Any] = {"low": 1e-18, "high": 1e6, "or_zero": True}
@@ -35,6 +38,14 @@ FIELDS: Mapping[str, Field] = {
     "init_scale": Field(0.01, "1", r"$\sigma_0$", "standard deviation of the initial weights", **_POSITIVE),
     "steps1": Field(200, "steps", "$T_1$", "upstream gradient steps", 0, LARGEST, whole=True),
     "steps2": Field(200, "steps", "$T_2$", "downstream gradient steps", 0, LARGEST, whole=True),
+    "momentum1": Field(0.0, "1", r"$\mu_1$", "upstream momentum", 0, 1),
+    "momentum2": Field(0.0, "1", r"$\mu_2$", "downstream momentum", 0, 1),
+    "weight_decay1": Field(0.0, "1", r"$\lambda_1$", "upstream weight decay, added to the gradient", **_OR_ZERO),
+    "weight_decay2": Field(0.0, "1", r"$\lambda_2$", "downstream weight decay, added to the gradient", **_OR_ZERO),
+    "label_noise1": Field(0.0, "1", "$q_1$", "share of upstream labels flipped anew at each step", 0, 1),
+    "label_noise2": Field(0.0, "1", "$q_2$", "share of downstream labels flipped anew at each step", 0, 1),
+    "sam1": Field(0.0, "1", r"$r_1$", "upstream radius of sharpness-aware minimisation", **_OR_ZERO),
+    "sam2": Field(0.0, "1", r"$r_2$", "downstream radius of sharpness-aware minimisation", **_OR_ZERO),
 }
 
 _RUNS = ("", "_scratch", "_upstream")  # the network after inheritance, its twin, the one that is inherited from
@@ -70,8 +81,10 @@ OPTIONS: Mapping[str, Option] = {
     "choose": Option("which filters: the first, or those of largest signal or noise", ("first", "signal", "noise")),
     "n_directions": Option("test directions a network, a power of 2; each stands for about 50 test points"),
     "record": Option("training steps at which the curves are recorded"),
-    "optimizer": Option("dense: a name in optax, or a function from learning rate to optax transformation"),
-    "batch": Option("dense: minibatch size, drawn with replacement; none is full batch"),
-    "activation": Option("dense: a name in jax.nn, or an elementwise function"),
-    "loss": Option("dense: logistic, squared, or a function of (labels, outputs)"),
+    "optimizer": Option("a name in optax, or a function from learning rate to optax transformation; span: linear ones"),
+    "batch": Option("minibatch size, drawn with replacement; none is full batch"),
+    "activation": Option("a name in jax.nn, or an elementwise function"),
+    "schedule": Option("learning rate over the steps of a task", ("constant", "cosine", "linear")),
+    "nesterov": Option("whether momentum is Nesterov's"),
+    "loss": Option("logistic, squared, or a function of (labels, outputs)"),
 }

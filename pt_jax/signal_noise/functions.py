@@ -1,4 +1,8 @@
-"""The functions that `Static` names: found by name, and tried out on a few numbers before any work."""
+"""The functions that `Static` names: found by name, and tried out on a few numbers before any work.
+
+An optimizer is linear where it does to the coordinates of a vector what it does to the vector: with x = M c and
+gradients M g, its updates of x are M times its updates of c. The span engine asks for that.
+"""
 
 from collections.abc import Callable
 from functools import cache
@@ -33,6 +37,11 @@ def resolve(option: str, static: Static) -> Callable:
     function = value if callable(value) else _named(option, value)
     if value != getattr(Static, option):  # the defaults fit
         _check(option, value, function)
+        if option == "optimizer" and static.engine == "span" and not _linear(function):
+            raise ValueError(
+                f"optimizer = {shown(value)} is not accepted by engine = 'span': tried on random gradients, it is not "
+                "linear, it does not do to coordinates what it does to vectors. Use engine = 'dense'."
+            )
     return function  # this very one: another that equals it may compute something else
 
 
@@ -79,3 +88,25 @@ def _descends(function: Callable, count: int) -> bool:
         return jnp.sum(end.weights - net.weights) + jnp.sum(end.bias - net.bias)  # the gradient is 1 everywhere
 
     return bool(jax.jit(steps)(0.1) < 0)
+
+
+@cache
+def _linear(function: Callable) -> bool:
+    """Return whether an optimizer is linear: tried on the coordinates of five vectors, of lengths far apart."""
+    rng = np.random.default_rng(0)
+    basis, gradients = rng.normal(size=(7, 5)), rng.normal(size=(6, 5, 2)) * np.geomspace(1e-3, 1e6, 6)[:, None, None]
+
+    def run(start: Any, gradients: Any) -> np.ndarray:
+        optimizer = function(0.1)
+
+        def step(state: Any, g: Array) -> tuple[Any, Array]:
+            updates, memory = optimizer.update(g, state[1], state[0])
+            return (state[0] + updates, memory), updates
+
+        return np.asarray(jax.lax.scan(step, (jnp.asarray(start), optimizer.init(start)), gradients)[1])
+
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        start = rng.normal(size=(5, 2))
+        coordinates, vectors = run(start, gradients), run(basis @ start, basis @ gradients)
+    apart = np.abs(basis @ coordinates - vectors).max((1, 2))
+    return bool(np.all(apart <= 1e-9 * np.abs(vectors).max((1, 2))))

@@ -37,12 +37,14 @@ from jax.nn import relu
 from scipy import special
 from scipy.stats import qmc
 
+from pt_jax.inputs.field import shown
 from pt_jax.signal_noise import risk
-from pt_jax.signal_noise.checks import accepted, floats
+from pt_jax.signal_noise.checks import accepted, covered, floats
 from pt_jax.signal_noise.data import AXES, Task
+from pt_jax.signal_noise.fields import RULE_FIELDS
 from pt_jax.signal_noise.inherit import filters
 from pt_jax.signal_noise.network import Net, readout
-from pt_jax.signal_noise.point import Point, Static, common_shape
+from pt_jax.signal_noise.point import Point, Static, check_type, common_shape
 
 _NODES = 64  # typical samples, clean and flipped each
 _DIRECTIONS = 512  # of the test error
@@ -119,8 +121,13 @@ def predict(point: Point, static: Static = _DEFAULT) -> Prediction:
     Raises:
         ValueError: a concrete value is out of range or above its maximum, or an option is not covered.
     """
-    at = accepted(point, static)
-    for name in ("noise", "bias", "inherit", "choose", "optimizer", "batch", "activation", "loss"):
+    check_type(point)
+    for name in RULE_FIELDS:
+        value = getattr(point, name)
+        if not isinstance(value, jax.core.Tracer) and np.any(np.asarray(value) != 0):
+            raise ValueError(f"{name} = {shown(value)} is not covered by predict: use 0.")
+    at = covered(accepted(point, static), static)
+    for name in ("noise", "bias", "inherit", "choose", "optimizer", "batch", "activation", "loss", "schedule", "rules"):
         if getattr(static, name) != getattr(_DEFAULT, name):
             raise ValueError(
                 f"{name} = {getattr(static, name)!r} is not covered by predict: use {getattr(_DEFAULT, name)!r}."

@@ -28,31 +28,50 @@ class Net(NamedTuple):
     bias: Array
 
 
+class Basis(NamedTuple):
+    """The vectors that a first layer is trained on: `signal` (S, p) and `noise` (n, p)."""
+
+    signal: Array
+    noise: Array
+
+
+class Inner(NamedTuple):
+    """Inner products of the filters of k networks with a Basis: `signal` (S, k, 2m) and `noise` (n, k, 2m)."""
+
+    signal: Array
+    noise: Array
+
+
 def readout(m: Array, padded: int) -> Array:
     """Return the fixed second layer j/m: +1/m, -1/m, +1/m, ... and 0 on the padding, (2 padded,)."""
     row = np.arange(2 * padded)
     return jnp.where(row < 2 * m, (1.0 - 2.0 * (row % 2)) / m, 0.0)
 
 
-def noise_output(noise: Array, bias: Array, readout: Array, activation: Activation) -> Array:
-    """Return what the noise patch adds to f, (n,), from the inner products <xi_i, w>, (n, 2m)."""
-    return activation(noise + bias) @ readout
-
-
-def signal_output(signal: Array, bias: Array, readout: Array, activation: Activation) -> tuple[Array, Array]:
-    """Return what the signal patch adds to f where y = +1 and where y = -1, from the inner products <mu, w>, (2m,)."""
+def signal_output(signal: Array, bias: Array | float, readout: Array, activation: Activation) -> tuple[Array, Array]:
+    """Return what the signal patch adds to f where y = +1 and where y = -1, from <mu, w> of shape (..., 2m)."""
     return activation(signal + bias) @ readout, activation(bias - signal) @ readout
 
 
-def output(noise: Array, signal: Array, label: Array, bias: Array, readout: Array, activation: Activation) -> Array:
-    """Return f on the training samples, (n,)."""
+def output(inner: Inner, label: Array, readout: Array, activation: Activation) -> Array:
+    """Return f of k networks on n samples, (n, k)."""
+    signal, bias = inner.signal[0], inner.signal[1] if len(inner.signal) > 1 else 0.0
     plus, minus = signal_output(signal, bias, readout, activation)
-    return jnp.where(label > 0, plus, minus) + noise_output(noise, bias, readout, activation)
+    positive = (label > 0)[:, None].astype(plus.dtype)  # products: their derivatives are the quickest way to sum
+    return positive * plus + (1.0 - positive) * minus + activation(inner.noise) @ readout
 
 
+@jax.custom_jvp
 def logistic(y: Array, f: Array) -> Array:
     """Return the logistic loss softplus(-y f)."""
     return jax.nn.softplus(-y * f)
+
+
+@logistic.defjvp
+def _(at: tuple[Array, Array], along: tuple[Array, Array]) -> tuple[Array, Array]:
+    # One sigmoid, where the derivative of softplus has several functions: a tenth of a training step.
+    y, f = at
+    return logistic(y, f), -jax.nn.sigmoid(-y * f) * (y * along[1] + f * along[0])
 
 
 def squared(y: Array, f: Array) -> Array:

@@ -10,9 +10,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from pt_jax.inputs.field import LARGEST, attributes, check, listing, shown
-from pt_jax.signal_noise.fields import FIELDS, OPTIONS, RESULTS
+from pt_jax.signal_noise.fields import FIELDS, OPTIONS, RESULTS, RULE_FIELDS, RULES
 
-_DENSE_ONLY = {"inherit": "filters", "optimizer": "sgd", "batch": None, "activation": "relu", "loss": "logistic"}
 _MOST_FILTERS = 10_000  # the Sobol sequence of the test error has at most 21,201 dimensions
 _PREFERRED = (10, 12, 14, 16, 18, 20, 25, 30, 35, 40, 45, 50, 60, 70, 80, 90, 100)
 
@@ -46,6 +45,14 @@ class Point(NamedTuple):
     init_scale: Any = FIELDS["init_scale"].default
     steps1: Any = FIELDS["steps1"].default
     steps2: Any = FIELDS["steps2"].default
+    momentum1: Any = FIELDS["momentum1"].default
+    momentum2: Any = FIELDS["momentum2"].default
+    weight_decay1: Any = FIELDS["weight_decay1"].default
+    weight_decay2: Any = FIELDS["weight_decay2"].default
+    label_noise1: Any = FIELDS["label_noise1"].default
+    label_noise2: Any = FIELDS["label_noise2"].default
+    sam1: Any = FIELDS["sam1"].default
+    sam2: Any = FIELDS["sam2"].default
 
 
 @listing(OPTIONS)
@@ -56,6 +63,8 @@ class Static:
     Attributes:
         n1, n2, m, steps1, steps2: maxima of the fields of `Point` with these names; arrays are padded to them.
         d: maximum of d, dense engine only: the span engine's cost does not depend on d.
+        rules: the rule fields that may be above 0, as ("momentum2",); the others are left out of the program. A sweep
+            and `covering` set it.
         paired: train transfer and scratch together: faster unless transfer runs share a scratch run. A sweep sets it.
         fixed: a sweep keeps these maxima for all points, one compilation, in place of maxima that fit each point.
         TABLE
@@ -82,6 +91,9 @@ class Static:
     batch: int | None = None
     activation: str | Callable = "relu"
     loss: str | Callable = "logistic"
+    schedule: str = "constant"
+    nesterov: bool = False
+    rules: tuple[str, ...] = ()
     paired: bool = True
     fixed: bool = False
 
@@ -90,8 +102,8 @@ class Static:
     # Fields that only a part of the work depends on, cheapest first: a sweep shares the rest along them.
     partial: ClassVar[tuple[str, ...]] = (
         *("alpha", "lr_ratio"),  # neither the upstream nor the scratch run
-        *("v2", "angle", "sigma2", "flip2", "lr2", "steps2"),  # not the upstream run
-        *("v1", "sigma1", "flip1", "lr1", "steps1"),  # not the scratch run
+        *("v2", "angle", "sigma2", "flip2", "lr2", "steps2", *(f"{rule}2" for rule in RULES)),  # not the upstream run
+        *("v1", "sigma1", "flip1", "lr1", "steps1", *(f"{rule}1" for rule in RULES)),  # not the scratch run
     )
 
     def __post_init__(self):
@@ -109,10 +121,12 @@ class Static:
             fits = isinstance(value, str) or (callable(value) and isinstance(value, Hashable))
             if name in ("optimizer", "activation", "loss") and not fits:
                 raise ValueError(f"{name} = {shown(value)} is not accepted: use a name or a hashable function.")
-            if self.engine == "span" and value != _DENSE_ONLY.get(name, value):
-                span = _DENSE_ONLY[name]
-                raise ValueError(f"{name} = {value!r} needs engine = 'dense': the span engine has {span!r}.")
-        for name in ("bias", "paired", "fixed"):
+        if self.engine == "span" and self.inherit == "weights":
+            raise ValueError("inherit = 'weights' needs engine = 'dense': the span engine has 'filters'.")
+        if not isinstance(self.rules, tuple) or not set(self.rules) <= set(RULE_FIELDS):
+            raise ValueError(f"rules = {shown(self.rules)} is not accepted: use a tuple of {', '.join(RULE_FIELDS)}.")
+        object.__setattr__(self, "rules", tuple(name for name in RULE_FIELDS if name in self.rules))
+        for name in ("bias", "nesterov", "paired", "fixed"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} = {getattr(self, name)!r} is not accepted: use True or False.")
         if self.n_directions < 1 or self.n_directions & (self.n_directions - 1):
@@ -146,7 +160,8 @@ class Static:
             raise ValueError("points = [] is not accepted: give at least one Point.")
         for point in points:
             validate(point)
-        return cls(**{name: max(_largest(getattr(p, name)) for p in points) for name in cls.maxima} | options)
+        maxima = {name: max(_largest(getattr(p, name)) for p in points) for name in cls.maxima}
+        return cls(**{"rules": _rules(points), **maxima, **options})
 
     def size_class(self, point: Point, moving: Collection[str] = ()) -> "Static":
         """Return this Static for a point of a sweep along some fields; its maxima depend on the point alone.
@@ -155,7 +170,8 @@ class Static:
         """
         names = () if self.fixed else self.maxima if self.engine == "dense" else self.maxima[:-1]
         maxima: dict[str, Any] = {name: min(_preferred(_largest(getattr(point, name))), int(LARGEST)) for name in names}
-        return replace(self, paired=self.paired and not {"alpha", "lr_ratio"} & set(moving), **maxima)
+        rules = self.rules if self.fixed else _rules([point], moving)
+        return replace(self, paired=self.paired and not {"alpha", "lr_ratio"} & set(moving), rules=rules, **maxima)
 
     def validate(self, point: Point) -> None:
         """Check a Point's values, which may be arrays; see `validate`."""
@@ -182,6 +198,10 @@ def validate(point: Point, static: Static | None = None, skip: Collection[str] =
         if over and most > getattr(static, name):
             largest = f"{name} = {shown(most)} is above the maximum {getattr(static, name)} in Static"
             raise ValueError(f"{largest}: use Static.covering(point), or a larger {name} there.")
+        if static is not None and name in RULE_FIELDS and most > 0 and name not in static.rules:
+            raise ValueError(
+                f"{name} = {shown(most)} is above 0 and not in the rules of Static: use Static.covering(point)."
+            )
     common_shape(point)
 
 
@@ -199,6 +219,12 @@ def common_shape(point: Point) -> tuple[int, ...]:
     except ValueError:
         arrays = ", ".join(f"{name} {shape}" for name, shape in shapes.items() if shape)
         raise ValueError(f"The fields of Point do not broadcast: {arrays} need shapes that fit each other.") from None
+
+
+def _rules(points: Iterable[Point], moving: Collection[str] = ()) -> tuple[str, ...]:
+    """Return the rule fields that are above 0 at one of the points, or that move."""
+    points = list(points)
+    return tuple(n for n in RULE_FIELDS if n in moving or any(np.any(np.asarray(getattr(p, n))) for p in points))
 
 
 def _largest(size: Any) -> int:

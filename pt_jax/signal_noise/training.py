@@ -1,22 +1,50 @@
-"""What both engines take and return: one training run by gradient descent."""
+"""Training by gradient descent: one loop, whatever the first layer is written in.
 
-from typing import NamedTuple
+    f = output(<w, x>),  L = sum_i weight_i loss(seen_i, f_i)      <w, x> from `span` (coefficients) or `dense` (R^d)
+    dL/d<w, x> by autodiff, of which `span` or `dense` make dL/dw
+    w += factor * update                                           by any optimizer, on all samples or a minibatch
 
+The loop knows network, loss, optimizer and minibatch; it does not know in which of the two it trains. A bias is one
+more coordinate of w, and every patch is 1 there.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jax import Array
 
+from pt_jax.signal_noise import dense, span
 from pt_jax.signal_noise.data import Task
-from pt_jax.signal_noise.network import Net
+from pt_jax.signal_noise.functions import resolve
+from pt_jax.signal_noise.network import Basis, Inner, Net, output
 from pt_jax.signal_noise.point import Static
+
+SCHEDULES = {  # the learning rate over that of the start, after a share t of all steps
+    "constant": jnp.ones_like,
+    "cosine": lambda t: (1.0 + jnp.cos(jnp.pi * t)) / 2.0,
+    "linear": lambda t: 1.0 - t,
+}
 
 
 class Descent(NamedTuple):
-    """How a network is trained: learning rate `lr`, each parameter's factor on it (a Net), number of `steps`."""
+    """How a network is trained.
+
+    Attributes:
+        lr: learning rate.
+        ratio: each parameter's factor on it, a Net.
+        steps: number of steps.
+        rules: what is added to plain descent, by the names in `RULES`; what is not there is not computed.
+    """
 
     lr: Array
     ratio: Net
     steps: Array
+    rules: Mapping[str, Array] = MappingProxyType({})
 
 
 class Curves(NamedTuple):
@@ -52,6 +80,104 @@ class Trained(NamedTuple):
     loss_start: Array
     loss: Array
     curves: Curves | None
+
+
+def train(key: Array, nets: Net, task: Task, descent: Descent, readout: Array, length: int, static: Static) -> Trained:
+    """Train k networks on one task, on the same minibatches.
+
+    Args:
+        key: draws the minibatches.
+        nets: initial parameters, each leaf with a first axis of k.
+        task: the training set.
+        descent: learning rate, number of steps, and factors with a first axis of k.
+        readout: second layer, (2m,).
+        length: maximum of the number of steps.
+        static: engine and options.
+
+    Returns:
+        The trained networks and what they have learned, each leaf with a first axis of k.
+    """
+    layer = span if static.engine == "span" else dense
+    activation, loss_function = resolve("activation", static), resolve("loss", static)
+    rules = descent.rules
+    weights, ratio = nets.weights, descent.ratio.weights
+    basis = Basis(task.mu[None], jnp.where(task.weight[:, None] > 0, task.noise, 0.0))
+    if static.bias:
+        weights = jnp.concatenate([weights, nets.bias[..., None]], axis=-1)
+        if ratio.shape[-1] > 1:
+            ratio = jnp.concatenate([ratio, descent.ratio.bias[..., None]], axis=-1)
+        noise = jnp.concatenate([basis.noise, (task.weight > 0)[:, None].astype(basis.noise.dtype)], axis=1)
+        basis = Basis(jnp.stack([jnp.pad(task.mu, (0, 1)), jnp.zeros(noise.shape[1]).at[-1].set(1.0)]), noise)
+    start, begin = layer.begin(weights, basis, static)
+    factor = layer.factors(ratio)
+
+    def optimizer(t: Array) -> optax.GradientTransformation:
+        parts = [resolve("optimizer", static)(descent.lr * SCHEDULES[static.schedule](t / descent.steps))]
+        if "momentum" in rules:
+            parts.insert(0, optax.trace(rules["momentum"], static.nesterov))
+        if "weight_decay" in rules:
+            parts.insert(0, optax.add_decayed_weights(rules["weight_decay"]))
+        return optax.chain(*parts) if len(parts) > 1 else parts[0]
+
+    def outputs(inner: Inner, label: Array) -> Array:
+        return output(inner, label, readout, activation)
+
+    def losses(f: Array, seen: Array) -> Array:
+        return loss_function(jnp.broadcast_to(seen[:, None], f.shape), f)
+
+    def loss(params: Any) -> Array:
+        return task.weight @ losses(outputs(layer.inner(start, params), task.label), task.seen)
+
+    def gradient(params: Any, seen: Array, rows: Array | None) -> Any:
+        label, weight = task.label, task.weight
+        if rows is not None:
+            label, seen, weight = label[rows], seen[rows], jnp.full(rows.shape, 1.0 / len(rows))
+        f, back = jax.vjp(lambda inner: outputs(inner, label), layer.inner(start, params, rows))
+        slope = jax.grad(lambda f: jnp.sum(weight @ losses(f, seen)))(f)
+        (by,) = back(slope)
+        return layer.gradient(start, by, rows)
+
+    def step(state: tuple[Any, Any], t: Array) -> tuple[tuple[Any, Any], Any]:
+        params, memory = state
+        own, seen = jax.random.fold_in(key, t), task.seen
+        rows = None if static.batch is None else _minibatch(own, task, static.batch)
+        if "label_noise" in rules:
+            anew = jax.random.uniform(jax.random.fold_in(own, 1), seen.shape) < rules["label_noise"]
+            seen = jnp.where(anew, -seen, seen)
+        slope = gradient(params, seen, rows)
+        if "sam" in rules:
+            trained = jax.tree.map(lambda g, r: jnp.where(r != 0, g, 0.0), slope, factor)
+            size = jnp.sqrt(layer.squared(start, trained))
+            radius = layer.factors(jnp.where(size > 0, rules["sam"] / size, 0.0)[:, None, None])
+            ahead = jax.tree.map(lambda w, g, r: w + r * g, params, trained, radius)
+            slope = gradient(ahead, seen, rows)
+        updates, memory = optimizer(t).update(slope, memory, params)
+        active = t < descent.steps
+        moved = jax.tree.map(lambda w, r, change: jnp.where(active, w + r * change, w), params, factor, updates)
+        return (moved, memory), record(params) if static.record else None
+
+    def gamma_rho(params: Any) -> tuple[Array, Array]:
+        learned = layer.learned(start, params)
+        gamma = jnp.sign(readout) * learned.signal[0] * (task.mu @ task.mu)
+        return gamma, jnp.moveaxis(learned.noise * jnp.sum(task.noise**2, axis=1)[:, None, None], 1, 0)
+
+    def record(params: Any) -> Curves:
+        along_u = jnp.sign(readout) * layer.weights(start, params)[..., 0]
+        parts = (*gamma_rho(params), along_u)
+        return Curves(loss(params), *(jax.vmap(largest, (0, None, None))(x, readout, task) for x in parts))
+
+    (end, _), during = jax.lax.scan(step, (begin, optimizer(jnp.zeros(())).init(begin)), jnp.arange(length))
+    curves = None
+    if static.record:
+        curves = jax.vmap(lambda x, last: at_recorded_steps(x, last, static), (1, 0))(during, record(end))
+    found = layer.weights(start, end)
+    net = Net(found[..., :-1], found[..., -1]) if static.bias else Net(found, nets.bias)
+    return Trained(net, *gamma_rho(end), loss(begin), loss(end), curves)
+
+
+def _minibatch(key: Array, task: Task, size: int) -> Array:
+    """Draw the rows of samples in use, with replacement."""
+    return jax.random.randint(key, (size,), 0, jnp.sum(task.weight > 0))
 
 
 def largest(values: Array, readout: Array, task: Task) -> Array:

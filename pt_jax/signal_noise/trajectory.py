@@ -13,13 +13,14 @@ import jax.numpy as jnp
 from jax import Array
 
 from pt_jax.inputs.arguments import check_one, typed_key
-from pt_jax.signal_noise import dense, inherit, risk, span
-from pt_jax.signal_noise.checks import accepted
+from pt_jax.signal_noise import inherit, risk
+from pt_jax.signal_noise.checks import accepted, covered
 from pt_jax.signal_noise.data import AXES, Stream, Task, World, dense_world, span_world
+from pt_jax.signal_noise.fields import RULES
 from pt_jax.signal_noise.functions import resolve
 from pt_jax.signal_noise.network import Net, readout
 from pt_jax.signal_noise.point import Point, Static
-from pt_jax.signal_noise.training import Curves, Descent, Trained, largest
+from pt_jax.signal_noise.training import Curves, Descent, Trained, largest, train
 
 
 class TrajectoryCurves(NamedTuple):
@@ -128,12 +129,12 @@ def _accepted(key: Array, point: Point, static: Static) -> Point:
     typed_key(key)
     point = accepted(point, static)
     check_one(point)
-    return point
+    return covered(point, static)
 
 
 @partial(jax.jit, static_argnames="static")
 def _simulate(key: Array, point: Point, static: Static) -> Outcome:
-    world, second_layer = _engine(static)[0](key, point, static), readout(point.m, static.m)
+    world, second_layer = _draw(static)(key, point, static), readout(point.m, static.m)
     (upstream,) = _train(key, Stream.BATCH1, [(world.upstream, None)], world.task1, point, static)
 
     sign = jnp.sign(second_layer)
@@ -173,7 +174,7 @@ def _simulate(key: Array, point: Point, static: Static) -> Outcome:
 
 @partial(jax.jit, static_argnames="static")
 def _scratch(key: Array, point: Point, static: Static) -> Scratch:
-    world = _engine(static)[0](key, point, static, alone=True)
+    world = _draw(static)(key, point, static, alone=True)
     (trained,) = _train(key, Stream.BATCH2, [(world.fresh, None)], world.task2, point, static)
     error, held = _measures(key, point, static)
     outcome = Scratch(
@@ -186,9 +187,8 @@ def _scratch(key: Array, point: Point, static: Static) -> Scratch:
     return outcome._replace(diverged=outcome.diverged | _not_numbers(outcome, static))
 
 
-def _engine(static: Static) -> tuple[Callable, Callable]:
-    """Return what draws and what trains."""
-    return (span_world, span.train_together) if static.engine == "span" else (dense_world, dense.train_together)
+def _draw(static: Static) -> Callable:
+    return span_world if static.engine == "span" else dense_world
 
 
 def _train(
@@ -196,14 +196,18 @@ def _train(
 ) -> list[Trained]:
     """Train networks together on a task; beside each, the factors on its learning rate, None for 1."""
     upstream = stream == Stream.BATCH1
-    lr, steps = (point.lr1, point.steps1) if upstream else (point.lr2, point.steps2)
-    length = static.steps1 if upstream else static.steps2
+    number = 1 if upstream else 2
+    lr, steps, length = (
+        getattr(x, f"{name}{number}") for x, name in ((point, "lr"), (point, "steps"), (static, "steps"))
+    )
+    fields = {rule: f"{rule}{number}" for rule in RULES}
+    rules = {rule: getattr(point, field) for rule, field in fields.items() if field in static.rules}
     rows = 2 * static.m
     ones = jax.tree.map(jnp.ones_like, nets[0][1] or Net(jnp.zeros((rows, 1)), jnp.zeros(rows)))
     stacked, ratio = jax.tree.map(lambda *x: jnp.stack(x), *((net, factors or ones) for net, factors in nets))
     key = jax.random.fold_in(key, stream)
     second_layer = readout(point.m, static.m)
-    found = _engine(static)[1](key, stacked, task, Descent(lr, ratio, steps), second_layer, length, static)
+    found = train(key, stacked, task, Descent(lr, ratio, steps, rules), second_layer, length, static)
     return [jax.tree.map(lambda x, i=i: x[i], found) for i in range(len(nets))]
 
 
@@ -217,10 +221,10 @@ def _failed(trained: Trained) -> Array:
 def _not_numbers(outcome: Outcome | Scratch, static: Static) -> Array:
     """Return whether any result is NaN.
 
-    With relu an error is a number where weights are finite: the span engine leaves the upstream error out, as asking
-    for it would cost 3% where nobody keeps it.
+    With relu an error is a number where weights are finite: the upstream error is left out there, as asking for it
+    would cost 3% where nobody keeps it.
     """
-    left_out = {"diverged"} | ({"error_upstream"} if static.engine == "span" else set())
+    left_out = {"diverged"} | ({"error_upstream"} if static.activation == "relu" else set())
     results = {name: value for name, value in outcome._asdict().items() if name not in left_out}
     return jnp.any(jnp.stack([jnp.any(jnp.isnan(x)) for x in jax.tree.leaves(results)]))
 

@@ -9,6 +9,7 @@ from scipy.stats import norm
 
 from pt_jax.signal_noise.network import Net
 from pt_jax.signal_noise.point import Point, Static
+from pt_jax.signal_noise.training import Trained, train
 from pt_jax.signal_noise.trajectory import Outcome, simulate
 from tests.compiling import jit, jit_long
 
@@ -39,6 +40,13 @@ def lanes(static: Static, seeds, width: int = 16, **fields) -> Outcome:
     parts = [jax.tree.map(lambda x, i=i: x[i : i + width], (seeds, points)) for i in range(0, len(seeds), width)]
     found = jax.device_get([_lanes(static, width)(part) for part in parts])
     return jax.tree.map(lambda *x: np.concatenate(x), *found)
+
+
+def train_one(net, task, descent, second, length, static) -> Trained:
+    """Train one network: `train`, which trains several together, with one."""
+    net, ratio = jax.tree.map(lambda x: x[None], (net, descent.ratio))
+    found = train(jax.random.key(0), net, task, descent._replace(ratio=ratio), second, length, static)
+    return jax.tree.map(lambda x: x[0], found)
 
 
 def unit(static: Static) -> Net:

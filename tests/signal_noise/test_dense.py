@@ -6,17 +6,18 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from pt_jax.signal_noise import dense, inherit, span
+from pt_jax.signal_noise import inherit
 from pt_jax.signal_noise.data import dense_world
 from pt_jax.signal_noise.network import Net, readout
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.training import Descent
 from tests.compiling import jit
-from tests.signal_noise.cases import assert_close, lanes, unit
+from tests.signal_noise.cases import assert_close, lanes, train_one, unit
 
-ENGINES = {"span": span, "dense": dense}
+ENGINES = ("span", "dense")
 STATIC = Static(n1=12, n2=12, m=4, d=40, steps1=200, steps2=200, engine="dense", init="uniform")
 POINT = Point(d=40, n1=12, n2=10, m=4, u=1.0, v1=1.0, v2=1.0, init_scale=0.1, lr_ratio=0.5)
 
@@ -24,25 +25,31 @@ POINT = Point(d=40, n1=12, n2=10, m=4, u=1.0, v1=1.0, v2=1.0, init_scale=0.1, lr
 draw = jit(lambda point, static: dense_world(jax.random.key(7), point, static), static_argnames="static")
 
 
-@partial(jit, static_argnames=("static", "engine"))
-def train(net, task, descent, second, static, engine):
+@partial(jit, static_argnames="static")
+def train(net, task, descent, second, static):
     # Both tasks have the same maxima: one compilation.
-    return ENGINES[engine].train(jax.random.key(0), net, task, descent, second, static.steps1, static)
+    return train_one(net, task, descent, second, static.steps1, static)
 
 
-def run(engine, x64=True, record=(), noise="projected", bias=False, **fields):
+OPTIONS = ("noise", "bias", "record", "optimizer", "batch", "activation", "loss", "schedule", "nesterov")
+
+
+def run(engine, x64=True, rules=None, ahead=0.0, **options):
     """Train upstream, inherit half of the filters, train downstream; return both runs and the downstream start."""
-    static = replace(STATIC, noise=noise, bias=bias)
+    static = replace(STATIC, **{name: options.pop(name) for name in OPTIONS if name in options})
     with jax.enable_x64(x64):
-        point = Point(*(float(leaf) for leaf in POINT._replace(**fields)))
+        point = Point(*(float(leaf) for leaf in POINT._replace(**options)))
         world, second, alike = draw(point, static), readout(point.m, static.m), unit(static)
-        static = replace(static, record=record)
-        upstream = train(world.upstream, world.task1, Descent(point.lr1, alike, point.steps1), second, static, engine)
+        static = replace(static, engine=engine)
+        world = world._replace(upstream=world.upstream._replace(weights=world.upstream.weights + ahead))
+        upstream = train(
+            world.upstream, world.task1, Descent(point.lr1, alike, point.steps1, rules or {}), second, static
+        )
         taken = inherit.filters(0.5, point.m, jnp.zeros(2 * static.m))
         taken = Net(taken[:, None], taken)
         start = jax.tree.map(jnp.where, taken, upstream.net, world.fresh)
         ratio = jax.tree.map(lambda mask, one: jnp.where(mask, point.lr_ratio, one), taken, alike)
-        downstream = train(start, world.task2, Descent(point.lr2, ratio, point.steps2), second, static, engine)
+        downstream = train(start, world.task2, Descent(point.lr2, ratio, point.steps2, rules or {}), second, static)
         return jax.device_get((upstream, downstream, start, taken.bias))
 
 
@@ -63,6 +70,52 @@ def test_span_equals_dense_on_the_same_vectors_in_float64(bias, noise, angle):
         assert relative(a.loss, b.loss) < 1e-12 and relative(a.loss_start, b.loss_start) < 1e-12
         # Conjugate gradients stop at a residual of 1e-5, times a condition number of some tens.
         assert relative(a.gamma, b.gamma) < 1e-3 and relative(a.rho, b.rho) < 1e-3
+
+
+RULES = {
+    "nesterov and weight decay": {
+        "optimizer": lambda lr: optax.chain(optax.add_decayed_weights(0.1), optax.sgd(lr, momentum=0.9, nesterov=True))
+    },
+    "schedule": {"optimizer": lambda lr: optax.sgd(optax.cosine_decay_schedule(lr, 200))},
+    "momentum and decay by name": {"rules": {"momentum": 0.9, "weight_decay": 0.1}, "nesterov": True},
+    "cosine by name": {"schedule": "cosine", "rules": {"momentum": 0.5}},
+    "label noise": {"rules": {"label_noise": 0.2}},
+    "sharpness-aware": {"rules": {"sam": 0.3}, "batch": 5},
+    "minibatch": {"batch": 4},
+    "gelu": {"activation": "gelu"},
+    "cubic": {"activation": lambda x: jnp.maximum(x, 0.0) ** 3},
+    "squared": {"loss": "squared"},
+    "own loss": {"loss": lambda y, f: jnp.exp(-y * f)},
+}
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("rule", RULES)
+def test_span_equals_dense_whatever_is_trained_and_how(rule, bias):
+    options = {"bias": bias, "noise": "isotropic", "angle": 60.0, **RULES[rule]}
+    for a, b in zip(run("span", **options)[:2], run("dense", **options)[:2], strict=True):
+        assert np.any(b.net.bias) == bias and b.loss < 0.99 * b.loss_start
+        # As above: sums in another order.
+        assert relative(a.net.weights, b.net.weights) < 1e-12 and relative(a.loss, b.loss) < 1e-12
+
+
+def test_rules_by_name_are_those_of_optax():
+    by_name = run("span", rules={"momentum": 0.9, "weight_decay": 0.1}, nesterov=True)
+    optimizer = RULES["nesterov and weight decay"]["optimizer"]
+    for a, b in zip(by_name[:2], run("span", optimizer=optimizer)[:2], strict=True):
+        assert relative(a.net.weights, b.net.weights) < 1e-12
+
+
+def test_a_sharpness_aware_step_is_the_gradient_ahead():
+    """One step from w: w - lr dL(w + r dL(w) / |dL(w)|), from two steps of plain descent."""
+    sam, lr, plain = 0.3, POINT.lr1, {"steps1": 1, "steps2": 0}
+    found, _, _, _ = run("dense", rules={"sam": sam}, **plain)
+    once, _, _, _ = run("dense", **plain)
+    start = run("dense", steps1=0, steps2=0)[0].net.weights
+    slope = (start - once.net.weights) / lr
+    size = np.linalg.norm(slope)
+    ahead, _, _, _ = run("dense", steps1=1, steps2=0, ahead=sam / size * slope)
+    np.testing.assert_allclose(start - found.net.weights, start + sam / size * slope - ahead.net.weights, atol=1e-12)
 
 
 def test_span_equals_dense_on_the_same_vectors_in_float32():

@@ -1,5 +1,6 @@
 """Extreme values that are accepted: never NaN without `diverged`, and the errors that doubles give."""
 
+from dataclasses import replace
 from functools import cache
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pt_jax.signal_noise import dense, risk, span
+from pt_jax.signal_noise import risk
 from pt_jax.signal_noise.data import dense_world
 from pt_jax.signal_noise.fields import FIELDS
 from pt_jax.signal_noise.network import readout
@@ -15,11 +16,11 @@ from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.training import Descent
 from pt_jax.signal_noise.trajectory import scratch, simulate
 from tests.compiling import jit
-from tests.signal_noise.cases import unit
+from tests.signal_noise.cases import train_one, unit
 
 SIZES = {"n1": 6, "n2": 5, "m": 3, "d": 20, "steps1": 8, "steps2": 8}
 EXTREME = ("u", "v1", "v2", "sigma1", "sigma2", "lr1", "lr2", "lr_ratio", "init_scale")
-ENGINES = {"span": span, "dense": dense}
+ENGINES = ("span", "dense")
 COUNT = 96
 
 
@@ -55,7 +56,7 @@ def errors(engine, double):
         (task, net, directions), point = drawn
         second = readout(point.m, static.m)
         descent = Descent(point.lr1, jax.tree.map(jnp.asarray, unit(static)), point.steps1)
-        trained = ENGINES[engine].train(jax.random.key(0), net, task, descent, second, static.steps1, static)
+        trained = train_one(net, task, descent, second, static.steps1, replace(static, engine=engine))
         return risk.error(directions, trained.net, task, second, jax.nn.relu, static), trained.loss
 
     with jax.enable_x64(double):

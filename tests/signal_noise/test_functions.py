@@ -44,6 +44,36 @@ def test_what_fits_is_taken_also_while_somebody_traces(option, value):
     assert traced(jnp.ones(2)).shape == (2,) and callable(resolve(option, static))
 
 
+LINEAR = {
+    "sgd": optax.sgd,
+    "momentum": lambda lr: optax.sgd(lr, momentum=0.9),
+    "nesterov": lambda lr: optax.sgd(lr, momentum=0.9, nesterov=True),
+    "weight decay": lambda lr: optax.chain(optax.add_decayed_weights(0.1), optax.sgd(lr)),
+    "schedule": lambda lr: optax.chain(optax.scale_by_schedule(optax.cosine_decay_schedule(1.0, 9)), optax.sgd(lr)),
+    "average": lambda lr: optax.chain(optax.ema(0.9), optax.scale(-lr)),
+    "two at a time": lambda lr: optax.MultiSteps(optax.sgd(lr), 2).gradient_transformation(),
+}
+NOT_LINEAR = {
+    **{name: getattr(optax, name) for name in ("adam", "rmsprop", "adagrad", "lion", "lamb", "sign_sgd", "adafactor")},
+    "clip": lambda lr: optax.chain(optax.clip(1.0), optax.sgd(lr)),
+    "clip by norm": lambda lr: optax.chain(optax.clip_by_global_norm(1e4), optax.sgd(lr)),
+    "noise": lambda lr: optax.noisy_sgd(lr),
+}
+
+
+@pytest.mark.parametrize("name", LINEAR)
+def test_optimizers_that_are_linear_train_in_coefficients(name):
+    assert resolve("optimizer", Static(optimizer=LINEAR[name])) is LINEAR[name]
+
+
+@pytest.mark.parametrize("name", NOT_LINEAR)
+def test_optimizers_that_are_not_linear_are_left_to_the_dense_engine(name):
+    static = Static(optimizer=NOT_LINEAR[name])
+    with pytest.raises(ValueError, match=r"optimizer = .* is not accepted by engine = 'span'.*engine = 'dense'"):
+        simulate(jax.random.key(0), Point(), static)
+    resolve("optimizer", Static(engine="dense", optimizer=NOT_LINEAR[name]))
+
+
 def test_functions_that_cannot_be_hashed_are_refused():
     class Unhashable:
         __hash__ = None

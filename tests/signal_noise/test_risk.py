@@ -9,13 +9,13 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from pt_jax.signal_noise import dense, risk
+from pt_jax.signal_noise import risk
 from pt_jax.signal_noise.data import Task, dense_world
 from pt_jax.signal_noise.network import Net, readout
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.training import Descent
 from tests.compiling import jit
-from tests.signal_noise.cases import limit, unit
+from tests.signal_noise.cases import limit, train_one, unit
 
 
 def task_of(mu, own=(0.0, 1.0, 0.0), sigma=1.0) -> Task:
@@ -167,9 +167,7 @@ def trained():
         world = dense_world(jax.random.key(11), point, TRAINED)
         descent = Descent(point.lr1, unit(TRAINED), point.steps1)
         second = readout(8.0, 8)
-        return dense.train(
-            jax.random.key(0), world.upstream, world.task1, descent, second, 100, TRAINED
-        ).net, world.task1
+        return train_one(world.upstream, world.task1, descent, second, 100, TRAINED).net, world.task1
 
     return [one(u) for u in SIGNALS]
 

@@ -8,13 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pt_jax.signal_noise import span
 from pt_jax.signal_noise.data import dense_world
 from pt_jax.signal_noise.network import Net, readout
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.training import Descent
 from tests.compiling import jit
-from tests.signal_noise.cases import unit
+from tests.signal_noise.cases import train_one, unit
 
 STATIC = Static(n1=6, n2=2, m=3, d=12, steps1=40, engine="dense", init="uniform")
 POINT = Point(d=12, n1=5, n2=2, m=2, lr1=0.5, steps1=30, init_scale=0.2, u=1.0, v1=1.0, sigma1=0.7, flip1=0.2)
@@ -26,7 +25,7 @@ def train(point, ratio, static):
     world = dense_world(jax.random.key(4), point, static)
     descent = Descent(point.lr1, ratio, point.steps1)
     second = readout(point.m, static.m)
-    return world, span.train(jax.random.key(0), world.upstream, world.task1, descent, second, static.steps1, static)
+    return world, train_one(world.upstream, world.task1, descent, second, static.steps1, replace(static, engine="span"))
 
 
 def numpy_descent(net, task, point, bias):
@@ -100,7 +99,7 @@ def test_a_filter_with_no_active_unit_does_not_move():
     world, _ = train(jax.tree.map(float, POINT), unit(static), static)
     nothing = Net(jnp.zeros_like(world.upstream.weights), jnp.zeros_like(world.upstream.bias))
     descent = Descent(0.5, unit(static), 30.0)
-    trained = span.train(jax.random.key(0), nothing, world.task1, descent, readout(2.0, 3), static.steps1, static)
+    trained = train_one(nothing, world.task1, descent, readout(2.0, 3), static.steps1, replace(static, engine="span"))
     assert not np.any(trained.net.weights) and not np.any(trained.net.bias)
     # softplus(0) in float32.
     np.testing.assert_allclose(trained.loss, np.log(2), rtol=1e-6)

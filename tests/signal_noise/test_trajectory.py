@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from pt_jax.signal_noise import risk, span, trajectory
+from pt_jax.signal_noise import risk, trajectory
 from pt_jax.signal_noise.data import Stream, span_world
 from pt_jax.signal_noise.fields import FIELDS
 from pt_jax.signal_noise.network import readout
@@ -16,7 +16,7 @@ from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.training import Descent
 from pt_jax.signal_noise.trajectory import Outcome, scratch, simulate
 from tests.compiling import jit
-from tests.signal_noise.cases import BASE, POINT, assert_close, lanes, limit, unit
+from tests.signal_noise.cases import BASE, POINT, assert_close, lanes, limit, train_one, unit
 
 SCALARS = tuple(name for name in Outcome._fields if name != "curves")
 
@@ -67,7 +67,7 @@ def test_alpha_0_equals_scratch():
 def _upstream_on_task_2(key, point):
     world, second = span_world(key, point, BASE), readout(point.m, BASE.m)
     descent = Descent(point.lr1, unit(BASE), point.steps1)
-    trained = span.train(key, world.upstream, world.task1, descent, second, BASE.steps1, BASE)
+    trained = train_one(world.upstream, world.task1, descent, second, BASE.steps1, BASE)
     directions = risk.directions(jax.random.fold_in(key, Stream.TEST), BASE)
     return [risk.error(directions, trained.net, task, second, jax.nn.relu, BASE) for task in (world.task1, world.task2)]
 
