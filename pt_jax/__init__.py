@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pt_jax.sweep.provenance import provenance
     from pt_jax.sweep.run import run
 
+__version__ = "0.1.0"
+
 _MODULES = {
     "plot": "pt_jax.report.plot",
     "stats": "pt_jax.sweep.stats",

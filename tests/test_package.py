@@ -13,7 +13,7 @@ import pt_jax
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "pt_jax").rglob("*.py"))
 SIMS = sorted((ROOT / "sims").glob("*.py"))
-# What each room may use. Only the face and the scripts use `app`.
+# What each room may use. Only the two faces and the scripts use `app`.
 ROOMS = {
     "inputs": set(),
     "signal_noise": {"inputs"},
@@ -23,6 +23,7 @@ ROOMS = {
     "report": {"sweep"},
     "app": {"inputs", "signal_noise", "diagnostics", "vision", "sweep", "report"},
     "__init__": {"signal_noise", "sweep", "report", "app"},
+    "__main__": {"app"},
 }
 
 
@@ -49,7 +50,7 @@ def parts_used(path):
     used = set()
     for name in imported(path):
         first, *rest = name.split(".")
-        if first == "pt_jax":
+        if first == "pt_jax" and rest != ["__version__"]:  # a text, and nothing that runs
             used.add(rest[0] if rest and rest[0] in homes else "pt_jax")
     return used
 
