@@ -25,6 +25,12 @@ def use_all_cores() -> None:
             raise RuntimeError("use_all_cores comes too late: call it before anything runs in jax.") from None
 
 
+def in_words() -> str:
+    """Return how many devices of which kind this process has."""
+    devices = jax.local_devices()
+    return f"{len(devices)} x {devices[0].device_kind}"
+
+
 def free_memory() -> int:
     """Return the bytes that are free on the first device, or in the machine where that is not known."""
     known = jax.local_devices()[0].memory_stats()
