@@ -62,6 +62,7 @@ def _map(options: Any) -> None:
     from pt_jax.report import plot
     from pt_jax.signal_noise.derived import DERIVED
     from pt_jax.signal_noise.trajectory import simulate
+    from pt_jax.sweep.grid import Sweep
     from pt_jax.sweep.store import check_folder
 
     if not (folder / "data.zarr").is_dir():  # a finished store need not be written
