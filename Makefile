@@ -6,8 +6,9 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 STAMP := $(VENV)/.stamp-$(VERSION)
 SIMS ?= sims/*.py
 DEMO ?= map --x u=0:4:25 --y v2=0:4:25 --n1 200 --alpha 1 --seeds 16 --out results/demo
-# What depends on the versions of other packages, without long trainings.
-FAST := -m 'not slow'
+# The fast tests: of what the versions of other packages can break, without long trainings.
+FAST := tests/inputs tests/sweep tests/diagnostics tests/report tests/app/test_cli.py tests/test_package.py \
+	tests/test_install.py tests/signal_noise/test_advise.py tests/signal_noise/test_risk.py tests/vision/test_models.py
 
 .PHONY: demo test lint figures lowest newest clean
 
@@ -34,7 +35,7 @@ lowest newest:
 	$(PYTHON) -m venv --clear .venv-$@
 	.venv-$@/bin/python -m pip install uv
 	.venv-$@/bin/uv pip install --python .venv-$@ --resolution $(HOW) -e '.[dev]'
-	.venv-$@/bin/python -m pytest $(FAST) tests
+	.venv-$@/bin/python -m pytest $(FAST)
 
 # The stamp is touched last: an install that stops halfway is done again on the next call.
 $(STAMP): pyproject.toml constraints.txt
