@@ -22,7 +22,6 @@ from pt_jax.sweep import locks
 
 ROOT = Path(__file__).parents[1]
 ABOUT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-MAP = ["map", "--x", "u=0,1", "--d", "50", "--n1", "8", "--n2", "8", "--steps1", "5", "--steps2", "5", "--seeds", "2"]
 
 
 def called(*command, **how):
@@ -101,47 +100,38 @@ def test_windows_is_refused_in_a_sentence(monkeypatch):
     assert not any("Windows" in each for each in ABOUT["classifiers"])
 
 
-def test_a_map_without_what_only_linux_has(tmp_path):
-    """As on macOS: no /proc, no free pages from sysconf, no affinity."""
+def test_a_sweep_without_a_home_and_without_what_only_linux_has(tmp_path):
+    """As by `docker run -u 12345`, and on macOS: no name, no home; no /proc, no affinity, no free pages."""
     code = f"""
-        import os, pathlib, sys
+        import os, pathlib, pwd, sys
         import psutil
-        known, exists = os.sysconf, pathlib.Path.exists
-        def sysconf(name):
-            if name == "SC_AVPHYS_PAGES":
-                raise ValueError("unrecognized configuration name")
-            return known(name)
-        def refuse(event, arguments):
-            if event == "open" and str(arguments[0]).startswith("/proc/"):
-                raise FileNotFoundError(arguments[0])
-        del os.sched_getaffinity, os.sched_setaffinity
-        os.sysconf = sysconf
-        memory = psutil.virtual_memory()
+        def fail(error, *when):
+            def call(*given):
+                if not when or str(given[0]).startswith(when):
+                    raise error
+                return known(*given)
+            return call
+        memory, known = psutil.virtual_memory(), os.sysconf
         psutil.virtual_memory = lambda: memory  # psutil has its own ways there
-        pathlib.Path.exists = lambda path: not str(path).startswith("/proc") and exists(path)
-        sys.addaudithook(refuse)
-        from pt_jax.app.cli import main
-        raise SystemExit(main({[*MAP, "--out", str(tmp_path / "map")]}))
-    """
-    lines = "\n".join(line[8:] for line in code.splitlines())
-    assert "4 computed in " in called(sys.executable, "-c", lines)
-
-
-def test_a_user_without_a_name_and_a_home(tmp_path, capsys):
-    """As in `docker run -u 12345`; the folder and the device of the sweep are said, and the device is kept."""
-    code = f"""
-        import os, pwd
-        def nobody(*_):
-            raise KeyError("getpwuid(): uid not found")
-        pwd.getpwuid = nobody
+        os.sysconf = fail(ValueError("unrecognized configuration name"), "SC_AVPHYS_PAGES")
+        del os.sched_getaffinity, os.sched_setaffinity
+        pathlib.Path.exists = lambda path: not str(path).startswith("/proc") and os.path.exists(path)
+        sys.addaudithook(lambda event, given: event == "open" and known_file(str(given[0])))
+        def known_file(name):
+            if name.startswith(("/proc/cpuinfo", "/proc/meminfo", "/proc/self")):
+                raise FileNotFoundError(name)
+        pwd.getpwuid = fail(KeyError("getpwuid(): uid not found"))
         for name in ("HOME", "XDG_CACHE_HOME", "JAX_COMPILATION_CACHE_DIR"):
             os.environ.pop(name, None)
-        from pt_jax.app.cli import main
-        raise SystemExit(main({[*MAP, "--out", str(tmp_path)]}))
+        from pt_jax.app import startup, study
+        from tests.sweep.cases import throw_sweep
+        startup.set_up()
+        study.carry_out({{"dice": throw_sweep({{"shift": [0.0, 1.0]}})}}, {{"dice": {str(tmp_path)!r}}}, study.Flags())
     """
-    said = called(sys.executable, "-c", "\n".join(line[8:] for line in code.splitlines()))
+    lines = "\n".join(line[8:] for line in code.splitlines())
+    said = called(sys.executable, "-W", "error", "-c", lines, cwd=ROOT)
     (run,) = (json.loads(path.read_text()) for path in (tmp_path / "runs").glob("*.json"))
-    assert f"device: {run['device']}\n" in said and "cpu" in run["device"]
+    assert f"device: {run['device']}\n" in said and run["device"].endswith(" x cpu") and " computed in " in said
 
 
 def test_an_environment_of_another_python_is_not_taken(tmp_path):
