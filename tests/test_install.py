@@ -103,24 +103,26 @@ def test_windows_is_refused_in_a_sentence(monkeypatch):
 def test_a_sweep_without_a_home_and_without_what_only_linux_has(tmp_path):
     """As by `docker run -u 12345`, and on macOS: no name, no home; no /proc, no affinity, no free pages."""
     code = f"""
-        import os, pathlib, pwd, sys
-        import psutil
-        def fail(error, *when):
-            def call(*given):
-                if not when or str(given[0]).startswith(when):
-                    raise error
-                return known(*given)
-            return call
-        memory, known = psutil.virtual_memory(), os.sysconf
-        psutil.virtual_memory = lambda: memory  # psutil has its own ways there
-        os.sysconf = fail(ValueError("unrecognized configuration name"), "SC_AVPHYS_PAGES")
+        import os, pathlib, psutil, pwd, sys
+        memory, sysconf = psutil.virtual_memory(), os.sysconf
+
+        def known(name):
+            if name == "SC_AVPHYS_PAGES":
+                raise ValueError("unrecognized configuration name")
+            return sysconf(name)
+
+        def nobody(*_):
+            raise KeyError("getpwuid(): uid not found")
+
+        def no_proc(event, given):
+            if event == "open" and str(given[0]).startswith(("/proc/cpuinfo", "/proc/meminfo", "/proc/self")):
+                raise FileNotFoundError(given[0])
+
         del os.sched_getaffinity, os.sched_setaffinity
+        os.sysconf, pwd.getpwuid = known, nobody
+        psutil.virtual_memory = lambda: memory  # psutil has its own ways there
         pathlib.Path.exists = lambda path: not str(path).startswith("/proc") and os.path.exists(path)
-        sys.addaudithook(lambda event, given: event == "open" and known_file(str(given[0])))
-        def known_file(name):
-            if name.startswith(("/proc/cpuinfo", "/proc/meminfo", "/proc/self")):
-                raise FileNotFoundError(name)
-        pwd.getpwuid = fail(KeyError("getpwuid(): uid not found"))
+        sys.addaudithook(no_proc)
         for name in ("HOME", "XDG_CACHE_HOME", "JAX_COMPILATION_CACHE_DIR"):
             os.environ.pop(name, None)
         from pt_jax.app import startup, study
