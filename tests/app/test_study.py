@@ -311,7 +311,7 @@ def test_a_script_draws_from_its_store(tmp_path):
 
 @pytest.mark.parametrize("given", [None, "mine"])
 def test_compiled_programs_are_kept(tmp_path, given):
-    code = "import jax; from pt_jax import startup; startup.set_up(); print(jax.config.jax_compilation_cache_dir)"
+    code = "import jax; from pt_jax.app import startup; startup.set_up(); print(jax.config.jax_compilation_cache_dir)"
     env = {name: value for name, value in os.environ.items() if name != "JAX_COMPILATION_CACHE_DIR"}
     env |= {"XDG_CACHE_HOME": str(tmp_path)} | ({"JAX_COMPILATION_CACHE_DIR": given} if given else {})
     out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=600).stdout
