@@ -1,11 +1,16 @@
-PYTHON ?= python3
 # .ci/run points VENV at a fresh folder, so that it runs these same targets.
 VENV ?= .venv
-STAMP := $(VENV)/.stamp
+# The Python that made the environment, if there is one.
+PYTHON ?= $(or $(wildcard $(VENV)/bin/python),python3)
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+STAMP := $(VENV)/.stamp-$(VERSION)
 SIMS ?= sims/*.py
 DEMO ?= map --x u=0:4:25 --y v2=0:4:25 --n1 200 --alpha 1 --seeds 16 --theory --out results/demo
+# The fast tests: of what the versions of other packages can break, without long trainings.
+FAST := tests/inputs tests/sweep tests/diagnostics tests/report tests/app/test_cli.py tests/test_package.py \
+	tests/test_install.py tests/signal_noise/test_advise.py tests/signal_noise/test_risk.py tests/vision/test_models.py
 
-.PHONY: demo test lint figures clean
+.PHONY: demo test lint figures lowest newest clean
 
 demo: $(STAMP)
 	$(VENV)/bin/pt-jax $(DEMO)
@@ -23,12 +28,23 @@ figures: $(STAMP)
 	for script in $(SIMS); do $(VENV)/bin/python $$script $(if $(QUICK),--quick,$(if $(RERUN),,--redraw)) || exit 1; done
 	$(VENV)/bin/python -m pt_jax.report.gallery figures
 
+# The fast tests with the lowest versions that pyproject.toml allows, and with the newest that there are.
+lowest: HOW = lowest-direct
+newest: HOW = highest
+lowest newest:
+	$(PYTHON) -m venv --clear .venv-$@
+	.venv-$@/bin/python -m pip install uv
+	.venv-$@/bin/uv pip install --python .venv-$@ --resolution $(HOW) -e '.[dev]'
+	.venv-$@/bin/python -m pytest $(FAST)
+
 # The stamp is touched last: an install that stops halfway is done again on the next call.
 $(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
+	@test ! -e $(VENV)/bin/python -o -e $(VENV)/bin/python$(VERSION) || \
+		{ echo "$(VENV) was made by another Python than $(VERSION): make clean, then again."; exit 2; }
+	test -e $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install -c constraints.txt -e '.[dev]'
 	touch $@
 
 # .venv by name, not $(VENV): a mistyped VENV must never be deleted.
 clean:
-	rm -rf .venv results
+	rm -rf .venv .venv-lowest .venv-newest results

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "pt_jax").rglob("*.py"))
 NAMED = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in SOURCES}
 SIMS = sorted((ROOT / "sims").glob("*.py"))
-# What each room may use. Only the face and the scripts use `app`.
+# What each room may use. Only the two faces and the scripts use `app`.
 ROOMS = {
     "inputs": set(),
     "signal_noise": {"inputs"},
@@ -26,6 +26,7 @@ ROOMS = {
     "report": {"sweep"},
     "app": {"inputs", "signal_noise", "diagnostics", "vision", "sweep", "report"},
     "__init__": {"signal_noise", "sweep", "report", "app"},
+    "__main__": {"app"},
 }
 
 
@@ -52,7 +53,7 @@ def parts_used(path):
     used = set()
     for name in imported(ast.parse(path.read_text())):
         first, *rest = name.split(".")
-        if first == "pt_jax":
+        if first == "pt_jax" and rest != ["__version__"]:  # a text, and nothing that runs
             used.add(rest[0] if rest and rest[0] in homes else "pt_jax")
     return used
 

@@ -6,6 +6,8 @@ pt-jax map --x u=0:4:25 --y v2=0.5:5:25 --col alpha=0.25,0.5,1 --seeds 16 --out 
 import signal
 import sys
 
+from pt_jax import __version__
+
 _COMMANDS = {
     "map": "run a sweep over one, two or three axes and draw it; the same command again continues",
     "show": "tell what a folder holds, also while it is written",
@@ -35,6 +37,9 @@ def _run(command: str, args: list[str]) -> None:
         listed = "\n".join(f"{name:<6} {text}" for name, text in _COMMANDS.items())
         print(f"usage: pt-jax COMMAND [OPTIONS]\n\n{listed}\n\npt-jax COMMAND --help lists the options.")
         raise SystemExit(0 if command else 2)
+    if command == "--version":
+        print(f"pt_jax {__version__}")
+        return
     if command not in _COMMANDS:
         import difflib
 

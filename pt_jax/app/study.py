@@ -158,6 +158,7 @@ def carry_out(
         ValueError: an input is not accepted.
     """
     from pt_jax.app.progress import Bar
+    from pt_jax.sweep import devices
     from pt_jax.sweep.adaptive import run_until
     from pt_jax.sweep.run import run
 
@@ -165,6 +166,7 @@ def carry_out(
     if flags.until_se is not None and shard[1] > 1:
         raise ValueError("--until-se adds seeds in rounds and cannot be spread over shards: use one of the two.")
     _ask(sweeps, folders, flags, shard[1])
+    print(f"device: {devices.in_words()}", file=sys.stderr)  # a GPU that is not used: jax has said so before
     stopped, found = threading.Event(), {}
     how: dict[str, Any] = {"shard": shard, "fresh": flags.fresh, "force": flags.force, "stop": stopped.is_set}
     with _interrupts(stopped):

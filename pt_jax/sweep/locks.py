@@ -1,13 +1,17 @@
 """Locks that the system gives back when a process ends, however it ends."""
 
 import contextlib
-import fcntl
 import os
 import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows: its locks hide a file from readers, and no folder in use can be renamed there
+    raise RuntimeError("Sweeps run on Linux and macOS: on Windows use pt_jax within WSL.") from None
 
 _HELD: Any = weakref.WeakSet()  # a forked child must not keep the locks of its parent alive
 os.register_at_fork(after_in_child=lambda: [file.close() for file in list(_HELD)])

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
+from jax.extend.core import Literal, jaxpr_as_fun
 
 from pt_jax.sweep.accepted import fields_of, is_plain
 
@@ -36,7 +36,7 @@ class Program:
         settings: options of jax under which it was traced and is compiled.
     """
 
-    jaxpr: ClosedJaxpr
+    jaxpr: Any
     kinds: dict[str, jax.ShapeDtypeStruct]
     settings: str = ""
 
@@ -69,7 +69,7 @@ class Program:
     def _operations(self) -> dict[str, list[dict[str, Any]]]:
         """Parameters of all operations by name."""
         found: dict[str, list[dict[str, Any]]] = {}
-        for equation in _equations(self.jaxpr.jaxpr):
+        for equation in _equations(self.jaxpr):
             found.setdefault(equation.primitive.name, []).append(equation.params)
         return found
 
@@ -227,27 +227,26 @@ def _is_told(name: str) -> bool:
     return name.startswith("debug") or "callback" in name
 
 
-def _equations(jaxpr: Jaxpr) -> Iterator[Any]:
+def _equations(jaxpr: Any) -> Iterator[Any]:
     """Yield the operations of a jaxpr and of all within it."""
     for equation in jaxpr.eqns:
         yield equation
         for value in jax.tree.leaves(list(equation.params.values()), is_leaf=_is_program):
             if _is_program(value):
-                yield from _equations(value.jaxpr if isinstance(value, ClosedJaxpr) else value)
+                yield from _equations(value)
 
 
 def _is_program(value: Any) -> bool:
-    return isinstance(value, Jaxpr | ClosedJaxpr)
+    """Whether a value is a jaxpr, with its constants or without: one class of jax, or two, by its version."""
+    return hasattr(value, "eqns")
 
 
 def _tokens(value: Any) -> Iterator[Any]:
     """Yield what a jaxpr, or a parameter in one, says: variables by their number, constants by value."""
-    if isinstance(value, ClosedJaxpr):
-        yield from _tokens(value.jaxpr)
-        for constant in value.consts:
+    if _is_program(value):
+        yield from _operations(getattr(value, "jaxpr", value))
+        for constant in getattr(value, "consts", ()):
             yield from _tokens(constant)
-    elif isinstance(value, Jaxpr):
-        yield from _operations(value)
     elif isinstance(value, dict):
         for key in sorted(value, key=str):
             yield f"{key}=".encode()
@@ -269,7 +268,7 @@ def _tokens(value: Any) -> Iterator[Any]:
         yield re.sub("0x[0-9a-f]+", "", repr(value)).encode()
 
 
-def _operations(jaxpr: Jaxpr) -> Iterator[Any]:
+def _operations(jaxpr: Any) -> Iterator[Any]:
     number: dict[Any, int] = {}
 
     def name(variable: Any) -> str:

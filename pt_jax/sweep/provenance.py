@@ -21,6 +21,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+from pt_jax.sweep import devices
 from pt_jax.sweep.accepted import fields_of, is_plain, name_of
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.identity import base_of, program_of
@@ -63,7 +64,7 @@ def machine() -> dict[str, Any]:
         "versions": {"python": sys.version.split()[0]} | {name: _version(name) for name in _PACKAGES},
         "commit": commit,
         "dirty": None if changed is None else bool(changed),
-        "device": f"{len(jax.local_devices())} x {jax.local_devices()[0].device_kind}",
+        "device": devices.in_words(),
         "flags": {name: value for name, value in os.environ.items() if name.startswith(("XLA_", "JAX_"))},
         "matmul_precision": jax.config.jax_default_matmul_precision,  # type: ignore[attr-defined]
         "float": str(jax.numpy.result_type(float)),

@@ -231,6 +231,10 @@ def _is_plain(value: Any) -> bool:
     return value is None or isinstance(value, bool) or _is_number(value) or _is_text(value)
 
 
+def _is_label(value: Any) -> bool:
+    return not isinstance(value, list) and _is_plain(value)
+
+
 def _is_text(value: Any) -> bool:
     """Whether a value is a text that any file and terminal can hold."""
     return isinstance(value, str) and value.isprintable() and not value.startswith("<")
@@ -269,7 +273,7 @@ _KINDS: dict[str, tuple[Any, str]] = {
     "outputs": (lambda x: x is None or _is_list(x, _is_text), "a list of names"),
     "lanes": (lambda x: x is None or _is_whole(x, 1, 2**24), "a whole number of at least 1"),
     "dims": (lambda x: _is_map(x, lambda own: _is_list(own, _is_text)), "name: list of names"),
-    "labels": (lambda x: _is_map(x, lambda own: _is_list(own, _is_plain)), "name: list of values"),
+    "labels": (lambda x: _is_map(x, lambda own: _is_list(own, _is_label)), "name: list of numbers or texts"),
     "derived": (lambda x: _is_list(x, _is_text), "a list of names"),
 }
 

@@ -225,7 +225,7 @@ def _package(module: str, package: str) -> Any:
     try:
         return import_module(module)
     except ImportError:
-        message = f"These images come with {package}, which is not installed: pip install 'pt_jax[data]'."
+        message = f"These images come with {package}, which is not installed: pip install {package}."
         raise ImportError(message) from None
 
 

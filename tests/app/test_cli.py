@@ -213,7 +213,7 @@ def test_a_folder_that_cannot_be_written(refused, tmp_path):
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that not even root can write")
 def test_a_folder_that_nobody_can_write(refused):
     text = refused("--x", "u=0,1", "--out", "/proc/pt_jax")
-    assert re.fullmatch(r"pt-jax: [^\n]*/proc/pt_jax[^\n]*\n", text)
+    assert re.fullmatch(r"device: [^\n]*\npt-jax: [^\n]*/proc/pt_jax[^\n]*\n", text)
 
 
 def test_ranges_include_both_ends():

@@ -98,7 +98,7 @@ def deleted(name):
 
 def foreign(folder):
     shutil.rmtree(folder / "data.zarr")
-    xr.Dataset({"total": ("x", [1.0])}).to_zarr(folder / "data.zarr")
+    xr.Dataset({"total": ("x", [1.0])}).to_zarr(folder / "data.zarr", consolidated=False)
 
 
 def a_file(folder):

@@ -53,6 +53,7 @@ def test_what_is_not_said_is_default():
         ({"axes": {"u": [0]}, "static": {"speed": 1}}, ["static", "speed", "fields of Static"]),
         ({"axes": {"u": [0]}, "static": {"optimizer": "<function f at 0x1>"}}, ["optimizer", "cannot be read back"]),
         ({"axes": {"u": [0]}, "function": "nowhere.f"}, ["function = 'nowhere.f'", "allow its module with --allow"]),
+        ({"axes": {"u": [0]}, "function": "__main__.f"}, ["function = '__main__.f'", "allow its module"]),  # python -c
         ({"axes": {"u": [0]}, "function": "f"}, ["function = 'f'", "allow its module"]),
         ({"axes": {"u": [0]}, "data": "abc"}, ["data", "from Python"]),
         ({"axes": {"u": [-1]}}, ["u = -1", "at least 1e-18"]),

@@ -135,6 +135,7 @@ def test_fresh_forgets_the_runs_before(tmp_path):
     assert [one["computed"] for one in runs(tmp_path)] == [throw_sweep(SMALL).trajectories]
 
 
+@pytest.mark.filterwarnings("default")  # threads stand for processes, and share the filters that the store sets
 def test_shards_of_different_partitions_may_meet_in_a_unit(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "_UNIT", 64)
     whole = throw_sweep({"shift": [0.0]}, seeds=8)

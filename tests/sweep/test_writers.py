@@ -80,6 +80,7 @@ def test_shards_do_not_refuse_each_other_where_locks_are_not_granted(tmp_path, m
     assert inside == [16] and computed == 0 and ds.equals(whole)
 
 
+@pytest.mark.filterwarnings("default")  # threads stand for processes, and share the filters that the store sets
 def test_shards_that_start_together_where_locks_are_not_granted_make_one_store(tmp_path, monkeypatch, whole):
     monkeypatch.setattr(locks.fcntl, "flock", lambda *_: None)
     for round_number in range(3):
