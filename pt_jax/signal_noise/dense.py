@@ -5,6 +5,7 @@ Any optimizer, and single inherited weights. Fed the same vectors, the two agree
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.scipy.sparse.linalg import cg
@@ -62,7 +63,8 @@ def learned(start: Start, w: Array) -> Inner:
     gram, change = basis @ basis.T, (w - start.weights)[..., : start.plain]
     size = jnp.maximum(jnp.max(jnp.abs(change)), jnp.finfo(change.dtype).tiny)  # squares of it may not be numbers
     right = jnp.einsum("bp,kfp->bkf", basis, change / size)
-    fit, _ = cg(lambda c: jnp.einsum("bc,ckf->bkf", gram, c), right, maxiter=4 * len(gram))
+    # A network at a time: each ends where it has converged, whatever it is trained beside.
+    fit = jax.vmap(lambda b: cg(lambda c: gram @ c, b, maxiter=4 * len(gram))[0], 1, 1)(right)
     coefficients = fit * size / norm[:, None, None]
     signals = len(start.basis.signal)
     return Inner(coefficients[:signals], coefficients[signals:])

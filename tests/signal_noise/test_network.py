@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pt_jax.signal_noise.network import logistic, output, readout, squared
+from pt_jax.signal_noise.network import Inner, logistic, output, readout, squared
 
 
 def test_readout_is_the_sign_over_m_and_0_on_the_padding():
@@ -24,9 +24,11 @@ def test_output_is_the_sum_over_filters_and_patches(activation):
             for row, sign in ((2 * r, 1), (2 * r + 1, -1)):
                 for patch in (label[i] * mu, noise[i]):
                     expected[i] += sign / m * float(activation(weights[row] @ patch + bias[row]))
-    f = output(noise @ weights.T, weights @ mu, label, bias, readout(m, padded), activation)
+    # A bias is one more coordinate, in which every patch is 1: the inner product with a signal of its own.
+    inner = Inner(signal=np.stack([weights @ mu, bias])[:, None], noise=(noise @ weights.T + bias)[:, None])
+    f = output(inner, label, readout(m, padded), activation)
     # float32 sums of 12 terms of size 1.
-    np.testing.assert_allclose(f, expected, atol=1e-5)
+    np.testing.assert_allclose(f[:, 0], expected, atol=1e-5)
 
 
 def test_losses_are_their_formulas_and_do_not_overflow():
@@ -35,3 +37,6 @@ def test_losses_are_their_formulas_and_do_not_overflow():
     np.testing.assert_allclose(logistic(y, f), np.log1p(np.exp(-y * f)), rtol=1e-6)
     np.testing.assert_allclose(squared(y, f), (f - y) ** 2 / 2, rtol=1e-6)
     assert logistic(1.0, -1e4) == 1e4 and logistic(1.0, 1e4) == 0
+    slope = jax.vmap(jax.grad(logistic, 1))(y, f)
+    np.testing.assert_allclose(slope, -y / (1 + np.exp(y * f)), rtol=1e-6)
+    assert jax.grad(logistic, 1)(1.0, -1e4) == -1 and jax.grad(logistic, 1)(1.0, 1e4) == 0

@@ -241,3 +241,26 @@ def test_fixed_maxima_hold_for_every_point():
     assert static.size_class(Point(n1=7)) == static == static.size_class(Point(n1=300))
     with pytest.raises(ValueError, match="n1 = 301 is above the maximum 300"):
         static.validate(Point(n1=301))
+
+
+def test_rules_are_left_out_of_a_program_that_does_not_need_them():
+    point = Point(momentum2=0.9)
+    with pytest.raises(ValueError, match=r"momentum2 = 0.9 is above 0 and not in the rules of Static: use Static.cov"):
+        simulate(jax.random.key(0), point)
+    assert Static.covering(point).rules == ("momentum2",) and Static.covering(Point()).rules == ()
+    assert Static().size_class(Point(), moving=["sam1"]).rules == ("sam1",)
+    assert Static(fixed=True, rules=("sam1",)).size_class(point).rules == ("sam1",)
+    with pytest.raises(ValueError, match=r"rules = \('momentum',\) is not accepted: use a tuple of momentum1"):
+        Static(rules=("momentum",))
+
+
+def test_a_rule_that_is_left_out_and_traced_makes_no_number():
+    static = Static(n1=4, n2=4, m=2, steps1=2, steps2=2)
+    found = jax.jit(lambda x: scratch(jax.random.key(0), Point(n1=4, n2=4, m=2, steps2=2, sam2=x), static))(0.1)
+    assert found.diverged and np.isnan(found.loss_scratch)
+
+
+def test_what_predict_does_not_cover_is_said():
+    for point, static in ((Point(sam1=0.1), Static()), (Point(), Static(schedule="cosine"))):
+        with pytest.raises(ValueError, match=r"is not covered by predict: use"):
+            theory.predict(point, static)

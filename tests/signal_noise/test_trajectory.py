@@ -10,7 +10,7 @@ from scipy.stats import ks_2samp
 
 from pt_jax.signal_noise import risk, trajectory
 from pt_jax.signal_noise.data import Stream, span_world
-from pt_jax.signal_noise.fields import FIELDS
+from pt_jax.signal_noise.fields import FIELDS, RULE_FIELDS
 from pt_jax.signal_noise.network import readout
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.training import Descent
@@ -33,10 +33,11 @@ def test_one_trace_for_50_points_of_any_dtype(monkeypatch):
         sizes = {"n1": 30 - i % 20, "n2": 1 + i % 20, "m": 1 + i % 5, "d": 4 + 40 * i, "steps1": i, "steps2": 60 - i}
         whole = (int, np.int32, np.int64, float, np.float32, jnp.int32)[i % 6]
         other = {"alpha": i / 50, "u": 3 * i / 50, "angle": 3 * i, "flip1": i / 100, "sigma1": 1 + i / 50}
+        other |= {"momentum1": i / 60, "weight_decay2": i / 500, "label_noise2": i / 200, "sam1": i / 500}
         fields = {**{k: whole(v) for k, v in sizes.items()}, **{k: kind(v) for k, v in other.items()}}
-        outcomes.append(simulate(jax.random.key(i), POINT._replace(**fields), BASE))
+        outcomes.append(simulate(jax.random.key(i), POINT._replace(**fields), RULED))
     assert trajectory._simulate._cache_size() - before <= 1
-    # 1 where this test is the first to use BASE, 0 after others.
+    # 1 where this test is the first to use this static, 0 after others.
     assert len(traces) <= 1
     assert len({float(outcome.loss_upstream) for outcome in outcomes}) == 50
 
@@ -117,16 +118,25 @@ SPREAD = {
         "init_scale": (0.001, 0.2),
         "steps1": (0, 60),
         "steps2": (60, 10),
+        "momentum1": (0, 0.8),
+        "momentum2": (0.7, 0),
+        "weight_decay1": (0.2, 0),
+        "weight_decay2": (0, 0.2),
+        "label_noise1": (0, 0.3),
+        "label_noise2": (0.2, 0),
+        "sam1": (0.1, 0),
+        "sam2": (0, 0.1),
     }.items()
 }
+RULED = replace(BASE, rules=RULE_FIELDS)
 
 
 def test_vmap_over_every_leaf_equals_a_loop():
     assert set(SPREAD) == set(Point._fields)
     points = Point(**SPREAD)
-    together = lanes(BASE, range(16), **SPREAD)
+    together = lanes(RULED, range(16), **SPREAD)
     for i in range(16):
-        apart = simulate(jax.random.key(i), jax.tree.map(lambda leaf, i=i: leaf[i], points), BASE)
+        apart = simulate(jax.random.key(i), jax.tree.map(lambda leaf, i=i: leaf[i], points), RULED)
         for name in SCALARS:
             # float32: sums in another order, and a unit at zero may flip one step apart (DESIGN.md: up to 4e-5).
             a, b = getattr(together, name)[i], getattr(apart, name)
@@ -138,9 +148,10 @@ def test_scratch_is_bit_for_bit_the_same_along_every_upstream_axis():
     axes = {
         "n1": np.arange(15, 31),
         **{name: SPREAD[name] for name in ("v1", "sigma1", "alpha", "lr1", "flip1", "steps1", "lr_ratio")},
+        **{name: SPREAD[name] for name in RULE_FIELDS if name[-1] == "1"},
     }
     for axis, values in axes.items():
-        outcome = lanes(BASE, np.zeros(16, int), **{axis: values})
+        outcome = lanes(RULED, np.zeros(16, int), **{axis: values})
         for name in names:
             np.testing.assert_array_equal(getattr(outcome, name), getattr(outcome, name)[0], err_msg=f"{name}, {axis}")
         assert len(np.unique(outcome.loss)) > 4, axis
