@@ -256,7 +256,9 @@ def test_rules_are_left_out_of_a_program_that_does_not_need_them():
 
 def test_a_rule_that_is_left_out_and_traced_makes_no_number():
     static = Static(n1=4, n2=4, m=2, steps1=2, steps2=2)
-    found = jax.jit(lambda x: scratch(jax.random.key(0), Point(n1=4, n2=4, m=2, steps2=2, sam2=x), static))(0.1)
+    found = jax.jit(lambda x: scratch(jax.random.key(0), Point(n1=4, n2=4, m=2, steps1=2, steps2=2, sam2=x), static))(
+        0.1
+    )
     assert found.diverged and np.isnan(found.loss_scratch)
 
 
