@@ -87,9 +87,8 @@ def options() -> type:
     for option in fields(Static):
         if option.name in OPTIONS:
             choice = OPTIONS[option.name]
-            kind = {"bias": bool, "n_directions": int, "batch": int | None, "record": tuple[str, ...]}.get(
-                option.name, str
-            )
+            kinds = {"n_directions": int, "batch": int | None, "record": tuple[str, ...]}
+            kind = bool if isinstance(option.default, bool) else kinds.get(option.name, str)
             text = f"{choice.meaning[0].upper()}{choice.words[1:]}."
             example = " As 0 50 200 or 0,50,200." if option.name == "record" else ""
             default = "none" if option.default in (None, ()) else str(option.default)
