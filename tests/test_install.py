@@ -119,6 +119,7 @@ def test_a_sweep_without_a_home_and_without_what_only_linux_has(tmp_path):
                 raise FileNotFoundError(given[0])
 
         del os.sched_getaffinity, os.sched_setaffinity
+        os.process_cpu_count = os.cpu_count  # so it is where there is no affinity
         os.sysconf, pwd.getpwuid = known, nobody
         psutil.virtual_memory = lambda: memory  # psutil has its own ways there
         pathlib.Path.exists = lambda path: not str(path).startswith("/proc") and os.path.exists(path)

@@ -120,10 +120,12 @@ class Chunks:
 
     def repair(self, unit: Unit) -> None:
         """Mark trajectories that do not fit their check as not done, so that they are computed again."""
+        said = self._read("done", unit)  # first: what another process writes meanwhile is not said and lost
         _, sound = self.read(unit)
-        if (sound != self._read("done", unit)).any():
+        lost = (said == 1) & (sound == 0)
+        if lost.any():
             self.check_number()
-            self.arrays["done"][unit] = sound
+            self.arrays["done"][unit] = np.where(lost, 0, self._read("done", unit))
 
     def _whole(self, unit: Unit) -> bool:
         """Whether each chunk of a unit is there; after a loss of power its file may be empty."""

@@ -90,9 +90,9 @@ def accepted(key: Array, point: Point, static: Static, data: Pair) -> Point:
     check_one(point)
     for name, leaf in known.items():
         if name in ("n1", "n2") and leaf > getattr(static, name):
-            raise ValueError(f"{name} = {shown(leaf)} is above the maximum {getattr(static, name)} in Static.")
+            raise ValueError(f"{name} = {shown(leaf.item())} is above the maximum {getattr(static, name)} in Static.")
         if name in DIALS and leaf != 0 and name not in static.dials:
-            raise ValueError(f"{name} = {shown(leaf)} is not compiled in: name it in Static.dials.")
+            raise ValueError(f"{name} = {shown(leaf.item())} is not compiled in: name it in Static.dials.")
     _check_data("source", data.source, static.counts1, static, known.get("classes1"))
     _check_data("target", data.target, static.counts2, static, known.get("classes2"))
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, float), point)

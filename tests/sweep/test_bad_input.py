@@ -285,7 +285,7 @@ def test_a_folder_that_holds_no_store(tmp_path):
 def test_results_of_a_store_go_to_netcdf_and_pandas(folder, tmp_path):
     ds = run(GOOD, store=folder)
     ds.to_netcdf(tmp_path / "all.nc")
-    back = xr.load(tmp_path / "all.nc")
+    back = xr.open_dataset(tmp_path / "all.nc")
     np.testing.assert_array_equal(back["total"], ds["total"])
     assert back.attrs["provenance"] == ds.attrs["provenance"]
     assert len(ds["total"].to_dataframe()) == GOOD.trajectories
