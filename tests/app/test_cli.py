@@ -262,12 +262,10 @@ def test_a_tiny_map(maps, name, sizes):
     assert origin["point"]["n1"] == 8 and origin["versions"]["jax"] and origin["device"]
     assert "--x" in origin["command"] and (folder / "figure.png").read_bytes().startswith(b"\x89PNG")
 
-    assert re.search(
-        rf"{2 * cells} trajectories: {2 * cells} computed in [\d.]+ s, [\d.]+(/s| s each), compilation", out
-    )
+    assert re.search(rf"{2 * cells} trajectories: {2 * cells} computed in [\d.]+ s, [\d.]+(/s| s each), comp", out)
     for word in ("helps", "hurts", "unclear", "figure:", str(folder / "figure.png")):
         assert word in out
-    assert f"{2 * cells} of {2 * cells}" in err  # progress
+    assert err.startswith("device: ")
 
     if name == "one":
         np.testing.assert_allclose(ds["alpha"], [0, 2 / 3, 1])  # m = 3

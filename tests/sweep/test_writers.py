@@ -80,6 +80,22 @@ def test_shards_do_not_refuse_each_other_where_locks_are_not_granted(tmp_path, m
     assert inside == [16] and computed == 0 and ds.equals(whole)
 
 
+def test_what_another_shard_writes_while_a_store_is_read_through_is_kept(folder, monkeypatch):
+    kept = store.load(SWEEP, folder)
+    unit = next(kept.units())
+    kept.arrays["done"][unit] = 0
+    read = kept.read
+
+    def read_and_write(unit):
+        found = read(unit)
+        kept.arrays["done"][unit] = 1  # of another process, meanwhile
+        return found
+
+    monkeypatch.setattr(kept, "read", read_and_write)
+    kept.repair(unit)
+    assert kept.done(unit).all()
+
+
 @pytest.mark.filterwarnings("default")  # threads stand for processes, and share the filters that the store sets
 def test_shards_that_start_together_where_locks_are_not_granted_make_one_store(tmp_path, monkeypatch, whole):
     monkeypatch.setattr(locks.fcntl, "flock", lambda *_: None)
