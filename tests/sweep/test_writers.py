@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pt_jax.sweep import journal, locks
+from pt_jax.sweep import journal, locks, store
 from pt_jax.sweep.dataset import load
 from pt_jax.sweep.run import locked, run
 from tests.sweep.cases import Dice, throw_sweep
