@@ -160,5 +160,5 @@ def _covering(point: Point, axes: Mapping[str, np.ndarray], static: Static) -> t
     """Return the point of a grid with the largest values, and the static that holds for all of it."""
     for axis in _grid(point, axes):
         point = point._replace(**dict(zip(axis.fields, axis.values.max(axis=0).tolist(), strict=True)))
-    sizes = {name: getattr(Static.covering(point), name) for name in Static.maxima}
-    return point, replace(static, fixed=True, **sizes)
+    covering = Static.covering(point)
+    return point, replace(static, fixed=True, **{name: getattr(covering, name) for name in (*Static.maxima, "rules")})

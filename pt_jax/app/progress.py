@@ -68,8 +68,8 @@ class Bar:
     def __call__(self, done: int, total: int, unit: int, units: int) -> None:
         """Note what is done; arguments as in `run`."""
         del unit, units
-        if not self._total:
-            self._known = done
+        if total != self._total:  # the start, or another round: what it adds was known
+            self._known += done - self._done
         self._done, self._total, self._at = done, total, self.computing
 
     def phase(self, text: str) -> None:

@@ -3,6 +3,7 @@
 Any optimizer, and single inherited weights. Fed the same vectors, the two agree to rounding.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -54,7 +55,8 @@ def learned(start: Start, w: Array) -> Inner:
     """Return the coefficients of the signals and of the noise in the least-squares fit of w - w(0) by them.
 
     By conjugate gradients. They are those of the span engine where the optimizer is linear and d exceeds n, to the
-    rounding of w: what is memorised of noise that is 1e7 times weaker than the signal is lost in float32.
+    rounding of w: what is memorised of noise that is 1e7 times weaker than the signal is lost in float32. What weight
+    decay takes off w(0) is fitted, too; the span engine holds it apart.
     """
     basis = jnp.concatenate(start.basis)[:, : start.plain]
     norm = jnp.linalg.norm(basis, axis=1)
@@ -68,6 +70,11 @@ def learned(start: Start, w: Array) -> Inner:
     coefficients = fit * size / norm[:, None, None]
     signals = len(start.basis.signal)
     return Inner(coefficients[:signals], coefficients[signals:])
+
+
+def apart(function: Callable) -> Callable:
+    """Return a function of an optimizer on each network by itself, for those that take norms."""
+    return jax.vmap(function)
 
 
 def factors(ratio: Array) -> Array:

@@ -71,7 +71,7 @@ OUTPUTS = (
 )
 
 OPTIONS: Mapping[str, Option] = {
-    "engine": Option("span: exact gradient descent on coefficients; dense: in R^d by autodiff", ("span", "dense")),
+    "engine": Option("span: coefficients, at a cost that is free of d; dense: weights in R^d", ("span", "dense")),
     "noise": Option("projected: noise orthogonal to u and v_k; isotropic: any direction", ("projected", "isotropic")),
     "bias": Option("whether filters have biases"),
     "init": Option(

@@ -18,6 +18,7 @@ Up to a norm, C is the signal-noise decomposition of the theory: gamma = j C_mu 
 Source: Cao, Chen, Belkin, Gu, 2022 (arXiv 2202.06526) and Kou et al., 2023 (arXiv 2303.04145) for the decomposition.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -105,6 +106,11 @@ def learned(start: Start, c: Coefficients) -> Inner:
     """Return the coefficients of the signals and of the noise."""
     del start
     return Inner(c.signal, c.noise)
+
+
+def apart(function: Callable) -> Callable:
+    """Return a function of an optimizer as it is: where it is linear, no network sees the others."""
+    return function
 
 
 def factors(ratio: Array) -> Coefficients:

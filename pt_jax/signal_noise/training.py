@@ -23,6 +23,7 @@ from pt_jax.signal_noise.data import Task
 from pt_jax.signal_noise.functions import resolve
 from pt_jax.signal_noise.network import Basis, Inner, Net, output
 from pt_jax.signal_noise.point import Static
+from pt_jax.signal_noise.risk import positive_root
 
 SCHEDULES = {  # the learning rate over that of the start, after a share t of all steps
     "constant": jnp.ones_like,
@@ -71,6 +72,8 @@ class Trained(NamedTuple):
         gamma: signal learned in this run, j C_mu |mu|^2 of each filter, (2m,).
         rho: noise memorised in this run, C_i |xi_i|^2, (n, 2m).
         loss_start, loss: training loss at step 0 and at the end.
+        diverged: the loss or a weight is not finite, or the loss is above its value at step 0; with minibatches or
+            rules, above that and that of the output 0, in the mean over label noise.
         curves: None unless `Static.record` names steps.
     """
 
@@ -79,6 +82,7 @@ class Trained(NamedTuple):
     rho: Array
     loss_start: Array
     loss: Array
+    diverged: Array
     curves: Curves | None
 
 
@@ -100,7 +104,7 @@ def train(key: Array, nets: Net, task: Task, descent: Descent, readout: Array, l
     layer = span if static.engine == "span" else dense
     activation, loss_function = resolve("activation", static), resolve("loss", static)
     rules = descent.rules
-    weights, ratio = nets.weights, descent.ratio.weights
+    weights, ratio = jnp.where(readout[:, None] != 0, nets.weights, 0.0), descent.ratio.weights  # padding has no norm
     basis = Basis(task.mu[None], jnp.where(task.weight[:, None] > 0, task.noise, 0.0))
     if static.bias:
         weights = jnp.concatenate([weights, nets.bias[..., None]], axis=-1)
@@ -112,7 +116,8 @@ def train(key: Array, nets: Net, task: Task, descent: Descent, readout: Array, l
     factor = layer.factors(ratio)
 
     def optimizer(t: Array) -> optax.GradientTransformation:
-        parts = [resolve("optimizer", static)(descent.lr * SCHEDULES[static.schedule](t / descent.steps))]
+        lr = descent.lr * SCHEDULES[static.schedule](t / jnp.maximum(descent.steps, 1))
+        parts = [resolve("optimizer", static)(lr)]
         if "momentum" in rules:
             parts.insert(0, optax.trace(rules["momentum"], static.nesterov))
         if "weight_decay" in rules:
@@ -128,6 +133,20 @@ def train(key: Array, nets: Net, task: Task, descent: Descent, readout: Array, l
     def loss(params: Any) -> Array:
         return task.weight @ losses(outputs(layer.inner(start, params), task.label), task.seen)
 
+    def diverged(end: Any, found: Array) -> Array:
+        """Hold what training lowers against its value at step 0, above which decay or random steps may end."""
+
+        def lowered(f: Array) -> Array:
+            noise = rules.get("label_noise", 0.0)
+            return task.weight @ ((1.0 - noise) * losses(f, task.seen) + noise * losses(f, -task.seen))
+
+        last, first = (outputs(layer.inner(start, params), task.label) for params in (end, begin))
+        most = lowered(first)
+        if rules or static.batch is not None:
+            most = jnp.maximum(most, lowered(jnp.zeros_like(first)))
+        above_rounding = 1 + 1e-5
+        return ~(jnp.all(jnp.isfinite(found), axis=(1, 2)) & (lowered(last) <= most * above_rounding))
+
     def gradient(params: Any, seen: Array, rows: Array | None) -> Any:
         label, weight = task.label, task.weight
         if rows is not None:
@@ -139,19 +158,19 @@ def train(key: Array, nets: Net, task: Task, descent: Descent, readout: Array, l
 
     def step(state: tuple[Any, Any], t: Array) -> tuple[tuple[Any, Any], Any]:
         params, memory = state
-        own, seen = jax.random.fold_in(key, t), task.seen
-        rows = None if static.batch is None else _minibatch(own, task, static.batch)
+        (for_rows, for_labels), seen = jax.random.split(jax.random.fold_in(key, t)), task.seen
+        rows = None if static.batch is None else _minibatch(for_rows, task, static.batch)
         if "label_noise" in rules:
-            anew = jax.random.uniform(jax.random.fold_in(own, 1), seen.shape) < rules["label_noise"]
+            anew = jax.random.uniform(for_labels, seen.shape) < rules["label_noise"]
             seen = jnp.where(anew, -seen, seen)
         slope = gradient(params, seen, rows)
-        if "sam" in rules:
+        if "sam" in rules:  # ahead along what is trained, at a distance of the radius
             trained = jax.tree.map(lambda g, r: jnp.where(r != 0, g, 0.0), slope, factor)
-            size = jnp.sqrt(layer.squared(start, trained))
-            radius = layer.factors(jnp.where(size > 0, rules["sam"] / size, 0.0)[:, None, None])
+            radius = rules["sam"] / positive_root(layer.squared(start, trained), otherwise=jnp.inf)
+            radius = layer.factors(radius[:, None, None])
             ahead = jax.tree.map(lambda w, g, r: w + r * g, params, trained, radius)
             slope = gradient(ahead, seen, rows)
-        updates, memory = optimizer(t).update(slope, memory, params)
+        updates, memory = layer.apart(optimizer(t).update)(slope, memory, params)
         active = t < descent.steps
         moved = jax.tree.map(lambda w, r, change: jnp.where(active, w + r * change, w), params, factor, updates)
         return (moved, memory), record(params) if static.record else None
@@ -166,13 +185,15 @@ def train(key: Array, nets: Net, task: Task, descent: Descent, readout: Array, l
         parts = (*gamma_rho(params), along_u)
         return Curves(loss(params), *(jax.vmap(largest, (0, None, None))(x, readout, task) for x in parts))
 
-    (end, _), during = jax.lax.scan(step, (begin, optimizer(jnp.zeros(())).init(begin)), jnp.arange(length))
+    (end, _), during = jax.lax.scan(
+        step, (begin, layer.apart(optimizer(jnp.zeros(())).init)(begin)), jnp.arange(length)
+    )
     curves = None
     if static.record:
         curves = jax.vmap(lambda x, last: at_recorded_steps(x, last, static), (1, 0))(during, record(end))
     found = layer.weights(start, end)
     net = Net(found[..., :-1], found[..., -1]) if static.bias else Net(found, nets.bias)
-    return Trained(net, *gamma_rho(end), loss(begin), loss(end), curves)
+    return Trained(net, *gamma_rho(end), loss(begin), loss(end), diverged(end, found), curves)
 
 
 def _minibatch(key: Array, task: Task, size: int) -> Array:

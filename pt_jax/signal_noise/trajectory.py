@@ -43,7 +43,7 @@ class Outcome(NamedTuple):
         gain: error_scratch - error.
         error_upstream: test error on task 1.
         loss, loss_scratch, loss_upstream: training loss at the end, on the labels seen.
-        diverged: a final training loss is not finite or above its value at step 0, or a result is NaN.
+        diverged: a final training loss is not finite or has grown, see `training.Trained`, or a result is NaN.
         signal_u, signal_v1, signal_v2: largest j <w, e> over filters, e the unit vector along u, v_1 or v_2.
         rho: largest noise memorised, max C_i |xi_i|^2 over filters and the samples of the network's own task.
         rho_inherited: the same for task-1 noise in the inherited filters, 0 where none is inherited.
@@ -162,7 +162,7 @@ def _simulate(key: Array, point: Point, static: Static) -> Outcome:
         loss=transfer.loss,
         loss_scratch=scratch.loss,
         loss_upstream=upstream.loss,
-        diverged=_failed(upstream) | _failed(transfer) | _failed(scratch),
+        diverged=upstream.diverged | transfer.diverged | scratch.diverged,
         **held(transfer, world, world.task2),
         rho_inherited=jnp.max(jnp.where(whole & (sign != 0), noise, -jnp.inf), initial=0.0),
         **held(scratch, world, world.task2, "_scratch"),
@@ -180,7 +180,7 @@ def _scratch(key: Array, point: Point, static: Static) -> Scratch:
     outcome = Scratch(
         error_scratch=error(trained.net, world.task2),
         loss_scratch=trained.loss,
-        diverged=_failed(trained),
+        diverged=trained.diverged,
         **held(trained, world, world.task2, "_scratch"),
         curves=TrajectoryCurves(None, None, trained.curves) if static.record else None,
     )
@@ -209,13 +209,6 @@ def _train(
     second_layer = readout(point.m, static.m)
     found = train(key, stacked, task, Descent(lr, ratio, steps, rules), second_layer, length, static)
     return [jax.tree.map(lambda x, i=i: x[i], found) for i in range(len(nets))]
-
-
-def _failed(trained: Trained) -> Array:
-    """Return whether the loss or a weight is not finite, or the loss has grown."""
-    above_rounding = 1 + 1e-5
-    finite = jnp.isfinite(trained.loss) & jnp.all(jnp.isfinite(trained.net.weights))
-    return ~(finite & (trained.loss <= trained.loss_start * above_rounding))
 
 
 def _not_numbers(outcome: Outcome | Scratch, static: Static) -> Array:

@@ -234,7 +234,9 @@ class Sweep:
         """Return the static for a point of the sweep: its size class."""
         if not hasattr(self.static, "size_class"):
             return self.static
-        return self.static.size_class(point, [name for axis in self.grid for name in axis.fields])
+        # Points of a list share nothing, and most of their fields move: the class of each depends on it alone.
+        moving = [name for axis in self.grid for name in axis.fields] if isinstance(self.axes, Mapping) else []
+        return self.static.size_class(point, moving)
 
     def _static(self, chosen: Mapping[Axis, Any]) -> Any:
         """Return the static for the base point moved along some axes to the values with these indices."""

@@ -134,7 +134,6 @@ def words_missing(text, words):
         ("--x u=0,1 --engine dense --optimizer chain", ["optimizer = 'chain'", "a name in optax"]),
         ("--x u=0,1 --engine dense --activation glu", ["activation = 'glu'", "a name in jax.nn"]),
         ("--x u=0,1 --engine dense --loss mro", ["loss = 'mro'", "logistic, squared"]),
-        ("--x u=0,1 --batch 4", ["batch = 4", "engine = 'dense'"]),
         ("--x u=0,1 --optimizer adam", ["optimizer = 'adam'", "engine = 'dense'"]),
         ("--x u=0,1 --inherit weights", ["inherit = 'weights'", "engine = 'dense'"]),
         ("--x u=0,1 --engine fast", ["engine = 'fast'", "span or dense"]),

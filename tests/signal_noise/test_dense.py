@@ -204,3 +204,18 @@ def test_a_lane_that_is_not_finite_leaves_the_others_bit_for_bit_the_same(bad):
     assert not without.diverged.any()
     for name in set(outcome._fields) - {"curves"}:
         np.testing.assert_array_equal(getattr(outcome, name)[kept], getattr(without, name)[kept], err_msg=name)
+
+
+@pytest.mark.parametrize("name", ["lamb", "clipped"])
+def test_an_optimizer_that_takes_norms_sees_one_network_and_no_padding(name):
+    clipped = lambda lr: optax.chain(optax.clip_by_global_norm(0.1), optax.sgd(lr))  # noqa: E731
+    static = Static(engine="dense", optimizer=clipped if name == "clipped" else name, **SMALL)
+    fields = {**SMALL, "m": 2, "lr1": 0.05, "lr2": 0.05}
+    with jax.enable_x64(True):
+        alone, beside, padded = (
+            lanes(s, range(8), width=8, **fields)
+            for s in (replace(static, paired=False), static, replace(static, m=6, n1=16))
+        )
+    # float64: sums in another order.
+    assert_close(beside, alone, 1e-9)
+    assert_close(beside, padded, 1e-9)
