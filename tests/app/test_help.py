@@ -29,7 +29,7 @@ finally:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, env=env)
     assert done.returncode == 0, done.stderr
     text = " ".join(re.sub(r"\x1b\[[0-9;]*m|[^\x00-\x7f]", " ", done.stdout).split())
-    text = text.replace("--bias, --no-bias", "--bias SWITCH")  # the one flag that takes no value
+    text = re.sub(r"--(bias|nesterov), --no-\1", r"--\1 SWITCH", text)  # the flags that take no value
     flags = dict(re.findall(r" --([a-z][\w-]*) (.*?)(?= --(?!no-)[a-z][\w-]* [A-Z]|$)", text))
     for name, about in FIELDS.items():
         words = [about.meaning[1:], about.accepted, f"Unit: {about.unit}.", f"(default: {about.default:g})"]

@@ -57,7 +57,7 @@ NOT_LINEAR = {
     **{name: getattr(optax, name) for name in ("adam", "rmsprop", "adagrad", "lion", "lamb", "sign_sgd", "adafactor")},
     "clip": lambda lr: optax.chain(optax.clip(1.0), optax.sgd(lr)),
     "clip by norm": lambda lr: optax.chain(optax.clip_by_global_norm(1e4), optax.sgd(lr)),
-    "noise": lambda lr: optax.noisy_sgd(lr),
+    "clip by unit": lambda lr: optax.chain(optax.adaptive_grad_clip(0.1), optax.sgd(lr)),
 }
 
 
