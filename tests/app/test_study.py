@@ -19,9 +19,6 @@ from pt_jax.app.cli import main
 from tests.sweep.cases import throw_sweep
 from tests.sweep.test_adaptive import noisy
 
-ROOT = Path(__file__).parents[2]
-SIMS = sorted((ROOT / "sims").glob("*.py"))
-FIGURES = ROOT / "figures"
 SWEEP = throw_sweep({"shift": [0.0, 1.0], "scale": [1.0, 2.0, 3.0]})
 
 
