@@ -130,22 +130,27 @@ def train(key: Array, nets: Net, task: Task, descent: Descent, readout: Array, l
     def losses(f: Array, seen: Array) -> Array:
         return loss_function(jnp.broadcast_to(seen[:, None], f.shape), f)
 
-    def loss(params: Any) -> Array:
-        return task.weight @ losses(outputs(layer.inner(start, params), task.label), task.seen)
+    def whole(params: Any) -> tuple[Array, Array]:
+        """Return f on all samples, (n, k), and the training loss, (k,)."""
+        f = outputs(layer.inner(start, params), task.label)
+        return f, task.weight @ losses(f, task.seen)
 
-    def diverged(end: Any, found: Array) -> Array:
+    def grown(last: tuple[Array, Array], first: tuple[Array, Array]) -> Array:
         """Hold what training lowers against its value at step 0, above which decay or random steps may end."""
 
-        def lowered(f: Array) -> Array:
-            noise = rules.get("label_noise", 0.0)
-            return task.weight @ ((1.0 - noise) * losses(f, task.seen) + noise * losses(f, -task.seen))
+        def lowered(f: Array, loss: Array) -> Array:
+            if "label_noise" not in rules:
+                return loss
+            noise = rules["label_noise"]
+            flipped = task.weight @ losses(f, -task.seen)
+            return jnp.where(noise > 0, (1.0 - noise) * loss + noise * flipped, loss)
 
-        last, first = (outputs(layer.inner(start, params), task.label) for params in (end, begin))
-        most = lowered(first)
+        most = lowered(*first)
         if rules or static.batch is not None:
-            most = jnp.maximum(most, lowered(jnp.zeros_like(first)))
+            nothing = jnp.zeros_like(first[0])
+            most = jnp.maximum(most, lowered(nothing, task.weight @ losses(nothing, task.seen)))
         above_rounding = 1 + 1e-5
-        return ~(jnp.all(jnp.isfinite(found), axis=(1, 2)) & (lowered(last) <= most * above_rounding))
+        return ~(lowered(*last) <= most * above_rounding)  # also where one is no number
 
     def gradient(params: Any, seen: Array, rows: Array | None) -> Any:
         label, weight = task.label, task.weight
@@ -183,7 +188,7 @@ def train(key: Array, nets: Net, task: Task, descent: Descent, readout: Array, l
     def record(params: Any) -> Curves:
         along_u = jnp.sign(readout) * layer.weights(start, params)[..., 0]
         parts = (*gamma_rho(params), along_u)
-        return Curves(loss(params), *(jax.vmap(largest, (0, None, None))(x, readout, task) for x in parts))
+        return Curves(whole(params)[1], *(jax.vmap(largest, (0, None, None))(x, readout, task) for x in parts))
 
     (end, _), during = jax.lax.scan(
         step, (begin, layer.apart(optimizer(jnp.zeros(())).init)(begin)), jnp.arange(length)
@@ -193,7 +198,9 @@ def train(key: Array, nets: Net, task: Task, descent: Descent, readout: Array, l
         curves = jax.vmap(lambda x, last: at_recorded_steps(x, last, static), (1, 0))(during, record(end))
     found = layer.weights(start, end)
     net = Net(found[..., :-1], found[..., -1]) if static.bias else Net(found, nets.bias)
-    return Trained(net, *gamma_rho(end), loss(begin), loss(end), diverged(end, found), curves)
+    first, last = whole(begin), whole(end)
+    diverged = grown(last, first) | ~jnp.all(jnp.isfinite(found), axis=(1, 2))
+    return Trained(net, *gamma_rho(end), first[1], last[1], diverged, curves)
 
 
 def _minibatch(key: Array, task: Task, size: int) -> Array:
