@@ -9,7 +9,10 @@ from jax import Array
 
 from pt_jax.inputs.field import numbers, shown
 from pt_jax.signal_noise.fields import FIELDS, RULE_FIELDS
-from pt_jax.signal_noise.functions import resolve
+from pt_jax.signal_noise.functions import FUNCTIONS, resolve
+from pt_jax.signal_noise.generators import data_of
+from pt_jax.signal_noise.models import model_of
+from pt_jax.signal_noise.options import check_read
 from pt_jax.signal_noise.point import Point, Static, check_type, common_shape, validate
 
 
@@ -36,9 +39,13 @@ def accepted(point: Point, static: Static) -> Point:
     """
     if not isinstance(static, Static):
         raise ValueError(f"static = {shown(static)} is not accepted: use a pt_jax.Static.")
-    for option in ("optimizer", "activation", "loss"):
+    traced = [f for f in Point._fields if _traced(getattr(point, f, None))]
+    validate(point, static, skip=traced)
+    check_read(point, static, skip=traced)
+    data_of(static, 2)
+    for option in FUNCTIONS:
         resolve(option, static)
-    validate(point, static, skip=[f for f in Point._fields if _traced(getattr(point, f, None))])
+    model_of(static)
     return Point(*(jnp.asarray(x if isinstance(x, Array) else np.asarray(x), float) for x in point))
 
 

@@ -3,11 +3,11 @@
 Any optimizer, and single inherited weights. Fed the same vectors, the two agree to rounding.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 from jax import Array
 from jax.scipy.sparse.linalg import cg
 
@@ -72,9 +72,13 @@ def learned(start: Start, w: Array) -> Inner:
     return Inner(coefficients[:signals], coefficients[signals:])
 
 
-def apart(function: Callable) -> Callable:
-    """Return a function of an optimizer on each network by itself, for those that take norms."""
-    return jax.vmap(function)
+def optimizer(first: optax.GradientTransformation, upper: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Return an optimizer of (weights, parameters above), as `span.optimizer`: each network by itself, as a whole.
+
+    Where both are one, it sees all parameters of a network together: their norm, where it takes one.
+    """
+    whole = first if first is upper else optax.partition({"first": first, "upper": upper}, _labels)
+    return optax.GradientTransformation(jax.vmap(whole.init), jax.vmap(whole.update))
 
 
 def factors(ratio: Array) -> Array:
@@ -84,3 +88,7 @@ def factors(ratio: Array) -> Array:
 
 def _seen(start: Start, rows: Array | None) -> Basis:
     return start.basis if rows is None else start.basis._replace(noise=start.basis.noise[rows])
+
+
+def _labels(params: Any) -> Any:
+    return "first", jax.tree.map(lambda _: "upper", params[1])

@@ -15,64 +15,96 @@ import optax
 from jax import Array
 
 from pt_jax.inputs.field import shown
-from pt_jax.signal_noise.network import Net, logistic, squared
+from pt_jax.signal_noise import losses
+from pt_jax.signal_noise.generators import data_of
+from pt_jax.signal_noise.network import Net
 from pt_jax.signal_noise.point import Static
 
 _HERE: Any = np.array([-2.0, -0.5, 0.5, 3.0], np.float32)  # what functions are tried on
-_LOSSES = {"logistic": logistic, "squared": squared}
+_OPTIMIZERS = ("optimizer", "optimizer2", "upper_optimizer")
+FUNCTIONS = (*_OPTIMIZERS, "activation", "loss")  # options that name a function or are one
 _WANTED = {
-    "optimizer": "a name in optax, as adam, or a function of the learning rate alone that returns such an optimizer",
-    "activation": "a name in jax.nn, as gelu, or a function that maps each number of an array by itself",
-    "loss": "logistic, squared, or a function of (labels, outputs) that gives each sample a loss of its own",
+    **dict.fromkeys(
+        _OPTIMIZERS, "a name in optax, as adam, or a function of the learning rate alone that returns such an optimizer"
+    ),
+    "activation": "a name in jax.nn, as gelu, relu^2, huberized_relu, or a function that maps each number of an array "
+    "by itself",
+    "loss": "logistic, squared, hinge, or a function of (labels, outputs) that gives each sample a loss of its own",
 }
 
 
 def resolve(option: str, static: Static) -> Callable:
-    """Return the function that `optimizer`, `activation` or `loss` of Static names, or the function it already is.
+    """Return the function that an option of `FUNCTIONS` names, or the function it already is.
 
     Raises:
         ValueError: there is no such function, or it does not do what the option needs.
     """
-    value = getattr(static, option)
-    function = value if callable(value) else _named(option, value)
-    if value != getattr(Static, option):  # the defaults fit
-        _check(option, value, function)
-        if option == "optimizer" and static.engine == "span" and not _linear(function):
+    while getattr(static, option) is None:
+        option = "optimizer"
+    value, classes = getattr(static, option), data_of(static).classes if option == "loss" else None
+    function = value if callable(value) else _named(option, value, classes)
+    if value != getattr(Static, option) or classes:  # the defaults fit
+        _check(option, value, function, classes)
+        if option in ("optimizer", "optimizer2") and static.engine == "span" and not _linear(function):
             raise ValueError(
-                f"optimizer = {shown(value)} is not accepted by engine = 'span': tried on random gradients, it is not "
+                f"{option} = {shown(value)} is not accepted by engine = 'span': tried on random gradients, it is not "
                 "linear, it does not do to coordinates what it does to vectors. Use engine = 'dense'."
             )
     return function  # this very one: another that equals it may compute something else
 
 
+def huberized_relu(x: Array) -> Array:
+    """Return relu made smooth: x^2 / 2 between 0 and 1, and x - 1/2 above."""
+    return jnp.where(x < 1.0, jnp.maximum(x, 0.0) ** 2 / 2.0, x - 0.5)
+
+
 @cache
-def _check(option: str, value: str | Callable, function: Callable) -> None:
-    fits = _descends if option == "optimizer" else _apart
+def _power(name: str) -> Callable | None:
+    """Return the activation relu(x)^q that is named relu^q."""
+    try:
+        q = float(name.removeprefix("relu^"))
+    except ValueError:
+        return None
+    return (lambda x: jnp.maximum(x, 0.0) ** (int(q) if q.is_integer() else q)) if 1 <= q <= 10 else None
+
+
+@cache
+def _check(option: str, value: str | Callable, function: Callable, classes: int | None) -> None:
+    fits = _descends if option in _OPTIMIZERS else _apart
     try:
         with jax.ensure_compile_time_eval():  # numbers, also where somebody traces
-            accepted, cause = fits(function, 2 if option == "loss" else 1), None
+            accepted, cause = fits(function, 2 if option == "loss" else 1, classes), None
     except Exception as error:  # whatever a function raises that is no such function
         accepted, cause = False, error
     if not accepted:
-        raise ValueError(f"{option} = {shown(value)} is not accepted: use {_WANTED[option]}.") from cause
+        of = f" of {classes} classes" if classes else ""
+        raise ValueError(f"{option} = {shown(value)} is not accepted{of}: use {_WANTED[option]}.") from cause
 
 
-def _named(option: str, name: str) -> Any:
+def _named(option: str, name: str, classes: int | None) -> Any:
     if option == "loss":
-        return _LOSSES.get(name)
-    return getattr({"optimizer": optax, "activation": jax.nn}[option], name, None)
+        return (losses.CLASSES if classes else losses.ONE).get(name)
+    if option in _OPTIMIZERS:
+        return getattr(optax, name, None)
+    if name.startswith("relu^"):
+        return _power(name)
+    return huberized_relu if name == "huberized_relu" else getattr(jax.nn, name, None)
 
 
-def _apart(function: Callable, count: int) -> bool:
-    """Return whether a function of `count` arrays works on each of their numbers apart."""
-    arrays = [jnp.array([1.0, -1.0, 1.0, -1.0]), jnp.asarray(_HERE, float)][-count:]
+def _apart(function: Callable, count: int, classes: int | None) -> bool:
+    """Return whether a function of `count` arrays works on each of their numbers, or on each row of outputs, apart."""
+    here, labels = jnp.asarray(_HERE, float), jnp.array([1.0, -1.0, 1.0, -1.0])
+    if classes:
+        here, labels = jnp.outer(here, jnp.arange(1.0, classes + 1)), jnp.arange(len(_HERE)) % classes
+    arrays = [labels, here][-count:]
     whole, alone = function(*arrays), jax.vmap(function)(*arrays)
-    alike = whole.shape == alone.shape == arrays[0].shape and whole.dtype == arrays[0].dtype
+    alike = whole.shape == alone.shape == labels.shape and whole.dtype == here.dtype
     return alike and np.allclose(whole, alone, rtol=1e-3, equal_nan=True)
 
 
-def _descends(function: Callable, count: int) -> bool:
+def _descends(function: Callable, count: int, classes: int | None) -> bool:
     """Return whether a function of a learning rate makes an optimizer: its first steps go downhill."""
+    del count, classes
     net = Net(jnp.ones((2, 3)), jnp.ones(2))
 
     def steps(lr: Array) -> Array:

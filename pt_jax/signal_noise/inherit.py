@@ -4,6 +4,9 @@
 before training), or those that hold most signal or most noise. `weights`: each entry, and each bias, with probability
 alpha, in the coordinates where e_u, e_1, e_2 are axes; a larger alpha takes a superset.
 
+Above the first layer (`upper`): what belongs to an inherited filter comes with it and the rest is fresh, or all is
+fresh, or all is inherited. With fresh upper layers, alpha = 1 and lr_ratio = 0, the head alone is trained.
+
 Source: arXiv 2509.22056 (a proportion alpha of the upstream weights, picked at random).
 """
 
@@ -11,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from pt_jax.signal_noise.models import by_unit, spread
 from pt_jax.signal_noise.network import Net
 from pt_jax.signal_noise.point import Static
 
@@ -31,7 +35,7 @@ def filters(alpha: Array, m: Array, score: Array) -> Array:
 
 
 def weights(key: Array, alpha: Array, net: Net) -> Net:
-    """Return which single parameters are inherited: a Net of bool, each True with probability alpha."""
+    """Return which single weights and biases are inherited: a Net of bool, each True with probability alpha."""
     rows = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(net.bias)))
     uniform = jax.vmap(lambda k: jax.random.uniform(k, (net.weights.shape[1] + 1,)))(rows)
     return Net(weights=uniform[:, 1:] < alpha, bias=uniform[:, 0] < alpha)
@@ -47,10 +51,11 @@ def choice(key: Array, alpha: Array, m: Array, net: Net, signal: Array, noise: A
         net: the upstream network.
         signal: its j <w, mu_1>, (2m,).
         noise: its largest rho over the training noise, (2m,).
-        static: `inherit` and `choose`.
+        static: `inherit`, `choose` and `upper`.
     """
-    if static.inherit == "weights":
-        return weights(key, alpha, net)
     score = {"first": jnp.zeros_like(signal), "signal": signal, "noise": noise}[static.choose]
-    taken = filters(alpha, m, score)
-    return Net(weights=taken[:, None], bias=taken)
+    units = filters(alpha, m, score)
+    taken = weights(key, alpha, net) if static.inherit == "weights" else Net(weights=units[:, None], bias=units)
+    if static.upper == "units":
+        return taken._replace(upper=spread(units, by_unit(static), net.upper, otherwise=False))
+    return taken._replace(upper=jax.tree.map(lambda x: jnp.full((1,) * x.ndim, static.upper == "whole"), net.upper))

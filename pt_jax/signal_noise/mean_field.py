@@ -40,8 +40,8 @@ from scipy.stats import qmc
 from pt_jax.inputs.field import shown
 from pt_jax.signal_noise import risk
 from pt_jax.signal_noise.checks import accepted, covered, floats
-from pt_jax.signal_noise.data import AXES, Task
-from pt_jax.signal_noise.fields import RULE_FIELDS
+from pt_jax.signal_noise.data import Task
+from pt_jax.signal_noise.fields import OPTIONS, RULE_FIELDS
 from pt_jax.signal_noise.inherit import filters
 from pt_jax.signal_noise.network import Net, readout
 from pt_jax.signal_noise.point import Point, Static, check_type, common_shape
@@ -49,6 +49,7 @@ from pt_jax.signal_noise.point import Point, Static, check_type, common_shape
 _NODES = 64  # typical samples, clean and flipped each
 _DIRECTIONS = 512  # of the test error
 _DEFAULT = Static()
+_ALIKE = {"engine", "init", "n_directions", "n_test", "record", "upper", "hidden", "patches", "classes", "nesterov"}
 
 
 class Prediction(NamedTuple):
@@ -127,8 +128,8 @@ def predict(point: Point, static: Static = _DEFAULT) -> Prediction:
         if not isinstance(value, jax.core.Tracer) and np.any(np.asarray(value) != 0):
             raise ValueError(f"{name} = {shown(value)} is not covered by predict: use 0.")
     at = covered(accepted(point, static), static)
-    for name in ("noise", "bias", "inherit", "choose", "optimizer", "batch", "activation", "loss", "schedule", "rules"):
-        if getattr(static, name) != getattr(_DEFAULT, name):
+    for name in (*OPTIONS, "rules"):
+        if name not in _ALIKE and getattr(static, name) != getattr(_DEFAULT, name):
             raise ValueError(
                 f"{name} = {getattr(static, name)!r} is not covered by predict: use {getattr(_DEFAULT, name)!r}."
             )
@@ -240,15 +241,15 @@ def test_error(law: Law, signal: Array, members: Array, point: Point, static: St
     """Return the test error of a network with this law on task 2, where f on clean noiseless points is +-signal."""
     sign = jnp.array([1.0, -1.0])[:, None]
     own = members.T[:, None]  # (m, 1, 2)
-    axes = jnp.zeros((static.m, 2, AXES)).at[..., 0].set(jnp.squeeze(sign) * signal)
+    axes = jnp.zeros((static.m, 2, 3)).at[..., 0].set(jnp.squeeze(sign) * signal)
     common = jnp.concatenate(
         [axes, sign * (own @ risk.root(law.odd)), jnp.tile(own @ risk.root(law.even), (1, 2, 1))], -1
     )
     apart = jnp.diag(jnp.repeat(risk.positive_root(law.rest @ members), 2))
     weights = jnp.concatenate([common.reshape(2 * static.m, -1), apart], axis=1)
-    e_u, e_1 = jnp.eye(weights.shape[1])[:2]
-    nothing = jnp.zeros(0)
-    task = Task(e_u, e_1[:AXES], point.sigma2, nothing, nothing, nothing, nothing)
+    unit = jnp.eye(weights.shape[1])
+    nothing = {name: jnp.zeros(0) for name in ("noise", "coefficients", "label", "seen", "weight")}
+    task = Task(signals=unit[:1], quiet=unit[:2, :3], scale=None, own=unit[1, :3], sigma=point.sigma2, **nothing)
     fine = replace(static, n_directions=_DIRECTIONS)
     directions = risk.directions(jax.random.key(0), fine)
     return risk.error(directions, Net(weights, jnp.zeros(2 * static.m)), task, readout(point.m, static.m), relu, fine)

@@ -1,4 +1,8 @@
-"""The two-layer CNN, on patches x^(1) = y mu (signal) and x^(2) = xi (noise).
+"""The network on a set of samples: H of its patches, then what is above.
+
+    H_pr = <w_r, x^(p)> + b_r = sum_s coefficient[p, s] <w_r, signal_s> + [p carries noise] <w_r, xi^(p)> + b_r
+
+By default this is the two-layer CNN on two patches, x^(1) = y mu (signal) and x^(2) = xi (noise):
 
     f(x) = F_+(x) - F_-(x),    F_j(x) = (1/m) sum_{r=1..m} sum_{p=1,2} act(<w_{j,r}, x^(p)> + b_{j,r})
 
@@ -6,9 +10,8 @@ Filters are stored in the order +, -, +, -, so that the 2m filters in use are a 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -22,10 +25,12 @@ class Net(NamedTuple):
     Attributes:
         weights: filters w_{j,r}, (2m, p).
         bias: b_{j,r}, (2m,); 0 where the network has no biases.
+        upper: parameters above the first layer; none for the CNN, whose second layer is fixed.
     """
 
     weights: Array
     bias: Array
+    upper: Any = ()
 
 
 class Basis(NamedTuple):
@@ -53,27 +58,23 @@ def signal_output(signal: Array, bias: Array | float, readout: Array, activation
     return activation(signal + bias) @ readout, activation(bias - signal) @ readout
 
 
+def patches(inner: Inner, coefficients: Array, noisy: tuple[bool, ...]) -> Array:
+    """Return H of k networks, (n, P, k, 2m)."""
+    h = jnp.einsum("nps,skf->npkf", coefficients, inner.signal)
+    if not all(noisy):
+        order = np.cumsum(noisy) - 1
+        noise = inner.noise.reshape(len(h), -1, *h.shape[2:])
+        own = [h[:, p] + noise[:, order[p]] if carries else h[:, p] for p, carries in enumerate(noisy)]
+        return jnp.stack(own, axis=1)
+    return h + inner.noise.reshape(h.shape)
+
+
 def output(inner: Inner, label: Array, readout: Array, activation: Activation) -> Array:
-    """Return f of k networks on n samples, (n, k)."""
+    """Return f of k two-patch CNNs on n samples, (n, k): what the others compute, in half of the time.
+
+    There are but two signal patches, +mu and -mu, whatever the number of samples.
+    """
     signal, bias = inner.signal[0], inner.signal[1] if len(inner.signal) > 1 else 0.0
     plus, minus = signal_output(signal, bias, readout, activation)
     positive = (label > 0)[:, None].astype(plus.dtype)  # products: their derivatives are the quickest way to sum
     return positive * plus + (1.0 - positive) * minus + activation(inner.noise) @ readout
-
-
-@jax.custom_jvp
-def logistic(y: Array, f: Array) -> Array:
-    """Return the logistic loss softplus(-y f)."""
-    return jax.nn.softplus(-y * f)
-
-
-@logistic.defjvp
-def _(at: tuple[Array, Array], along: tuple[Array, Array]) -> tuple[Array, Array]:
-    # One sigmoid, where the derivative of softplus has several functions: a tenth of a training step.
-    y, f = at
-    return logistic(y, f), -jax.nn.sigmoid(-y * f) * (y * along[1] + f * along[0])
-
-
-def squared(y: Array, f: Array) -> Array:
-    """Return the squared loss (f - y)^2 / 2."""
-    return (f - y) ** 2 / 2

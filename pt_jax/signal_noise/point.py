@@ -3,16 +3,16 @@
 This file imports no jax.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from pt_jax.inputs.field import LARGEST, attributes, check, listing, shown
+from pt_jax.signal_noise import options
 from pt_jax.signal_noise.fields import FIELDS, OPTIONS, RESULTS, RULE_FIELDS, RULES
 
-_MOST_FILTERS = 10_000  # the Sobol sequence of the test error has at most 21,201 dimensions
 _PREFERRED = (10, 12, 14, 16, 18, 20, 25, 30, 35, 40, 45, 50, 60, 70, 80, 90, 100)
 
 
@@ -53,6 +53,16 @@ class Point(NamedTuple):
     label_noise2: Any = FIELDS["label_noise2"].default
     sam1: Any = FIELDS["sam1"].default
     sam2: Any = FIELDS["sam2"].default
+    stop_loss1: Any = FIELDS["stop_loss1"].default
+    stop_loss2: Any = FIELDS["stop_loss2"].default
+    stop_error1: Any = FIELDS["stop_error1"].default
+    stop_error2: Any = FIELDS["stop_error2"].default
+    agree1: Any = FIELDS["agree1"].default
+    agree2: Any = FIELDS["agree2"].default
+    spread1: Any = FIELDS["spread1"].default
+    spread2: Any = FIELDS["spread2"].default
+    angle_xor: Any = FIELDS["angle_xor"].default
+    spectrum: Any = FIELDS["spectrum"].default
 
 
 @listing(OPTIONS)
@@ -62,7 +72,7 @@ class Static:
 
     Attributes:
         n1, n2, m, steps1, steps2: maxima of the fields of `Point` with these names; arrays are padded to them.
-        d: maximum of d, dense engine only: the span engine's cost does not depend on d.
+        d: maximum of d where all of R^d is drawn: dense engine, noise of a spectrum. Else no cost depends on d.
         rules: the rule fields that may be above 0, as ("momentum2",); the others are left out of the program. A sweep
             and `covering` set it.
         paired: train transfer and scratch together: faster unless transfer runs share a scratch run. A sweep sets it.
@@ -80,15 +90,27 @@ class Static:
     steps2: int = FIELDS["steps2"].default  # type: ignore[assignment]
     d: int = FIELDS["d"].default  # type: ignore[assignment]
     engine: str = "span"
+    model: Any = "cnn"
+    hidden: tuple[int, ...] = (32,)
+    data: Any = "two_patches"
+    data2: Any = None
+    patches: int = 3
+    classes: int = 3
+    noisy: str = "rest"
     noise: str = "projected"
     bias: bool = False
     init: str = "normal"
     inherit: str = "filters"
     choose: str = "first"
+    upper: str = "units"
     n_directions: int = 128
+    n_test: int = 1024
     record: tuple[int, ...] = ()
     optimizer: str | Callable = "sgd"
+    optimizer2: str | Callable | None = None
+    upper_optimizer: str | Callable | None = None
     batch: int | None = None
+    batch2: int | None = None
     activation: str | Callable = "relu"
     loss: str | Callable = "logistic"
     schedule: str = "constant"
@@ -102,49 +124,36 @@ class Static:
     # Fields that only a part of the work depends on, cheapest first: a sweep shares the rest along them.
     partial: ClassVar[tuple[str, ...]] = (
         *("alpha", "lr_ratio"),  # neither the upstream nor the scratch run
-        *("v2", "angle", "sigma2", "flip2", "lr2", "steps2", *(f"{rule}2" for rule in RULES)),  # not the upstream run
-        *("v1", "sigma1", "flip1", "lr1", "steps1", *(f"{rule}1" for rule in RULES)),  # not the scratch run
+        *("v2", "angle", "sigma2", "flip2", "lr2", "steps2", "agree2", "spread2"),  # not the upstream run
+        *(f"{rule}2" for rule in RULES),
+        *("v1", "sigma1", "flip1", "lr1", "steps1", "agree1", "spread1"),  # not the scratch run
+        *(f"{rule}1" for rule in RULES),
     )
 
     def __post_init__(self):
-        for name in (*self.maxima, "n_directions", *(["batch"] if self.batch is not None else [])):
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or isinstance(value, bool):
-                raise ValueError(f"{name} = {value!r} is not accepted in Static: use a whole number (an int).")
-            object.__setattr__(self, name, int(value))
-        for name in self.maxima:
-            check(name, getattr(self, name), FIELDS[name])
-        for name, option in OPTIONS.items():
-            value = getattr(self, name)
-            if option.choices and value not in option.choices:
-                raise ValueError(f"{name} = {value!r} is not accepted: use {' or '.join(option.choices)}.")
-            fits = isinstance(value, str) or (callable(value) and isinstance(value, Hashable))
-            if name in ("optimizer", "activation", "loss") and not fits:
-                raise ValueError(f"{name} = {shown(value)} is not accepted: use a name or a hashable function.")
-        if self.engine == "span" and self.inherit == "weights":
-            raise ValueError("inherit = 'weights' needs engine = 'dense': the span engine has 'filters'.")
-        if not isinstance(self.rules, tuple) or not set(self.rules) <= set(RULE_FIELDS):
-            raise ValueError(f"rules = {shown(self.rules)} is not accepted: use a tuple of {', '.join(RULE_FIELDS)}.")
-        object.__setattr__(self, "rules", tuple(name for name in RULE_FIELDS if name in self.rules))
-        for name in ("bias", "nesterov", "paired", "fixed"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} = {getattr(self, name)!r} is not accepted: use True or False.")
-        if self.n_directions < 1 or self.n_directions & (self.n_directions - 1):
-            raise ValueError(f"n_directions = {self.n_directions} is not accepted: use a power of 2.")
-        if self.m > _MOST_FILTERS:
-            raise ValueError(f"m = {self.m} is not accepted in Static: use at most {_MOST_FILTERS}.")
-        if self.batch is not None and self.batch < 1:
-            raise ValueError(f"batch = {self.batch} is not accepted: use a whole number of at least 1, or None.")
-        steps = np.atleast_1d(np.asarray(self.record if len(np.shape(self.record)) == 1 else ["?"]))
-        if steps.size and (steps.dtype.kind not in "iu" or steps.min() < 0 or (np.diff(steps) <= 0).any()):
-            raise ValueError(f"record = {self.record!r} is not accepted: use a tuple of increasing steps, from 0 on.")
-        object.__setattr__(self, "record", tuple(steps.tolist()))
+        for name, value in options.checked(self).items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def two_patches(self) -> bool:
+        """Whether both tasks are the default ones: one patch +-mu, one of noise."""
+        return {self.data, self.data2} <= {"two_patches", None} and self.noisy == "rest"
+
+    @property
+    def full(self) -> bool:
+        """Whether all of R^d is drawn, up to the maximum of d."""
+        return self.engine == "dense" or self.noise == "power"
 
     @property
     def lanes(self) -> int:
         """How many trajectories train within 1 MB, about the fast cache of a CPU core, each on its own data."""
-        n, filters = max(self.n1, self.n2), 4 * self.m  # transfer and scratch together
+        from pt_jax.signal_noise.generators import data_of  # it imports jax
+
+        samples, filters = max(self.n1, self.n2), 4 * self.m  # transfer and scratch together
+        n = samples * sum(data_of(self).noisy)
         numbers = n * n + 3 * n * filters if self.engine == "span" else self.d * (n + 3 * filters)
+        if not self.two_patches:
+            numbers += 3 * samples * len(data_of(self).noisy) * filters
         return max(1, 2**20 // (4 * numbers))
 
     @property
@@ -168,14 +177,17 @@ class Static:
 
         They are its sizes rounded up to preferred numbers. Round numbers waste nothing, others at most a fifth.
         """
-        names = () if self.fixed else self.maxima if self.engine == "dense" else self.maxima[:-1]
+        names = () if self.fixed else self.maxima if self.full else self.maxima[:-1]
         maxima: dict[str, Any] = {name: min(_preferred(_largest(getattr(point, name))), int(LARGEST)) for name in names}
+        if not isinstance(self.model, str) and not self.fixed:
+            maxima["m"] = _largest(point.m)  # a network of somebody's own has no units that count for nothing
         rules = self.rules if self.fixed else _rules([point], moving)
         return replace(self, paired=self.paired and not {"alpha", "lr_ratio"} & set(moving), rules=rules, **maxima)
 
     def validate(self, point: Point) -> None:
         """Check a Point's values, which may be arrays; see `validate`."""
         validate(point, self if self.fixed else None)
+        options.check_read(point, self)
 
     def attributes(self, name: str) -> dict[str, str]:
         """Return units, long name and symbol of a field of Point or of a result, as a dataset stores them."""
@@ -194,7 +206,9 @@ def validate(point: Point, static: Static | None = None, skip: Collection[str] =
         if name in skip:
             continue
         most = check(name, value, FIELDS[name]).max()
-        over = static is not None and name in static.maxima and (name != "d" or static.engine == "dense")
+        over = static is not None and name in static.maxima and (name != "d" or static.full)
+        if static is not None and name == "m" and not isinstance(static.model, str) and np.any(value != static.m):
+            raise ValueError(f"m = {shown(value)} is not the {static.m} of Static, as a network of your own needs it.")
         if over and most > getattr(static, name):
             largest = f"{name} = {shown(most)} is above the maximum {getattr(static, name)} in Static"
             raise ValueError(f"{largest}: use Static.covering(point), or a larger {name} there.")

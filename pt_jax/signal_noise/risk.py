@@ -54,11 +54,18 @@ def directions(key: Array, static: Static) -> Directions:
     return Directions(z=ndtri(uniform[:, 1:]), t=grid + _SPACING * uniform[:, :1])
 
 
-@partial(jax.jit, static_argnames=("activation", "static"))  # traced once for the networks of a trajectory
 def error(
     directions: Directions, net: Net, task: Task, readout: Array, activation: Activation, static: Static
 ) -> Array:
     """Return the probability of misclassifying the clean label of a test point of the task, a scalar in [0, 1]."""
+    return jnp.mean(wrong(directions, net, task, readout, activation, static))
+
+
+@partial(jax.jit, static_argnames=("activation", "static"))  # traced once for the networks of a trajectory
+def wrong(
+    directions: Directions, net: Net, task: Task, readout: Array, activation: Activation, static: Static
+) -> Array:
+    """Return the same for each direction, (n_directions,), whose mean it is."""
     weights = task.sigma * project(net.weights, task, static)
     # In units of each filter, powers of 2, so that squares of float32 neither vanish nor overflow: no bit changes.
     unit = jnp.ldexp(1.0, jnp.frexp(jnp.max(jnp.abs(weights), axis=1))[1])
@@ -77,7 +84,7 @@ def error(
     noise, _ = jax.lax.scan(add_filter, jnp.zeros_like(directions.t), (x.T, slope, readout), unroll=2)
     plus, minus = signal_output(net.weights @ task.mu, net.bias, readout, activation)
     wrong = (2.0 - _signs(plus + noise) + _signs(minus + noise)) / 4.0
-    return jnp.mean(jnp.sum(wrong * norm.pdf(directions.t), axis=1)) * _SPACING
+    return jnp.sum(wrong * norm.pdf(directions.t), axis=1) * _SPACING
 
 
 @jax.custom_jvp

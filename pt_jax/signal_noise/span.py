@@ -18,11 +18,11 @@ Up to a norm, C is the signal-noise decomposition of the theory: gamma = j C_mu 
 Source: Cao, Chen, Belkin, Gu, 2022 (arXiv 2202.06526) and Kou et al., 2023 (arXiv 2303.04145) for the decomposition.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 from jax import Array
 
 from pt_jax.signal_noise.network import Basis, Inner
@@ -57,7 +57,7 @@ class Start(NamedTuple):
 
 def begin(weights: Array, basis: Basis, static: Static) -> tuple[Start, Coefficients]:
     """Return what does not move and what does, for k first layers (k, 2m, p) on one training set."""
-    apart = static.noise == "projected" and not static.bias
+    apart = static.noise != "isotropic" and isinstance(static.data, str) and not static.bias  # own data lie anyhow
     rows = basis.noise if apart else jnp.concatenate([basis.noise, basis.signal])  # one product for both
     start = Inner(*(jnp.einsum("np,kfp->nkf", vectors, weights) for vectors in basis))
     nothing = jax.tree.map(jnp.zeros_like, start)
@@ -66,7 +66,7 @@ def begin(weights: Array, basis: Basis, static: Static) -> tuple[Start, Coeffici
 
 
 def inner(start: Start, c: Coefficients, rows: Array | None = None) -> Inner:
-    """Return the inner products with the signals and with the noise of all samples, or of those in `rows`."""
+    """Return the inner products with the signals and with all noise vectors, or those in `rows`."""
     n = start.gram.shape[1]
     cross = start.gram[n:]
     if rows is None:
@@ -108,9 +108,23 @@ def learned(start: Start, c: Coefficients) -> Inner:
     return Inner(c.signal, c.noise)
 
 
-def apart(function: Callable) -> Callable:
-    """Return a function of an optimizer as it is: where it is linear, no network sees the others."""
-    return function
+def optimizer(first: optax.GradientTransformation, upper: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Return an optimizer of (coefficients, parameters above with a first axis of k).
+
+    That of the coefficients is linear, so that no network sees the others; above each network has its own.
+    """
+
+    def init(params: Any) -> Any:
+        return first.init(params[0]), jax.vmap(upper.init)(params[1]) if jax.tree.leaves(params[1]) else ()
+
+    def update(slope: Any, memory: Any, params: Any) -> Any:
+        moved, held = first.update(slope[0], memory[0], params[0])
+        if not jax.tree.leaves(params[1]):
+            return (moved, params[1]), (held, ())
+        above, held_above = jax.vmap(upper.update)(slope[1], memory[1], params[1])
+        return (moved, above), (held, held_above)
+
+    return optax.GradientTransformation(init, update)
 
 
 def factors(ratio: Array) -> Coefficients:

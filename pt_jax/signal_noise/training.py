@@ -1,67 +1,31 @@
-"""Training by gradient descent: one loop, whatever the first layer is written in.
+"""Training: one loop, whatever the network, the data, and what the first layer is written in.
 
-    f = output(<w, x>),  L = sum_i weight_i loss(seen_i, f_i)      <w, x> from `span` (coefficients) or `dense` (R^d)
-    dL/d<w, x> by autodiff, of which `span` or `dense` make dL/dw
-    w += factor * update                                           by any optimizer, on all samples or a minibatch
+    f = outputs(H),  L = sum_i weight_i loss(seen_i, f_i)      H from `span` (coefficients) or `dense` (R^d)
+    dL/dH and dL/dupper by autodiff; of the first `span` or `dense` make dL/dw
+    w += factor * update                                       by any optimizer, on all samples or a minibatch
 
-The loop knows network, loss, optimizer and minibatch; it does not know in which of the two it trains. A bias is one
-more coordinate of w, and every patch is 1 there.
+The loop does not know in which of the two it trains. A bias is one more coordinate of w: noise vectors have 1 there,
+and so has a signal of its own, for the patches without noise.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-import optax
 from jax import Array
 
 from pt_jax.signal_noise import dense, span
+from pt_jax.signal_noise.curves import Curves, Test, at_recorded_steps, largest, signed
 from pt_jax.signal_noise.data import Task
+from pt_jax.signal_noise.descent import Descent, batch_of, minibatch, optimizers
 from pt_jax.signal_noise.functions import resolve
-from pt_jax.signal_noise.network import Basis, Inner, Net, output
+from pt_jax.signal_noise.generators import another, data_of
+from pt_jax.signal_noise.losses import mistakes
+from pt_jax.signal_noise.models import outputs, with_bias
+from pt_jax.signal_noise.network import Basis, Inner, Net
 from pt_jax.signal_noise.point import Static
 from pt_jax.signal_noise.risk import positive_root
-
-SCHEDULES = {  # the learning rate over that of the start, after a share t of all steps
-    "constant": jnp.ones_like,
-    "cosine": lambda t: (1.0 + jnp.cos(jnp.pi * t)) / 2.0,
-    "linear": lambda t: 1.0 - t,
-}
-
-
-class Descent(NamedTuple):
-    """How a network is trained.
-
-    Attributes:
-        lr: learning rate.
-        ratio: each parameter's factor on it, a Net.
-        steps: number of steps.
-        rules: what is added to plain descent, by the names in `RULES`; what is not there is not computed.
-    """
-
-    lr: Array
-    ratio: Net
-    steps: Array
-    rules: Mapping[str, Array] = MappingProxyType({})
-
-
-class Curves(NamedTuple):
-    """A run over training, at the steps of `Static.record`: each leaf (step,); steps past the end repeat the last.
-
-    Attributes:
-        loss: training loss.
-        gamma: largest signal learned in this run, max j C_mu |mu|^2 over filters.
-        rho: largest noise memorised in this run, max C_i |xi_i|^2 over filters and samples.
-        signal_u: largest j <w, e_u> over filters, inherited and initial parts included.
-    """
-
-    loss: Array
-    gamma: Array
-    rho: Array
-    signal_u: Array
 
 
 class Trained(NamedTuple):
@@ -69,9 +33,10 @@ class Trained(NamedTuple):
 
     Attributes:
         net: trained parameters.
-        gamma: signal learned in this run, j C_mu |mu|^2 of each filter, (2m,).
-        rho: noise memorised in this run, C_i |xi_i|^2, (n, 2m).
+        gamma: signal learned in this run, j C_mu |mu|^2 of each filter, (2m,); of several signals the largest.
+        rho: noise memorised in this run, C_i |xi_i|^2, (n Q, 2m).
         loss_start, loss: training loss at step 0 and at the end.
+        steps: steps made.
         diverged: the loss or a weight is not finite, or the loss is above its value at step 0; with minibatches or
             rules, above that and that of the output 0, in the mean over label noise.
         curves: None unless `Static.record` names steps.
@@ -82,11 +47,21 @@ class Trained(NamedTuple):
     rho: Array
     loss_start: Array
     loss: Array
+    steps: Array
     diverged: Array
     curves: Curves | None
 
 
-def train(key: Array, nets: Net, task: Task, descent: Descent, readout: Array, length: int, static: Static) -> Trained:
+def train(
+    key: Array,
+    nets: Net,
+    task: Task,
+    descent: Descent,
+    readout: Array,
+    length: int,
+    static: Static,
+    test: Test | None = None,
+) -> Trained:
     """Train k networks on one task, on the same minibatches.
 
     Args:
@@ -94,128 +69,174 @@ def train(key: Array, nets: Net, task: Task, descent: Descent, readout: Array, l
         nets: initial parameters, each leaf with a first axis of k.
         task: the training set.
         descent: learning rate, number of steps, and factors with a first axis of k.
-        readout: second layer, (2m,).
+        readout: j/m for the units in use, 0 on the padding, (2m,).
         length: maximum of the number of steps.
         static: engine and options.
+        test: test error of one network, for the curves.
 
     Returns:
         The trained networks and what they have learned, each leaf with a first axis of k.
     """
     layer = span if static.engine == "span" else dense
-    activation, loss_function = resolve("activation", static), resolve("loss", static)
-    rules = descent.rules
-    weights, ratio = jnp.where(readout[:, None] != 0, nets.weights, 0.0), descent.ratio.weights  # padding has no norm
-    basis = Basis(task.mu[None], jnp.where(task.weight[:, None] > 0, task.noise, 0.0))
-    if static.bias:
-        weights = jnp.concatenate([weights, nets.bias[..., None]], axis=-1)
-        if ratio.shape[-1] > 1:
-            ratio = jnp.concatenate([ratio, descent.ratio.bias[..., None]], axis=-1)
-        noise = jnp.concatenate([basis.noise, (task.weight > 0)[:, None].astype(basis.noise.dtype)], axis=1)
-        basis = Basis(jnp.stack([jnp.pad(task.mu, (0, 1)), jnp.zeros(noise.shape[1]).at[-1].set(1.0)]), noise)
-    start, begin = layer.begin(weights, basis, static)
-    factor = layer.factors(ratio)
+    rules, size = descent.rules, batch_of(descent, static)
+    nets = nets._replace(weights=jnp.where(readout[:, None] != 0, nets.weights, 0.0))  # padding has no norm
+    noise = jnp.where(task.in_use[:, None], task.noise, 0.0)
+    (weights, ratio), basis, coefficients = _first_layer(nets, descent.ratio, Basis(task.signals, noise), task, static)
+    start, first = layer.begin(weights, basis, static)
+    factor = layer.factors(ratio), descent.ratio.upper
+    objective = _Objective(task, data_of(static, descent.task).classes, static)
 
-    def optimizer(t: Array) -> optax.GradientTransformation:
-        lr = descent.lr * SCHEDULES[static.schedule](t / jnp.maximum(descent.steps, 1))
-        parts = [resolve("optimizer", static)(lr)]
-        if "momentum" in rules:
-            parts.insert(0, optax.trace(rules["momentum"], static.nesterov))
-        if "weight_decay" in rules:
-            parts.insert(0, optax.add_decayed_weights(rules["weight_decay"]))
-        return optax.chain(*parts) if len(parts) > 1 else parts[0]
-
-    def outputs(inner: Inner, label: Array) -> Array:
-        return output(inner, label, readout, activation)
-
-    def losses(f: Array, seen: Array) -> Array:
-        return loss_function(jnp.broadcast_to(seen[:, None], f.shape), f)
+    def forward(inner: Inner, upper: Any, rows: Array | None = None) -> Array:
+        label, parts = (x if rows is None else x[rows] for x in (task.label, coefficients))
+        return outputs(inner, upper, label, parts, readout, static)
 
     def whole(params: Any) -> tuple[Array, Array]:
-        """Return f on all samples, (n, k), and the training loss, (k,)."""
-        f = outputs(layer.inner(start, params), task.label)
-        return f, task.weight @ losses(f, task.seen)
+        """Return f on all samples, (n, k) or (n, k, K), and the training loss, (k,)."""
+        f = forward(layer.inner(start, params[0]), params[1])
+        return f, objective.loss(f, task.seen)
 
-    def grown(last: tuple[Array, Array], first: tuple[Array, Array]) -> Array:
-        """Hold what training lowers against its value at step 0, above which decay or random steps may end."""
-
-        def lowered(f: Array, loss: Array) -> Array:
-            if "label_noise" not in rules:
-                return loss
-            noise = rules["label_noise"]
-            flipped = task.weight @ losses(f, -task.seen)
-            return jnp.where(noise > 0, (1.0 - noise) * loss + noise * flipped, loss)
-
-        most = lowered(*first)
-        if rules or static.batch is not None:
-            nothing = jnp.zeros_like(first[0])
-            most = jnp.maximum(most, lowered(nothing, task.weight @ losses(nothing, task.seen)))
-        above_rounding = 1 + 1e-5
-        return ~(lowered(*last) <= most * above_rounding)  # also where one is no number
+    def over(x: Array, params: Any) -> Any:
+        """Return a number a network, (k,), in shapes that broadcast to those of what moves; of one number itself."""
+        if not x.ndim:
+            return jax.tree.map(lambda _: x, params)
+        return layer.factors(x[:, None, None]), jax.tree.map(lambda w: x.reshape(-1, *[1] * (w.ndim - 1)), params[1])
 
     def gradient(params: Any, seen: Array, rows: Array | None) -> Any:
-        label, weight = task.label, task.weight
-        if rows is not None:
-            label, seen, weight = label[rows], seen[rows], jnp.full(rows.shape, 1.0 / len(rows))
-        f, back = jax.vjp(lambda inner: outputs(inner, label), layer.inner(start, params, rows))
-        slope = jax.grad(lambda f: jnp.sum(weight @ losses(f, seen)))(f)
-        (by,) = back(slope)
-        return layer.gradient(start, by, rows)
+        per = 1 if rows is None else len(task.noise) // len(task.label)  # vectors of noise a sample
+        vectors = None if rows is None else (rows[:, None] * per + jnp.arange(per)).reshape(-1)
+        f, back = jax.vjp(partial(forward, rows=rows), layer.inner(start, params[0], vectors), params[1])
+        by, upper = back(jax.grad(lambda f: jnp.sum(objective.loss(f, seen, rows)))(f))
+        return layer.gradient(start, by, vectors), upper
 
-    def step(state: tuple[Any, Any], t: Array) -> tuple[tuple[Any, Any], Any]:
-        params, memory = state
-        (for_rows, for_labels), seen = jax.random.split(jax.random.fold_in(key, t)), task.seen
-        rows = None if static.batch is None else _minibatch(for_rows, task, static.batch)
-        if "label_noise" in rules:
-            anew = jax.random.uniform(for_labels, seen.shape) < rules["label_noise"]
-            seen = jnp.where(anew, -seen, seen)
+    def ahead(params: Any, slope: Any) -> Any:
+        """Return the parameters at a distance of `sam`, uphill along what is trained."""
+        trained = jax.tree.map(lambda g, r: jnp.where(r != 0, g, 0.0), slope, factor)
+        above = (jnp.sum(g**2, axis=range(1, g.ndim)) for g in jax.tree.leaves(trained[1]))
+        squared = sum(above, layer.squared(start, trained[0]))
+        radius = over(rules["sam"] / positive_root(squared, otherwise=jnp.inf), params)
+        return jax.tree.map(lambda w, g, r: w + r * g, params, trained, radius)
+
+    def step(state: tuple[Any, Any, Array], t: Array) -> tuple[tuple[Any, Any, Array], Any]:
+        params, memory, made = state
+        for_rows, for_labels = jax.random.split(jax.random.fold_in(key, t))
+        rows = None if size is None else minibatch(for_rows, task.weight, size)
+        seen = objective.noisy(for_labels, rules["label_noise"]) if "label_noise" in rules else task.seen
         slope = gradient(params, seen, rows)
-        if "sam" in rules:  # ahead along what is trained, at a distance of the radius
-            trained = jax.tree.map(lambda g, r: jnp.where(r != 0, g, 0.0), slope, factor)
-            radius = rules["sam"] / positive_root(layer.squared(start, trained), otherwise=jnp.inf)
-            radius = layer.factors(radius[:, None, None])
-            ahead = jax.tree.map(lambda w, g, r: w + r * g, params, trained, radius)
-            slope = gradient(ahead, seen, rows)
-        updates, memory = layer.apart(optimizer(t).update)(slope, memory, params)
+        if "sam" in rules:
+            slope = gradient(ahead(params, slope), seen, rows)
+        updates, memory = layer.optimizer(*optimizers(descent, t, static)).update(slope, memory, params)
         active = t < descent.steps
-        moved = jax.tree.map(lambda w, r, change: jnp.where(active, w + r * change, w), params, factor, updates)
-        return (moved, memory), record(params) if static.record else None
+        if stops := {"stop_loss", "stop_error"} & set(rules):
+            f, loss = whole(params)
+            reached = {"stop_loss": loss, "stop_error": objective.mistakes(f)}
+            active &= made == t  # it was not reached before
+            for rule in stops:
+                active &= ~((rules[rule] > 0) & (reached[rule] <= rules[rule]))
+            made += active
+        during = _at_recorded(t, params, record, static) if static.record else None
+        moved = jax.tree.map(
+            lambda w, r, change, on: jnp.where(on, w + r * change, w), params, factor, updates, over(active, params)
+        )
+        return (moved, memory, made), during
+
+    def found(params: Any) -> Net:
+        w = layer.weights(start, params[0])
+        return Net(w[..., :-1], w[..., -1], params[1]) if static.bias else Net(w, nets.bias, params[1])
 
     def gamma_rho(params: Any) -> tuple[Array, Array]:
-        learned = layer.learned(start, params)
-        gamma = jnp.sign(readout) * learned.signal[0] * (task.mu @ task.mu)
-        return gamma, jnp.moveaxis(learned.noise * jnp.sum(task.noise**2, axis=1)[:, None, None], 1, 0)
+        learned = layer.learned(start, params[0])
+        along = jnp.sum(task.signals**2, axis=1)[:, None, None] * learned.signal[: len(task.signals)]
+        rho = learned.noise * jnp.sum(noise**2, axis=1)[:, None, None]
+        return jnp.max(signed(along, readout, task, static), axis=0), jnp.moveaxis(rho, 1, 0)
 
     def record(params: Any) -> Curves:
-        along_u = jnp.sign(readout) * layer.weights(start, params)[..., 0]
-        parts = (*gamma_rho(params), along_u)
-        return Curves(whole(params)[1], *(jax.vmap(largest, (0, None, None))(x, readout, task) for x in parts))
+        net = found(params)
+        along_u = signed(net.weights[..., 0], readout, task, static)
+        gamma, rho, signal_u = (
+            jax.vmap(largest, (0, None, None))(x, readout, task) for x in (*gamma_rho(params), along_u)
+        )
+        error = jnp.full(len(net.weights), jnp.nan) if test is None else jax.vmap(test)(net)
+        return Curves(whole(params)[1], gamma, rho, signal_u, error)
 
-    (end, _), during = jax.lax.scan(
-        step, (begin, layer.apart(optimizer(jnp.zeros(())).init)(begin)), jnp.arange(length)
-    )
+    begin = first, nets.upper
+    memory = layer.optimizer(*optimizers(descent, jnp.zeros(()), static)).init(begin)
+    none_made = jnp.zeros(len(weights), jnp.int32)
+    (end, _, made), during = jax.lax.scan(step, (begin, memory, none_made), jnp.arange(length))
     curves = None
     if static.record:
         curves = jax.vmap(lambda x, last: at_recorded_steps(x, last, static), (1, 0))(during, record(end))
-    found = layer.weights(start, end)
-    net = Net(found[..., :-1], found[..., -1]) if static.bias else Net(found, nets.bias)
-    first, last = whole(begin), whole(end)
-    diverged = grown(last, first) | ~jnp.all(jnp.isfinite(found), axis=(1, 2))
-    return Trained(net, *gamma_rho(end), first[1], last[1], diverged, curves)
+    if not {"stop_loss", "stop_error"} & set(rules):
+        made = jnp.broadcast_to(jnp.minimum(descent.steps, length), made.shape)
+    net, at_start, at_end = found(end), whole(begin), whole(end)
+    finite = [jnp.isfinite(x).reshape(len(weights), -1).all(1) for x in jax.tree.leaves(net)]
+    above = rules or size is not None  # decay or random steps may end above step 0
+    diverged = objective.grown(at_end, at_start, rules.get("label_noise"), bool(above)) | ~jnp.stack(finite).all(0)
+    return Trained(net, *gamma_rho(end), at_start[1], at_end[1], made.astype(float), diverged, curves)
 
 
-def _minibatch(key: Array, task: Task, size: int) -> Array:
-    """Draw the rows of samples in use, with replacement."""
-    return jax.random.randint(key, (size,), 0, jnp.sum(task.weight > 0))
+class _Objective(NamedTuple):
+    """What training lowers: of outputs f (n, k), or (n, k, K) for K classes, a number for each network, (k,)."""
+
+    task: Task
+    classes: int | None
+    static: Static
+
+    def loss(self, f: Array, seen: Array, rows: Array | None = None) -> Array:
+        """Return the mean loss over the samples in use, or over a minibatch."""
+        function, weight = resolve("loss", self.static), self.task.weight
+        if rows is not None:
+            seen, weight = seen[rows], jnp.full(len(rows), 1.0 / len(rows))
+        if self.classes is None:  # in one piece: quicker than a network at a time
+            return weight @ function(jnp.broadcast_to(seen[:, None], f.shape), f)
+        return weight @ jax.vmap(function, (None, 1), 1)(seen, f)
+
+    def mistakes(self, f: Array) -> Array:
+        """Return the share of the samples in use whose seen label is missed."""
+        return self.task.weight @ jax.vmap(mistakes, (None, 1), 1)(self.task.seen, f)
+
+    def noisy(self, key: Array, share: Array) -> Array:
+        """Return the labels seen in a step under label noise."""
+        which, new = jax.random.split(key)
+        seen = self.task.seen
+        return jnp.where(jax.random.uniform(which, seen.shape) < share, another(new, seen, self.classes), seen)
+
+    def grown(
+        self, last: tuple[Array, Array], first: tuple[Array, Array], label_noise: Array | None, random: bool
+    ) -> Array:
+        """Return whether it is above its value at step 0; for random steps, above that of the output 0 as well."""
+
+        def lowered(f: Array, loss: Array) -> Array:
+            if label_noise is None:
+                return loss
+            seen, count = self.task.seen, self.classes or 2
+            others = [-seen] if self.classes is None else [(seen + shift) % count for shift in range(1, count)]
+            flipped = sum((self.loss(f, other) for other in others), jnp.zeros_like(loss)) / len(others)
+            return jnp.where(label_noise > 0, (1.0 - label_noise) * loss + label_noise * flipped, loss)
+
+        most = lowered(*first)
+        if random:
+            nothing = jnp.zeros_like(first[0])
+            most = jnp.maximum(most, lowered(nothing, self.loss(nothing, self.task.seen)))
+        above_rounding = 1 + 1e-5
+        return ~(lowered(*last) <= most * above_rounding)  # also where one is no number
 
 
-def largest(values: Array, readout: Array, task: Task) -> Array:
-    """Return the maximum over the filters in use of values (2m,), or over samples in use as well of (n, 2m)."""
-    in_use = readout != 0 if values.ndim == 1 else (readout != 0) & (task.weight > 0)[:, None]
-    return jnp.max(jnp.where(in_use, values, -jnp.inf))
+def _first_layer(
+    nets: Net, ratio: Net, basis: Basis, task: Task, static: Static
+) -> tuple[tuple[Array, Array], Basis, Array]:
+    """Return weights and the factors on their rate, the basis and the coefficients of samples, with a bias in them."""
+    if not static.bias:
+        return (nets.weights, ratio.weights), basis, task.coefficients
+    weights = jnp.concatenate([nets.weights, nets.bias[..., None]], axis=-1)
+    factor = ratio.weights
+    if factor.shape[-1] > 1:
+        factor = jnp.concatenate([factor, ratio.bias[..., None]], axis=-1)
+    signal = jnp.pad(basis.signal, ((0, 1), (0, 1))).at[-1, -1].set(1.0)
+    noise = jnp.concatenate([basis.noise, task.in_use[:, None].astype(basis.noise.dtype)], axis=1)
+    return (weights, factor), Basis(signal, noise), with_bias(task.coefficients, static)
 
 
-def at_recorded_steps(during: Curves, end: Curves, static: Static) -> Curves:
-    """Pick the recorded steps from the curves of all steps, (length,), and the values at the end, ()."""
-    return Curves(
-        *(jnp.append(x, last)[np.minimum(static.record, len(x))] for x, last in zip(during, end, strict=True))
-    )
+def _at_recorded(t: Array, params: Any, record: Any, static: Static) -> Curves:
+    """Return what is recorded, at a step to be recorded: a test error costs as much as many steps; else zeros."""
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(record, params))
+    return jax.lax.cond(jnp.any(t == jnp.asarray(static.record)), record, lambda _: nothing, params)

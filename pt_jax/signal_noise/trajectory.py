@@ -13,14 +13,17 @@ import jax.numpy as jnp
 from jax import Array
 
 from pt_jax.inputs.arguments import check_one, typed_key
-from pt_jax.signal_noise import inherit, risk
+from pt_jax.signal_noise import fresh, inherit, risk
 from pt_jax.signal_noise.checks import accepted, covered
-from pt_jax.signal_noise.data import AXES, Stream, Task, World, dense_world, span_world
+from pt_jax.signal_noise.curves import Curves, largest, signed
+from pt_jax.signal_noise.data import Stream, Task, World, dense_world, span_world
+from pt_jax.signal_noise.descent import Descent
 from pt_jax.signal_noise.fields import RULES
 from pt_jax.signal_noise.functions import resolve
+from pt_jax.signal_noise.models import by_unit, spread
 from pt_jax.signal_noise.network import Net, readout
 from pt_jax.signal_noise.point import Point, Static
-from pt_jax.signal_noise.training import Curves, Descent, Trained, largest, train
+from pt_jax.signal_noise.training import Trained, train
 
 
 class TrajectoryCurves(NamedTuple):
@@ -42,21 +45,31 @@ class Outcome(NamedTuple):
         error, error_scratch: test error on task 2.
         gain: error_scratch - error.
         error_upstream: test error on task 1.
+        error_upstream_after: test error on task 1 of the network with transfer: what is kept of task 1.
+        error_se, gain_se: standard errors of error and gain that come from the test samples of a trajectory alone. For
+            the default network they are those of plain sampling of directions: an upper bound.
         loss, loss_scratch, loss_upstream: training loss at the end, on the labels seen.
+        steps, steps_scratch, steps_upstream: training steps made: fewer where training stops at a loss or an error.
         diverged: a final training loss is not finite or has grown, see `training.Trained`, or a result is NaN.
         signal_u, signal_v1, signal_v2: largest j <w, e> over filters, e the unit vector along u, v_1 or v_2.
         rho: largest noise memorised, max C_i |xi_i|^2 over filters and the samples of the network's own task.
         rho_inherited: the same for task-1 noise in the inherited filters, 0 where none is inherited.
-        curves: loss, gamma and rho during training where `Static.record` names steps, else None.
+        curves: see `Curves`, where `Static.record` names steps, else None.
     """
 
     error: Array
     error_scratch: Array
     gain: Array
     error_upstream: Array
+    error_upstream_after: Array
+    error_se: Array
+    gain_se: Array
     loss: Array
     loss_scratch: Array
     loss_upstream: Array
+    steps: Array
+    steps_scratch: Array
+    steps_upstream: Array
     diverged: Array
     signal_u: Array
     signal_v1: Array
@@ -79,6 +92,7 @@ class Scratch(NamedTuple):
 
     error_scratch: Array
     loss_scratch: Array
+    steps_scratch: Array
     diverged: Array
     signal_u_scratch: Array
     signal_v1_scratch: Array
@@ -135,11 +149,12 @@ def _accepted(key: Array, point: Point, static: Static) -> Point:
 @partial(jax.jit, static_argnames="static")
 def _simulate(key: Array, point: Point, static: Static) -> Outcome:
     world, second_layer = _draw(static)(key, point, static), readout(point.m, static.m)
-    (upstream,) = _train(key, Stream.BATCH1, [(world.upstream, None)], world.task1, point, static)
+    wrong, held = _measures(key, point, static)
+    (upstream,) = _train(key, 1, [(world.upstream, None)], world.task1, point, static, wrong)
 
-    sign = jnp.sign(second_layer)
-    signal = sign * (upstream.net.weights @ world.task1.mu)
-    noise = jnp.max(jnp.where(world.task1.weight[:, None] > 0, upstream.rho, -jnp.inf), axis=0)
+    task1 = world.task1
+    signal = jnp.max(signed(task1.signals @ upstream.net.weights.T, second_layer, task1, static), axis=0)
+    noise = jnp.max(jnp.where(task1.in_use[:, None], upstream.rho, -jnp.inf), axis=0)
     taken = inherit.choice(
         jax.random.fold_in(key, Stream.INHERIT), point.alpha, point.m, upstream.net, signal, noise, static
     )
@@ -148,25 +163,31 @@ def _simulate(key: Array, point: Point, static: Static) -> Outcome:
 
     both = [(start, ratio), (world.fresh, None)]
     together = [both] if static.paired else [[one] for one in both]
-    transfer, scratch = (x for nets in together for x in _train(key, Stream.BATCH2, nets, world.task2, point, static))
+    transfer, scratch = (x for nets in together for x in _train(key, 2, nets, world.task2, point, static, wrong))
 
-    error, held = _measures(key, point, static)
     runs = (upstream, transfer, scratch)
-    error_transfer, error_scratch = error(transfer.net, world.task2), error(scratch.net, world.task2)
+    missed, missed_scratch = wrong(transfer.net, world.task2, 2), wrong(scratch.net, world.task2, 2)
+    error, error_scratch = jnp.mean(missed), jnp.mean(missed_scratch)
     whole = taken.bias if static.inherit == "filters" else jnp.any(taken.weights, axis=1)
     outcome = Outcome(
-        error=error_transfer,
+        error=error,
         error_scratch=error_scratch,
-        gain=error_scratch - error_transfer,
-        error_upstream=error(upstream.net, world.task1),
+        gain=error_scratch - error,
+        error_upstream=jnp.mean(wrong(upstream.net, task1, 1)),
+        error_upstream_after=jnp.mean(wrong(transfer.net, task1, 1)),
+        error_se=_standard_error(missed),
+        gain_se=_standard_error(missed_scratch - missed),
         loss=transfer.loss,
         loss_scratch=scratch.loss,
         loss_upstream=upstream.loss,
+        steps=transfer.steps,
+        steps_scratch=scratch.steps,
+        steps_upstream=upstream.steps,
         diverged=upstream.diverged | transfer.diverged | scratch.diverged,
         **held(transfer, world, world.task2),
-        rho_inherited=jnp.max(jnp.where(whole & (sign != 0), noise, -jnp.inf), initial=0.0),
+        rho_inherited=jnp.max(jnp.where(whole & (second_layer != 0), noise, -jnp.inf), initial=0.0),
         **held(scratch, world, world.task2, "_scratch"),
-        **held(upstream, world, world.task1, "_upstream"),
+        **held(upstream, world, task1, "_upstream"),
         curves=TrajectoryCurves(*(x.curves for x in runs)) if static.record else None,
     )
     return outcome._replace(diverged=outcome.diverged | _not_numbers(outcome, static))
@@ -175,11 +196,12 @@ def _simulate(key: Array, point: Point, static: Static) -> Outcome:
 @partial(jax.jit, static_argnames="static")
 def _scratch(key: Array, point: Point, static: Static) -> Scratch:
     world = _draw(static)(key, point, static, alone=True)
-    (trained,) = _train(key, Stream.BATCH2, [(world.fresh, None)], world.task2, point, static)
-    error, held = _measures(key, point, static)
+    wrong, held = _measures(key, point, static)
+    (trained,) = _train(key, 2, [(world.fresh, None)], world.task2, point, static, wrong)
     outcome = Scratch(
-        error_scratch=error(trained.net, world.task2),
+        error_scratch=jnp.mean(wrong(trained.net, world.task2, 2)),
         loss_scratch=trained.loss,
+        steps_scratch=trained.steps,
         diverged=trained.diverged,
         **held(trained, world, world.task2, "_scratch"),
         curves=TrajectoryCurves(None, None, trained.curves) if static.record else None,
@@ -188,53 +210,90 @@ def _scratch(key: Array, point: Point, static: Static) -> Scratch:
 
 
 def _draw(static: Static) -> Callable:
-    return span_world if static.engine == "span" else dense_world
+    return dense_world if static.full else span_world
 
 
 def _train(
-    key: Array, stream: Stream, nets: list[tuple[Net, Net | None]], task: Task, point: Point, static: Static
+    key: Array,
+    number: int,
+    nets: list[tuple[Net, Net | None]],
+    task: Task,
+    point: Point,
+    static: Static,
+    wrong: Callable[[Net, Task, int], Array],
 ) -> list[Trained]:
-    """Train networks together on a task; beside each, the factors on its learning rate, None for 1."""
-    upstream = stream == Stream.BATCH1
-    number = 1 if upstream else 2
+    """Train networks together on task 1 or 2; beside each, the factors on its learning rate, None for 1."""
     lr, steps, length = (
         getattr(x, f"{name}{number}") for x, name in ((point, "lr"), (point, "steps"), (static, "steps"))
     )
     fields = {rule: f"{rule}{number}" for rule in RULES}
     rules = {rule: getattr(point, field) for rule, field in fields.items() if field in static.rules}
-    rows = 2 * static.m
-    ones = jax.tree.map(jnp.ones_like, nets[0][1] or Net(jnp.zeros((rows, 1)), jnp.zeros(rows)))
-    stacked, ratio = jax.tree.map(lambda *x: jnp.stack(x), *((net, factors or ones) for net, factors in nets))
-    key = jax.random.fold_in(key, stream)
     second_layer = readout(point.m, static.m)
-    found = train(key, stacked, task, Descent(lr, ratio, steps, rules), second_layer, length, static)
+    alike = Net(
+        jnp.ones((2 * static.m, 1)),
+        jnp.ones(2 * static.m),
+        jax.tree.map(lambda x: jnp.ones((1,) * x.ndim), nets[0][0].upper),
+    )
+    shapes = nets[0][1] or alike
+    ones = jax.tree.map(jnp.ones_like, shapes)
+    # What belongs to units that are padding must stay 0.
+    in_use = spread(jnp.where(second_layer != 0, 1.0, 0.0), by_unit(static), nets[0][0].upper, otherwise=1.0)
+
+    def factors(ratio: Net | None) -> Net:
+        ratio = ratio or ones
+        return ratio._replace(upper=jax.tree.map(jnp.multiply, ratio.upper, in_use))
+
+    stacked, ratio = jax.tree.map(lambda *x: jnp.stack(x), *((net, factors(ratio)) for net, ratio in nets))
+    key = jax.random.fold_in(key, Stream.BATCH1 if number == 1 else Stream.BATCH2)
+    found = train(
+        key,
+        stacked,
+        task,
+        Descent(lr, ratio, steps, rules, number),
+        second_layer,
+        length,
+        static,
+        lambda net: jnp.mean(wrong(net, task, number)),
+    )
     return [jax.tree.map(lambda x, i=i: x[i], found) for i in range(len(nets))]
+
+
+def _standard_error(missed: Array) -> Array:
+    return jnp.std(missed, ddof=1) / jnp.sqrt(float(len(missed)))
 
 
 def _not_numbers(outcome: Outcome | Scratch, static: Static) -> Array:
     """Return whether any result is NaN.
 
-    With relu an error is a number where weights are finite: the upstream error is left out there, as asking for it
-    would cost 3% where nobody keeps it.
+    With relu an error is a number where weights are finite: errors on task 1 and standard errors are left out there, as
+    asking for them would cost 3% where nobody keeps them.
     """
-    left_out = {"diverged"} | ({"error_upstream"} if static.activation == "relu" else set())
+    left_out = {"diverged", "error_se", "gain_se"}
+    if static.activation == "relu" and isinstance(static.model, str):
+        left_out |= {"error_upstream", "error_upstream_after"}
     results = {name: value for name, value in outcome._asdict().items() if name not in left_out}
     return jnp.any(jnp.stack([jnp.any(jnp.isnan(x)) for x in jax.tree.leaves(results)]))
 
 
 def _measures(key: Array, point: Point, static: Static) -> tuple[Callable[..., Array], Callable[..., dict[str, Any]]]:
-    """Return the test error of a network on a task, and what a network holds by name."""
-    directions = risk.directions(jax.random.fold_in(key, Stream.TEST), static)
-    activation = partial(resolve("activation", static))  # new: jax keeps the trace of the error with an old one
-    second_layer = readout(point.m, static.m)
+    """Return what test samples a network misses on a task, (M,), and what a network holds by name."""
+    key, second_layer = jax.random.fold_in(key, Stream.TEST), readout(point.m, static.m)
+    if exact := static.two_patches and static.model in ("cnn", "cnn_trained"):
+        directions = risk.directions(key, static)
+        activation = partial(resolve("activation", static))  # new: jax keeps the trace of the error with an old one
+    else:
+        samples = {number: fresh.samples(key, point, number, static) for number in (1, 2)}
 
-    def error(net: Net, task: Task) -> Array:
-        return risk.error(directions, net, task, second_layer, activation, static)
+    def wrong(net: Net, task: Task, number: int) -> Array:
+        if exact:
+            above = net.upper if static.model == "cnn_trained" else second_layer
+            return risk.wrong(directions, net, task, above, activation, static)
+        return fresh.wrong(samples[number], net, task, second_layer, static)
 
     def held(trained: Trained, world: World, task: Task, suffix: str = "") -> dict[str, Any]:
-        axes = jnp.sign(second_layer)[:, None] * trained.net.weights[:, :AXES]
-        along = {"signal_u": axes[:, 0], "signal_v1": axes[:, 1], "signal_v2": axes @ world.task2.own}
-        values = {name: largest(x, second_layer, task) for name, x in along.items()}
+        axes = trained.net.weights[:, :3].T
+        along = {"signal_u": axes[0], "signal_v1": axes[1], "signal_v2": world.task2.own @ axes}
+        values = {name: largest(signed(x, second_layer, task, static), second_layer, task) for name, x in along.items()}
         return {name + suffix: x for name, x in (values | {"rho": largest(trained.rho, second_layer, task)}).items()}
 
-    return error, held
+    return wrong, held

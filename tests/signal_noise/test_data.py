@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pt_jax.signal_noise.data import AXES, World, _chi, dense_world, span_world
+from pt_jax.signal_noise.data import World, _chi, dense_world, span_world
 from pt_jax.signal_noise.point import Point, Static
 from tests.compiling import jit
 from tests.signal_noise.cases import limit
 
+AXES = 3  # e_u, e_1, e_2
 DRAW = {"span": span_world, "dense": dense_world}
 SIZES = Static(n1=5, n2=4, m=2, d=30)
 

@@ -12,14 +12,14 @@ from pt_jax.signal_noise.trajectory import scratch, simulate
 SIZES = {"n1": 4, "n2": 4, "m": 2, "d": 8, "steps1": 0, "steps2": 2}
 BAD = {
     "optimizer": ["chain", "lbfgs", "clip", "scale", "identity", "losses", "sgdd", "", optax.adam(0.1), lambda lr: lr],
-    "activation": ["glu", "one_hot", "softmax", "logsumexp", "initializers", "rellu", lambda x: x / x.sum(), jnp.sign],
-    "loss": ["mro", "hinge", "__doc__", lambda f: f, lambda y, f: jnp.mean((y - f) ** 2), lambda y, f: y > f],
+    "activation": ["glu", "one_hot", "softmax", "logsumexp", "initializers", "rellu", "relu^x", "relu^0.5", lambda x: x / x.sum(), jnp.sign],
+    "loss": ["mro", "huber", "__doc__", lambda f: f, lambda y, f: jnp.mean((y - f) ** 2), lambda y, f: y > f],
 }
 BAD["activation"][-1] = lambda x: x > 0
 GOOD = {
     "optimizer": ["adam", "lion", lambda lr: optax.chain(optax.clip(1.0), optax.sgd(lr, momentum=0.9))],
-    "activation": ["gelu", "softplus", lambda x: jnp.maximum(x, 0) ** 2],
-    "loss": ["squared", lambda y, f: jnp.exp(-y * f)],
+    "activation": ["gelu", "softplus", "relu^2.5", "huberized_relu", lambda x: jnp.maximum(x, 0) ** 2],
+    "loss": ["squared", "hinge", lambda y, f: jnp.exp(-y * f)],
 }
 
 

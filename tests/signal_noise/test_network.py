@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pt_jax.signal_noise.network import Inner, logistic, output, readout, squared
+from pt_jax.signal_noise.losses import hinge, logistic, squared
+from pt_jax.signal_noise.network import Inner, output, readout
 
 
 def test_readout_is_the_sign_over_m_and_0_on_the_padding():
@@ -36,6 +37,7 @@ def test_losses_are_their_formulas_and_do_not_overflow():
     # A few roundings of float32.
     np.testing.assert_allclose(logistic(y, f), np.log1p(np.exp(-y * f)), rtol=1e-6)
     np.testing.assert_allclose(squared(y, f), (f - y) ** 2 / 2, rtol=1e-6)
+    np.testing.assert_allclose(hinge(y, f), np.maximum(0, 1 - y * f), rtol=1e-6)
     assert logistic(1.0, -1e4) == 1e4 and logistic(1.0, 1e4) == 0
     slope = jax.vmap(jax.grad(logistic, 1))(y, f)
     np.testing.assert_allclose(slope, -y / (1 + np.exp(y * f)), rtol=1e-6)

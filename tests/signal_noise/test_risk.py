@@ -20,9 +20,10 @@ from tests.signal_noise.cases import limit, train_one, unit
 
 def task_of(mu, own=(0.0, 1.0, 0.0), sigma=1.0) -> Task:
     """A task without samples: the test error needs its signal, its noise level and its axis."""
-    empty = jnp.zeros(1)
-    noise = jnp.zeros((1, len(mu)))
-    return Task(jnp.asarray(mu, float), jnp.asarray(own), jnp.asarray(sigma), noise, empty, empty, empty)
+    own = jnp.asarray(own)
+    empty = {name: jnp.zeros(1) for name in ("noise", "coefficients", "label", "seen", "weight")}
+    quiet = jnp.stack([jnp.eye(3)[0], own])
+    return Task(jnp.asarray(mu, float)[None], quiet, scale=None, own=own, sigma=jnp.asarray(sigma), **empty)
 
 
 @partial(jit, static_argnames=("static", "activation", "shifts"))

@@ -9,7 +9,7 @@ import pytest
 
 from pt_jax.signal_noise import risk, trajectory
 from pt_jax.signal_noise.data import Stream, span_world
-from pt_jax.signal_noise.fields import FIELDS, RULE_FIELDS
+from pt_jax.signal_noise.fields import DATA_FIELDS, FIELDS, RULE_FIELDS
 from pt_jax.signal_noise.network import readout
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.training import Descent
@@ -125,14 +125,18 @@ SPREAD = {
         "label_noise2": (0.2, 0),
         "sam1": (0.1, 0),
         "sam2": (0, 0.1),
+        "stop_loss1": (0.2, 0.6),
+        "stop_loss2": (0.6, 0),
+        "stop_error1": (0, 0.3),
+        "stop_error2": (0.1, 0),
     }.items()
 }
 RULED = replace(BASE, rules=RULE_FIELDS)
 
 
 def test_vmap_over_every_leaf_equals_a_loop():
-    assert set(SPREAD) == set(Point._fields)
-    points = Point(**SPREAD)
+    assert set(SPREAD) == set(Point._fields) - set(DATA_FIELDS)
+    points = jax.tree.map(lambda leaf: np.broadcast_to(leaf, 16), Point(**SPREAD))
     together = lanes(RULED, range(16), **SPREAD)
     for i in range(16):
         apart = simulate(jax.random.key(i), jax.tree.map(lambda leaf, i=i: leaf[i], points), RULED)

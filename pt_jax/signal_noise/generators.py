@@ -1,0 +1,191 @@
+"""What a sample is made of: a label, and how much of which signal lies in each of its patches.
+
+    x^(p) = sum_s coefficient[p, s] signal_s + [patch p carries noise] xi^(p),    xi ~ N(0, sigma_k^2 H_k)
+
+`Data` says that for both tasks: a user's own, or one of these by name, with y = -+1 but for `classes`:
+
+    two_patches    y (u + v_k);  noise                     multi_patch    the same with `patches` - 1 patches of noise
+    three_patches  y u;  y' v_k;  noise                    one_patch      y (u + v_k) + noise
+    amplitudes     y a (u + v_k);  noise                   xor            s (a_k + y b_k);  noise
+    classes        u_c + v_kc;  noise
+
+y' = y with probability agree_k, else -y: a spurious feature. a is uniform in 1 -+ spread_k. s = -+1, a_k = u, and b_k
+has the length of v_k and, in the plane of u and v_k, the angle angle_xor to a_k: the label is +1 on +-(a + b) and -1
+on +-(a - b). Class c has axes e_u, e_1, e_2 of its own, on which its u_c, v_1c and v_2c lie.
+
+Source: Kou et al., 2023 (arXiv 2303.04145) for two patches; Meng et al., 2024 (arXiv 2310.01975) for xor; Allen-Zhu,
+Li, 2020 (arXiv 2012.09816) for a feature a patch; Sagawa et al., 2020 (arXiv 2005.04345) for the spurious one.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from pt_jax.inputs.field import shown
+from pt_jax.signal_noise.point import Point, Static
+
+
+class Data(NamedTuple):
+    """A law of samples for both tasks, `task` being 1 or 2.
+
+    Attributes:
+        signals: (point, task) -> signal vectors on the first axes of R^d, (S, axes). Axes 0, 1 and 2 are those along
+            which results look for u, v_1 and v_2.
+        sample: (key, point, task) -> label of one sample and its coefficients (patches, S), a pure function.
+        noisy: whether a patch carries noise, for each.
+        quiet: (point, task) -> the vectors without noise where noise is projected, (., axes), orthonormal; the signals
+            where this is None.
+        axes: how many axes signals lie on.
+        classes: None where labels are -1 and +1, else K, and labels are 0 to K - 1.
+    """
+
+    signals: Callable[[Point, int], Array]
+    sample: Callable[[Array, Point, int], tuple[Array, Array]]
+    noisy: tuple[bool, ...]
+    quiet: Callable[[Point, int], Array] | None = None
+    axes: int = 3
+    classes: int | None = None
+
+
+def data_of(static: Static, task: int = 1) -> Data:
+    """Return the law of the samples of a task.
+
+    Raises:
+        ValueError: there is none of this name, it is no law of samples, or those of the tasks do not fit each other.
+    """
+    option = "data" if task == 1 or static.data2 is None else "data2"
+    value = getattr(static, option)
+    if isinstance(value, Data):
+        _check(option, value)
+    found = value if isinstance(value, Data) else _named(value, static)
+    if static.noisy == "all":
+        found = found._replace(noisy=(True,) * len(found.noisy))
+    if option == "data2":
+        first = data_of(static)
+        for name in ("noisy", "axes", "classes"):
+            if getattr(first, name) != getattr(found, name):
+                raise ValueError(
+                    f"data2 = {shown(value)} is not accepted: {name} is {getattr(found, name)}, but that of data is "
+                    f"{getattr(first, name)}; one network sees both tasks."
+                )
+    return found
+
+
+def own(point: Point, task: int) -> Array:
+    """Return the unit vector along v_k on the three axes, (3,)."""
+    zero, angle = jnp.zeros(()), jnp.deg2rad(point.angle)
+    return jnp.stack([zero, zero + 1.0, zero] if task == 1 else [zero, jnp.cos(angle), jnp.sin(angle)])
+
+
+def another(key: Array, label: Array, classes: int | None) -> Array:
+    """Return another label: -y, or any other of the K classes, each with the same probability."""
+    if classes is None:
+        return -label
+    return (label + jax.random.randint(key, label.shape, 1, classes)) % classes
+
+
+def _pair(point: Point, task: int) -> tuple[Array, Array]:
+    v = point.v1 if task == 1 else point.v2
+    return point.u * jnp.array([1.0, 0.0, 0.0]), v * own(point, task)
+
+
+def _sum(point: Point, task: int) -> Array:
+    return sum(_pair(point, task), jnp.zeros(3))[None]
+
+
+def _apart(point: Point, task: int) -> Array:
+    return jnp.stack(_pair(point, task))
+
+
+def _tilted(point: Point, task: int) -> Array:
+    u, v = _pair(point, task)
+    angle, along_u = jnp.deg2rad(point.angle_xor), jnp.linalg.norm(v) * jnp.array([1.0, 0.0, 0.0])
+    return jnp.stack([u, jnp.cos(angle) * along_u + jnp.sin(angle) * v])
+
+
+def _plane(point: Point, task: int) -> Array:
+    return jnp.stack([jnp.array([1.0, 0.0, 0.0]), own(point, task)])
+
+
+def _sign(key: Array) -> Array:
+    return jnp.where(jax.random.bernoulli(key), 1.0, -1.0)
+
+
+def _first(patches: int) -> Callable:
+    def sample(key: Array, point: Point, task: int) -> tuple[Array, Array]:
+        del point, task
+        y = _sign(key)
+        return y, jnp.zeros((patches, 1)).at[0, 0].set(y)
+
+    return sample
+
+
+def _spurious(key: Array, point: Point, task: int) -> tuple[Array, Array]:
+    first, second = jax.random.split(key)
+    y = _sign(first)
+    agrees = jax.random.uniform(second) < (point.agree1 if task == 1 else point.agree2)
+    return y, jnp.zeros((3, 2)).at[0, 0].set(y).at[1, 1].set(jnp.where(agrees, y, -y))
+
+
+def _amplitudes(key: Array, point: Point, task: int) -> tuple[Array, Array]:
+    first, second = jax.random.split(key)
+    y, spread = _sign(first), point.spread1 if task == 1 else point.spread2
+    return y, jnp.zeros((2, 1)).at[0, 0].set(y * (1.0 + spread * jax.random.uniform(second, minval=-1.0)))
+
+
+def _xor(key: Array, point: Point, task: int) -> tuple[Array, Array]:
+    del point, task
+    y, s = map(_sign, jax.random.split(key))
+    return y, jnp.zeros((2, 2)).at[0].set(jnp.stack([s, s * y]))
+
+
+def _classes(count: int) -> Data:
+    def blocks(rows: Array) -> Array:  # (r, 3) -> (count r, 3 count): the same for each class on its own axes
+        return jnp.kron(jnp.eye(count), rows)
+
+    def sample(key: Array, point: Point, task: int) -> tuple[Array, Array]:
+        del point, task
+        label = jax.random.randint(key, (), 0, count)
+        return label, jnp.zeros((2, count)).at[0, label].set(1.0)
+
+    return Data(
+        lambda point, task: blocks(_sum(point, task)),
+        sample,
+        (False, True),
+        lambda point, task: blocks(_plane(point, task)),
+        3 * count,
+        count,
+    )
+
+
+def _named(name: str, static: Static) -> Data:
+    rest = (False, True)
+    laws = {
+        "two_patches": lambda: Data(_sum, _first(2), rest, _plane),
+        "three_patches": lambda: Data(_apart, _spurious, (False, False, True), _plane),
+        "multi_patch": lambda: Data(_sum, _first(static.patches), (False, *[True] * (static.patches - 1)), _plane),
+        "one_patch": lambda: Data(_sum, _first(1), (True,), _plane),
+        "amplitudes": lambda: Data(_sum, _amplitudes, rest, _plane),
+        "xor": lambda: Data(_tilted, _xor, rest, _plane),
+        "classes": lambda: _classes(static.classes),
+    }
+    return laws[name]()
+
+
+def _check(option: str, data: Data) -> None:
+    """Refuse a law of samples whose parts do not fit each other."""
+    try:
+        shapes = jax.eval_shape(lambda p: (data.signals(p, 1), data.sample(jax.random.key(0), p, 1)), Point())
+        signals, (label, coefficients) = jax.tree.map(np.shape, shapes, is_leaf=lambda x: hasattr(x, "shape"))
+    except Exception as error:  # whatever a function raises that is none of a law
+        raise ValueError(f"{option} = {shown(data)} is not accepted: {error or type(error).__name__}.") from error
+    wanted = (len(data.noisy), signals[0] if signals else 0)
+    if len(signals) != 2 or signals[1] != data.axes or label != () or coefficients != wanted:
+        raise ValueError(
+            f"{option} is not accepted: signals {signals}, label {label}, coefficients {coefficients} and noisy "
+            f"({len(data.noisy)},) do not fit; use signals (S, {data.axes}), a scalar label, coefficients (patches, S)."
+        )

@@ -1,0 +1,215 @@
+"""What stands above the first layer: a pair of pure functions, by name or a user's own.
+
+Of a sample they see the inner products H of its P patches with the 2m units, (n, P, 2m), biases included:
+
+    cnn          f = sum_r a_r sum_p act(H_pr),  a = j/m fixed: +1/m for even units, -1/m for odd ones
+    cnn_trained  the same, and a is trained from there
+    mlp          h_0 = sum_p act(H_p),  h_l = act(V_l h_(l-1) + c_l),  f = a . h_L; He's initial weights, c = 0
+    attention    f = sum_p softmax_p(q . H_p,even) v . H_p,odd: one head; q = 1 / sqrt(m) and v = 1/m at the start
+
+With K classes there are K outputs: a and v have K columns, and for cnn unit r is for class r mod K, with a = K / 2m.
+Units that pad the arrays have inner products of 0, and what belongs to them is 0 and is not trained.
+
+Source: Kou et al., 2023 (arXiv 2303.04145) for the CNN; He et al., 2015 (arXiv 1502.01852) for the initial weights;
+Magen et al., 2024 (arXiv 2410.07746) for one head on signal and noise.
+"""
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from pt_jax.inputs.field import shown
+from pt_jax.signal_noise.functions import resolve
+from pt_jax.signal_noise.generators import data_of
+from pt_jax.signal_noise.network import Activation, Inner, output, patches
+from pt_jax.signal_noise.point import Static
+
+_SAMPLES = 3  # that a model is tried with
+
+
+class Model(NamedTuple):
+    """A network above its first layer.
+
+    Attributes:
+        init: (key, readout (2m,)) -> its parameters; `readout` is j/m, and 0 for units that are padding.
+        apply: (parameters, H (n, P, 2m), readout) -> outputs (n,), or (n, K).
+    """
+
+    init: Callable[[Array, Array], Any]
+    apply: Callable[[Any, Array, Array], Array]
+
+
+def model_of(static: Static) -> Model:
+    """Return the network above the first layer.
+
+    Raises:
+        ValueError: there is none of this name, or the functions or the module do not make one.
+    """
+    outputs = data_of(static).classes
+    if not isinstance(static.model, str):
+        return _own(static.model, static.m, len(data_of(static).noisy), outputs)
+    activation = resolve("activation", static)
+    parts: dict[str, tuple[Callable, Callable]] = {
+        "cnn": (_nothing, lambda _, h, readout: _sum(activation, h) @ second_layer(readout, outputs)),
+        "cnn_trained": (
+            lambda _, readout: second_layer(readout, outputs),
+            lambda a, h, _: _sum(activation, h) @ a,
+        ),
+        "mlp": (partial(_mlp_init, static.hidden, outputs), partial(_mlp, activation)),
+        "attention": (partial(_attention_init, outputs), _attention),
+    }
+    return Model(*parts[static.model])
+
+
+def outputs(inner: Inner, upper: Any, label: Array, coefficients: Array, readout: Array, static: Static) -> Array:
+    """Return f of k networks on n samples, (n, k), or (n, k, K) of K classes.
+
+    Args:
+        inner: inner products of the units with signals and noise, the latter with the bias where there is one, which is
+            also the last signal.
+        upper: parameters above the first layer, each leaf with a first axis of k.
+        label: labels, (n,); only the quick way for the default network reads them.
+        coefficients: (n, P, S), see `with_bias`.
+        readout: j/m, (2m,).
+        static: model, data and activation.
+    """
+    if static.model == "cnn" and static.two_patches:
+        return output(inner, label, readout, resolve("activation", static))
+    h = patches(inner, coefficients, data_of(static).noisy)
+    return jax.vmap(model_of(static).apply, (0, 2, None), 1)(upper, h, readout)
+
+
+def with_bias(coefficients: Array, static: Static) -> Array:
+    """Return coefficients with a column for the bias: 1 in patches without noise, the others have it there."""
+    without = jnp.asarray([0.0 if carries else 1.0 for carries in data_of(static).noisy])
+    column = jnp.broadcast_to(without[:, None], (*coefficients.shape[:2], 1))
+    return jnp.concatenate([coefficients, column], axis=-1)
+
+
+def second_layer(readout: Array, outputs: int | None) -> Array:
+    """Return the second layer of a CNN: j/m, (2m,), or of K classes (2m, K)."""
+    if outputs is None:
+        return readout
+    of = jax.nn.one_hot(np.arange(len(readout)) % outputs, outputs)
+    return jnp.abs(readout)[:, None] * of * (outputs / 2)
+
+
+def by_unit(static: Static) -> Any:
+    """Return for each parameter above how many rows a unit has on its first axis; 0 where it belongs to none.
+
+    Such an axis is one that grows with the number of units: (units, ...), or (patches units, ...).
+    """
+    model = model_of(static)
+
+    def shapes(units: int) -> Any:
+        return jax.eval_shape(model.init, jax.random.key(0), jax.ShapeDtypeStruct((units,), jnp.float32))
+
+    def rows(small: Any, large: Any) -> int:
+        grown = large.shape[0] - small.shape[0] if small.ndim else 0
+        return grown // 2 if grown and small.shape[0] == grown // 2 * 2 * static.m else 0
+
+    return jax.tree.map(rows, shapes(2 * static.m), shapes(2 * static.m + 2))
+
+
+def spread(units: Array, rows: Any, upper: Any, otherwise: Any) -> Any:
+    """Return a value a unit, (2m,), on each parameter above that belongs to units, as `by_unit` says; else another."""
+
+    def one(count: int, x: Array) -> Array:
+        if not count:
+            return jnp.full((1,) * x.ndim, otherwise, units.dtype)
+        return jnp.tile(units, count).reshape(-1, *[1] * (x.ndim - 1))
+
+    return jax.tree.map(one, rows, upper)
+
+
+def _nothing(key: Array, readout: Array) -> tuple[()]:
+    del key, readout
+    return ()
+
+
+def _sum(activation: Activation, h: Array) -> Array:
+    return jnp.sum(activation(h), axis=1)
+
+
+def _normal(key: Array, rows: int, columns: tuple[int, ...]) -> Array:
+    """Draw standard normals, each row from its own key, so that more rows change none."""
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(rows))
+    return jax.vmap(lambda k: jax.random.normal(k, columns))(keys)
+
+
+def _mlp_init(hidden: tuple[int, ...], outputs: int | None, key: Array, readout: Array) -> Any:
+    keys = jax.random.split(key, len(hidden) + 1)
+    units = _normal(keys[0], len(readout), hidden[:1]) * jnp.sqrt(jnp.abs(readout))[:, None]  # 1/m is 2 / fan-in
+    inner = [
+        jnp.sqrt(2.0 / a) * _normal(k, a, (b,)) for k, a, b in zip(keys[1:-1], hidden[:-1], hidden[1:], strict=True)
+    ]
+    last = _normal(keys[-1], hidden[-1], () if outputs is None else (outputs,)) / jnp.sqrt(float(hidden[-1]))
+    return {"units": units, "inner": inner, "bias": [jnp.zeros(width) for width in hidden], "last": last}
+
+
+def _mlp(activation: Activation, upper: Any, h: Array, readout: Array) -> Array:
+    del readout
+    h = _sum(activation, h)
+    for weights, bias in zip([upper["units"], *upper["inner"]], upper["bias"], strict=True):
+        h = activation(h @ weights + bias)
+    return h @ upper["last"]
+
+
+def _attention_init(outputs: int | None, key: Array, readout: Array) -> Any:
+    del key
+    query, value = jnp.where(readout > 0, jnp.sqrt(readout), 0.0), jnp.maximum(-readout, 0.0)
+    if outputs is None:
+        return {"query": query, "value": value}
+    of = jax.nn.one_hot(np.arange(len(readout)) // 2 % outputs, outputs)
+    return {"query": query, "value": value[:, None] * of * outputs}
+
+
+def _attention(upper: Any, h: Array, readout: Array) -> Array:
+    query, value = (jnp.arange(len(readout)) % 2 == parity for parity in (0, 1))
+    weight = jax.nn.softmax(h @ (upper["query"] * query), axis=1)
+    looked_at = jnp.einsum("np,npf->nf", weight, h)
+    return (looked_at * value) @ upper["value"]
+
+
+def _own(model: Any, m: int, patches: int, outputs: int | None) -> Model:
+    if isinstance(model, nn.Module):
+        init: Any = lambda key, units: model.init(key, jnp.zeros((1, patches, units)))  # noqa: E731
+        apply: Any = model.apply
+    else:
+        init, apply = model
+    _check(model, init, apply, m, patches, outputs)
+    return Model(lambda key, readout: init(key, len(readout)), lambda upper, h, _: apply(upper, h))
+
+
+@cache
+def _check(model: Any, init: Callable, apply: Callable, m: int, patches: int, outputs: int | None) -> None:
+    """Refuse what is no pair (init, apply): tried with a few samples."""
+    wanted = "(n,)" if outputs is None else f"(n, {outputs})"
+    try:
+        with jax.ensure_compile_time_eval():
+            upper = init(jax.random.key(0), 2 * m)
+            h = jnp.asarray(np.random.default_rng(0).normal(size=(_SAMPLES, patches, 2 * m)), float)
+            whole = apply(upper, h)
+            alone = jnp.concatenate([apply(upper, x[None]) for x in h])
+        said = f"it returns {whole.shape} for {_SAMPLES} samples"
+        right = whole.shape == (_SAMPLES, *(() if outputs is None else (outputs,)))
+        if right and not np.allclose(whole, alone, rtol=1e-3, equal_nan=True):
+            right, said = False, "an output depends on the other samples"
+        if others := set(upper) - {"params"} if isinstance(model, nn.Module) else set():
+            right, said = False, f"it keeps {', '.join(sorted(others))}"
+        if not all(jnp.issubdtype(jnp.result_type(x), jnp.floating) for x in jax.tree.leaves(upper)):
+            right, said = False, "a parameter is no array of real numbers"
+        cause = None
+    except Exception as error:  # whatever somebody's function raises
+        right, said, cause = False, " ".join(str(error).split())[:200] or type(error).__name__, error
+    if not right:
+        raise ValueError(
+            f"model = {shown(model)} is not accepted ({said}): use functions init(key, units) and apply(parameters, "
+            f"H), H (n, patches, units), or a flax.linen module of H, that give {wanted}."
+        ) from cause

@@ -1,0 +1,111 @@
+"""What the options of `Static` may be: all that can be said without jax. What functions do is tried in `functions`."""
+
+from collections.abc import Collection, Hashable
+from typing import Any
+
+import numpy as np
+
+from pt_jax.inputs.field import check, shown
+from pt_jax.signal_noise.fields import DATA_FIELDS, FIELDS, OPTIONS, RULE_FIELDS
+
+MODELS = ("cnn", "cnn_trained", "mlp", "attention")
+DATA = ("two_patches", "three_patches", "multi_patch", "one_patch", "amplitudes", "xor", "classes")
+_MOST_FILTERS = 10_000  # the Sobol sequence of the test error has at most 21,201 dimensions
+_LEAST = {"n_test": 2, "patches": 2, "classes": 2, "batch": 1, "batch2": 0}
+_OR_NONE = ("batch", "batch2", "data2", "optimizer2", "upper_optimizer")
+
+
+def checked(static: Any) -> dict[str, Any]:
+    """Return the fields of a Static in the form in which it keeps them.
+
+    Raises:
+        ValueError: an option is not accepted, or needs the dense engine.
+    """
+    held: dict[str, Any] = {}
+    for name in (*static.maxima, "n_directions", *_LEAST):
+        value = getattr(static, name)
+        if value is None and name in _OR_NONE:
+            continue
+        if not isinstance(value, int | np.integer) or isinstance(value, bool):
+            raise ValueError(f"{name} = {value!r} is not accepted in Static: use a whole number (an int).")
+        held[name] = int(value)
+    for name in static.maxima:
+        check(name, held[name], FIELDS[name])
+    for name, option in OPTIONS.items():
+        if option.choices and getattr(static, name) not in option.choices:
+            raise ValueError(f"{name} = {getattr(static, name)!r} is not accepted: use {' or '.join(option.choices)}.")
+    _check_own(static)
+    if static.engine == "span" and static.inherit == "weights":
+        raise ValueError("inherit = 'weights' needs engine = 'dense': the span engine has 'filters'.")
+    if not isinstance(static.rules, tuple) or not set(static.rules) <= set(RULE_FIELDS):
+        raise ValueError(f"rules = {shown(static.rules)} is not accepted: use a tuple of {', '.join(RULE_FIELDS)}.")
+    for name in ("bias", "nesterov", "paired", "fixed"):
+        if not isinstance(getattr(static, name), bool):
+            raise ValueError(f"{name} = {getattr(static, name)!r} is not accepted: use True or False.")
+    if held["n_directions"] < 1 or held["n_directions"] & (held["n_directions"] - 1):
+        raise ValueError(f"n_directions = {static.n_directions} is not accepted: use a power of 2.")
+    if held["m"] > _MOST_FILTERS:
+        raise ValueError(f"m = {static.m} is not accepted in Static: use at most {_MOST_FILTERS}.")
+    for name in set(held) & set(_LEAST):
+        if held[name] < _LEAST[name]:
+            none = ", or None" if name in _OR_NONE else ""
+            raise ValueError(
+                f"{name} = {held[name]} is not accepted: use a whole number of at least {_LEAST[name]}{none}."
+            )
+    record = _whole_numbers("record", static.record, 0, "increasing steps, from 0 on")
+    hidden = _whole_numbers("hidden", static.hidden, 1, "widths, of at least 1")
+    if not hidden:
+        raise ValueError("hidden = () is not accepted: use a tuple of widths, of at least 1.")
+    rules = tuple(name for name in RULE_FIELDS if name in static.rules)
+    return held | {"record": record, "hidden": hidden, "rules": rules}
+
+
+def check_read(point: Any, static: Any, skip: Collection[str] = ()) -> None:
+    """Raise ValueError where a field differs from its default that these data or this noise do not read."""
+    for name, (option, wanted) in DATA_FIELDS.items():
+        given = {static.data, static.data2} if option == "data" else {static.noise}
+        if name in skip or any(x == wanted or not isinstance(x, str | None) for x in given):
+            continue
+        values = np.asarray(getattr(point, name))
+        if np.any(values != FIELDS[name].default):
+            raise ValueError(
+                f"{name} = {shown(values.reshape(-1)[-1])} has no effect with {option} = {getattr(static, option)!r}: "
+                f"use {option} = {wanted!r}."
+            )
+
+
+def _check_own(static: Any) -> None:
+    """Refuse what is no name, and nothing of the user's own that can be told from another."""
+    for name, names, own in (
+        ("model", MODELS, "a flax.linen module, or hashable functions (init, apply)"),
+        ("data", DATA, "a pt_jax.Data"),
+        ("data2", DATA, "a pt_jax.Data"),
+    ):
+        value = getattr(static, name)
+        fits = (
+            _is_model(value)
+            if name == "model"
+            else type(value).__name__ == "Data" or (value is None and name == "data2")
+        )
+        if value not in names if isinstance(value, str) else not (fits and isinstance(value, Hashable)):
+            raise ValueError(f"{name} = {shown(value)} is not accepted: use {', '.join(names)}, or {own}.")
+    for name in ("optimizer", "optimizer2", "upper_optimizer", "activation", "loss"):
+        value = getattr(static, name)
+        fits = isinstance(value, str) or (callable(value) and isinstance(value, Hashable))
+        if not fits and not (value is None and name in _OR_NONE):
+            raise ValueError(f"{name} = {shown(value)} is not accepted: use a name or a hashable function.")
+
+
+def _is_model(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return len(value) == 2 and all(map(callable, value))
+    return callable(getattr(value, "init", None)) and callable(getattr(value, "apply", None))
+
+
+def _whole_numbers(name: str, value: Any, low: int, what: str) -> tuple[int, ...]:
+    """Return an option as a tuple of whole numbers; those of record increase."""
+    array = np.atleast_1d(np.asarray(value if len(np.shape(value)) == 1 else ["?"]))
+    bad = array.size and (array.dtype.kind not in "iu" or array.min() < low)
+    if bad or (name == "record" and (np.diff(array) <= 0).any()):
+        raise ValueError(f"{name} = {value!r} is not accepted: use a tuple of {what}.")
+    return tuple(array.tolist())
