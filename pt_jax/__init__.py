@@ -16,6 +16,7 @@
     Scratch        what scratch returns
     Point          the hyper-parameters of a trajectory: what an axis moves
     Static         its options: what fixes shapes or code
+    Data           a law of samples of your own: signals, and how much of which is in each patch
     FIELDS         default, range, unit and meaning of every field of a Point
     DERIVED        quantities that follow of a Point, to draw over
     theory         test errors predicted without training, and criteria in closed form

@@ -7,6 +7,7 @@ from pt_jax.report import plot as plot
 from pt_jax.signal_noise import theory as theory
 from pt_jax.signal_noise.derived import DERIVED as DERIVED
 from pt_jax.signal_noise.fields import FIELDS as FIELDS
+from pt_jax.signal_noise.generators import Data as Data
 from pt_jax.signal_noise.point import Point as Point
 from pt_jax.signal_noise.point import Static as Static
 from pt_jax.signal_noise.trajectory import Outcome as Outcome

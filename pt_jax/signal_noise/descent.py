@@ -32,20 +32,18 @@ class Descent(NamedTuple):
         ratio: each parameter's factor on it, a Net.
         steps: number of steps.
         rules: what is added to plain descent, by the names in `RULES`; what is not there is not computed.
-        task: 1 or 2: options may differ.
     """
 
     lr: Array
     ratio: Net
     steps: Array
     rules: Mapping[str, Array] = MappingProxyType({})
-    task: int = 1
 
 
 def optimizers(
-    descent: Descent, t: Array, static: Static
+    descent: Descent, t: Array, number: int, static: Static
 ) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
-    """Return the optimizers of step t, of the first layer and of what is above: the same where they are alike."""
+    """Return the optimizers of step t on task 1 or 2, of the first layer and of what is above: one where alike."""
     lr = descent.lr * SCHEDULES[static.schedule](t / jnp.maximum(descent.steps, 1))
     rules, before = descent.rules, []
     if "weight_decay" in rules:
@@ -57,13 +55,13 @@ def optimizers(
         own = resolve(option, static)(lr)
         return optax.chain(*before, own) if before else own
 
-    first = made("optimizer" if descent.task == 1 else "optimizer2")
+    first = made("optimizer" if number == 1 else "optimizer2")
     return first, first if static.upper_optimizer is None else made("upper_optimizer")
 
 
-def batch_of(descent: Descent, static: Static) -> int | None:
-    """Return the size of a minibatch, None for all samples."""
-    return static.batch if descent.task == 1 or static.batch2 is None else static.batch2 or None
+def batch_of(number: int, static: Static) -> int | None:
+    """Return the size of a minibatch of task 1 or 2, None for all samples."""
+    return static.batch if number == 1 or static.batch2 is None else static.batch2 or None
 
 
 def minibatch(key: Array, weight: Array, size: int) -> Array:

@@ -184,7 +184,11 @@ def _own(model: Any, m: int, patches: int, outputs: int | None) -> Model:
     else:
         init, apply = model
     _check(model, init, apply, m, patches, outputs)
-    return Model(lambda key, readout: init(key, len(readout)), lambda upper, h, _: apply(upper, h))
+
+    def drawn(key: Array, readout: Array) -> Any:  # flax draws float32 also where the default is double
+        return jax.tree.map(lambda x: jnp.asarray(x, float), init(key, len(readout)))
+
+    return Model(drawn, lambda upper, h, _: apply(upper, h))
 
 
 @cache

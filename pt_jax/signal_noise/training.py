@@ -60,6 +60,7 @@ def train(
     readout: Array,
     length: int,
     static: Static,
+    number: int = 1,
     test: Test | None = None,
 ) -> Trained:
     """Train k networks on one task, on the same minibatches.
@@ -72,19 +73,20 @@ def train(
         readout: j/m for the units in use, 0 on the padding, (2m,).
         length: maximum of the number of steps.
         static: engine and options.
+        number: of the task, 1 or 2: options may differ.
         test: test error of one network, for the curves.
 
     Returns:
         The trained networks and what they have learned, each leaf with a first axis of k.
     """
     layer = span if static.engine == "span" else dense
-    rules, size = descent.rules, batch_of(descent, static)
+    rules, size = descent.rules, batch_of(number, static)
     nets = nets._replace(weights=jnp.where(readout[:, None] != 0, nets.weights, 0.0))  # padding has no norm
     noise = jnp.where(task.in_use[:, None], task.noise, 0.0)
     (weights, ratio), basis, coefficients = _first_layer(nets, descent.ratio, Basis(task.signals, noise), task, static)
     start, first = layer.begin(weights, basis, static)
     factor = layer.factors(ratio), descent.ratio.upper
-    objective = _Objective(task, data_of(static, descent.task).classes, static)
+    objective = _Objective(task, data_of(static, number).classes, static)
 
     def forward(inner: Inner, upper: Any, rows: Array | None = None) -> Array:
         label, parts = (x if rows is None else x[rows] for x in (task.label, coefficients))
@@ -124,7 +126,7 @@ def train(
         slope = gradient(params, seen, rows)
         if "sam" in rules:
             slope = gradient(ahead(params, slope), seen, rows)
-        updates, memory = layer.optimizer(*optimizers(descent, t, static)).update(slope, memory, params)
+        updates, memory = layer.optimizer(*optimizers(descent, t, number, static)).update(slope, memory, params)
         active = t < descent.steps
         if stops := {"stop_loss", "stop_error"} & set(rules):
             f, loss = whole(params)
@@ -159,7 +161,7 @@ def train(
         return Curves(whole(params)[1], gamma, rho, signal_u, error)
 
     begin = first, nets.upper
-    memory = layer.optimizer(*optimizers(descent, jnp.zeros(()), static)).init(begin)
+    memory = layer.optimizer(*optimizers(descent, jnp.zeros(()), number, static)).init(begin)
     none_made = jnp.zeros(len(weights), jnp.int32)
     (end, _, made), during = jax.lax.scan(step, (begin, memory, none_made), jnp.arange(length))
     curves = None

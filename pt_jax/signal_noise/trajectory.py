@@ -249,10 +249,11 @@ def _train(
         key,
         stacked,
         task,
-        Descent(lr, ratio, steps, rules, number),
+        Descent(lr, ratio, steps, rules),
         second_layer,
         length,
         static,
+        number,
         lambda net: jnp.mean(wrong(net, task, number)),
     )
     return [jax.tree.map(lambda x, i=i: x[i], found) for i in range(len(nets))]

@@ -65,44 +65,39 @@ def test_span_equals_dense_on_the_same_vectors_in_float64(bias, noise, angle):
     for a, b in zip(run("span", **options)[:2], run("dense", **options)[:2], strict=True):
         assert np.any(b.net.bias) == bias and b.loss < 0.9 * b.loss_start
         # The same sums in another order: rounding, relative to the largest weight.
-        for one, two in zip(a.net, b.net, strict=True):
+        for one, two in zip(jax.tree.leaves(a.net), jax.tree.leaves(b.net), strict=True):
             assert np.max(np.abs(one - two)) <= 1e-12 * np.max(np.abs(two))
         assert relative(a.loss, b.loss) < 1e-12 and relative(a.loss_start, b.loss_start) < 1e-12
         # Conjugate gradients stop at a residual of 1e-5, times a condition number of some tens.
         assert relative(a.gamma, b.gamma) < 1e-3 and relative(a.rho, b.rho) < 1e-3
 
 
-RULES = {
-    "nesterov and weight decay": {
-        "optimizer": lambda lr: optax.chain(optax.add_decayed_weights(0.1), optax.sgd(lr, momentum=0.9, nesterov=True))
-    },
-    "schedule": {"optimizer": lambda lr: optax.sgd(optax.cosine_decay_schedule(lr, 200))},
-    "momentum and decay by name": {"rules": {"momentum": 0.9, "weight_decay": 0.1}, "nesterov": True},
-    "cosine by name": {"schedule": "cosine", "rules": {"momentum": 0.5}},
-    "label noise": {"rules": {"label_noise": 0.2}},
-    "sharpness-aware": {"rules": {"sam": 0.3}, "batch": 5},
-    "minibatch": {"batch": 4},
+FUNCTIONS = {
     "gelu": {"activation": "gelu"},
-    "cubic": {"activation": lambda x: jnp.maximum(x, 0.0) ** 3},
+    "cubic": {"activation": "relu^3"},
+    "huberized": {"activation": "huberized_relu"},
     "squared": {"loss": "squared"},
+    "hinge": {"loss": "hinge"},
     "own loss": {"loss": lambda y, f: jnp.exp(-y * f)},
 }
 
 
-@pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("rule", RULES)
-def test_span_equals_dense_whatever_is_trained_and_how(rule, bias):
-    options = {"bias": bias, "noise": "isotropic", "angle": 60.0, **RULES[rule]}
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_span_equals_dense_whatever_is_trained(name):
+    options = {"bias": True, "noise": "isotropic", "angle": 60.0, **FUNCTIONS[name]}
     for a, b in zip(run("span", **options)[:2], run("dense", **options)[:2], strict=True):
-        assert np.any(b.net.bias) == bias and b.loss < 0.99 * b.loss_start
+        assert np.any(b.net.bias) and b.loss < 0.99 * b.loss_start
         # As above: sums in another order.
-        assert relative(a.net.weights, b.net.weights) < 1e-12 and relative(a.loss, b.loss) < 1e-12
+        assert relative(a.net.weights, b.net.weights) < 1e-12 and abs(a.loss - b.loss) < 1e-12 * b.loss_start
+
+
+def nesterov_with_decay(lr):
+    return optax.chain(optax.add_decayed_weights(0.1), optax.sgd(lr, momentum=0.9, nesterov=True))
 
 
 def test_rules_by_name_are_those_of_optax():
     by_name = run("span", rules={"momentum": 0.9, "weight_decay": 0.1}, nesterov=True)
-    optimizer = RULES["nesterov and weight decay"]["optimizer"]
-    for a, b in zip(by_name[:2], run("span", optimizer=optimizer)[:2], strict=True):
+    for a, b in zip(by_name[:2], run("span", optimizer=nesterov_with_decay)[:2], strict=True):
         assert relative(a.net.weights, b.net.weights) < 1e-12
 
 

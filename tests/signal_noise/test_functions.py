@@ -12,7 +12,18 @@ from pt_jax.signal_noise.trajectory import scratch, simulate
 SIZES = {"n1": 4, "n2": 4, "m": 2, "d": 8, "steps1": 0, "steps2": 2}
 BAD = {
     "optimizer": ["chain", "lbfgs", "clip", "scale", "identity", "losses", "sgdd", "", optax.adam(0.1), lambda lr: lr],
-    "activation": ["glu", "one_hot", "softmax", "logsumexp", "initializers", "rellu", "relu^x", "relu^0.5", lambda x: x / x.sum(), jnp.sign],
+    "activation": [
+        "glu",
+        "one_hot",
+        "softmax",
+        "logsumexp",
+        "initializers",
+        "rellu",
+        "relu^x",
+        "relu^0.5",
+        lambda x: x / x.sum(),
+        jnp.sign,
+    ],
     "loss": ["mro", "huber", "__doc__", lambda f: f, lambda y, f: jnp.mean((y - f) ** 2), lambda y, f: y > f],
 }
 BAD["activation"][-1] = lambda x: x > 0

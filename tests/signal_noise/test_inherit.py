@@ -56,7 +56,7 @@ def test_single_weights_share_about_alpha_and_are_nested():
     for alpha, mask in zip((0.0, 0.2, 0.5, 0.9, 1.0), masks, strict=True):
         # Standard error of a share of N entries: sqrt(alpha (1 - alpha) / N), 0.003 for weights and 0.08 for biases.
         # 5 of them: chance of failing by luck 4e-6 in all; alpha = 0 and 1 are exact.
-        for leaf in mask:
+        for leaf in (mask.weights, mask.bias):
             assert abs(leaf.mean() - alpha) <= 5 * np.sqrt(alpha * (1 - alpha) / leaf.size)
     # The entries are picked one by one, not by row or by column: spread of the shares is that of a binomial.
     shares = np.asarray(masks[2].weights.mean(axis=1)), np.asarray(masks[2].weights.mean(axis=0))

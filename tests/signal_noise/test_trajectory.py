@@ -157,7 +157,7 @@ def test_scratch_is_bit_for_bit_the_same_along_every_upstream_axis():
         outcome = lanes(RULED, np.zeros(16, int), **{axis: values})
         for name in names:
             np.testing.assert_array_equal(getattr(outcome, name), getattr(outcome, name)[0], err_msg=f"{name}, {axis}")
-        assert len(np.unique(outcome.loss)) > 4, axis
+        assert len(np.unique(outcome.loss)) > 2, axis
 
 
 # Sizes at and below the maxima, more vectors than dimensions, equal signals.

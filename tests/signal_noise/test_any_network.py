@@ -1,0 +1,129 @@
+"""Every network, data and rule in coefficients: what R^d gives on the same vectors, to rounding."""
+
+from dataclasses import replace
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pt_jax.signal_noise import inherit
+from pt_jax.signal_noise.data import dense_world
+from pt_jax.signal_noise.descent import Descent
+from pt_jax.signal_noise.generators import Data
+from pt_jax.signal_noise.models import by_unit, spread
+from pt_jax.signal_noise.network import Net, readout
+from pt_jax.signal_noise.options import DATA
+from pt_jax.signal_noise.point import Point, Static
+from pt_jax.signal_noise.training import train
+from tests.compiling import jit
+
+STATIC = Static(
+    n1=9, n2=9, m=4, d=40, steps1=60, steps2=60, engine="dense", bias=True, noise="isotropic", hidden=(6, 5)
+)
+POINT = Point(d=40, n1=9, n2=8, m=4, u=1.0, v1=1.0, v2=1.0, angle=60.0, init_scale=0.3, lr_ratio=0.5, agree2=0.7)
+POINT = POINT._replace(spread1=0.5, angle_xor=70.0, spectrum=0.8, lr1=0.2, lr2=0.2, steps1=60, steps2=50)
+
+
+class Own(nn.Module):
+    """A head of somebody's own."""
+
+    @nn.compact
+    def __call__(self, h):
+        h = nn.gelu(h)
+        first, last = (nn.Dense(width, param_dtype=float) for width in (5, 1))  # else drawn in float32
+        return last(jnp.tanh(first(h.reshape(len(h), -1))))[:, 0]
+
+
+MODELS = {"cnn": "cnn", "cnn_trained": "cnn_trained", "mlp": "mlp", "attention": "attention", "own": Own()}
+PLAIN = {"momentum": 0.0, "weight_decay": 0.0, "sam": 0.0, "label_noise": 0.0}
+RULES = {  # values of rules that one program has, then options of another
+    "descent": (PLAIN, {}),
+    "nesterov and weight decay": (PLAIN | {"momentum": 0.9, "weight_decay": 0.1}, {}),
+    "sharpness-aware": (PLAIN | {"sam": 0.3}, {}),
+    "label noise": (PLAIN | {"label_noise": 0.2}, {}),
+    "schedule": ({}, {"schedule": "cosine"}),
+    "minibatch": ({}, {"batch": 4}),
+}
+
+
+@partial(jit, static_argnames=("engine", "static"))
+def both(engine, point, rules, static):
+    """Train upstream, inherit half of the units with what belongs to them, train downstream, on vectors of R^d."""
+    world, second = dense_world(jax.random.key(7), point, static), readout(point.m, static.m)
+    static = replace(static, engine=engine)
+    units = inherit.filters(0.5, point.m, jnp.zeros(2 * static.m))
+    ones = jnp.ones(2 * static.m)
+
+    def run(net, task, ratio, number):
+        upper = spread(ratio, by_unit(static), net.upper, otherwise=1.0)
+        lr, steps = (point.lr1, point.steps1) if number == 1 else (point.lr2, point.steps2)
+        descent = Descent(
+            lr, Net(ratio[None, :, None], ratio[None], jax.tree.map(lambda x: x[None], upper)), steps, rules
+        )
+        nets = jax.tree.map(lambda x: x[None], net)
+        found = train(jax.random.key(0), nets, task, descent, second, 60, static, number)
+        return jax.tree.map(lambda x: x[0], found)
+
+    upstream = run(world.upstream, world.task1, ones, 1)
+    taken = Net(units[:, None], units, spread(units, by_unit(static), world.fresh.upper, otherwise=False))
+    start = jax.tree.map(jnp.where, taken, upstream.net, world.fresh)
+    return upstream, run(start, world.task2, jnp.where(units, point.lr_ratio, 1.0), 2)
+
+
+def assert_alike(static, rules=PLAIN):
+    with jax.enable_x64(True):
+        point = Point(*(jnp.asarray(float(leaf)) for leaf in POINT))
+        runs = [jax.device_get(both(engine, point, rules, static)) for engine in ("span", "dense")]
+    for a, b in zip(*runs, strict=True):
+        assert b.loss < 0.99 * b.loss_start and not b.diverged and np.any(b.net.bias)
+        # The same sums in another order: rounding, relative to the largest parameter of each array.
+        for one, two in zip(jax.tree.leaves(a.net), jax.tree.leaves(b.net), strict=True):
+            assert np.max(np.abs(one - two)) <= 1e-12 * np.max(np.abs(two))
+        assert abs(a.loss - b.loss) <= 1e-12 * b.loss_start
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("model", MODELS)
+def test_span_equals_dense_for_every_network_and_rule(model, rule):
+    rules, options = RULES[rule]
+    assert_alike(replace(STATIC, model=MODELS[model], data="multi_patch", nesterov=True, **options), rules)
+
+
+@pytest.mark.parametrize("noisy", ["rest", "all"])
+@pytest.mark.parametrize("data", DATA)
+def test_span_equals_dense_for_all_data(data, noisy):
+    assert_alike(replace(STATIC, data=data, noisy=noisy, noise="power" if noisy == "all" else "isotropic"))
+
+
+@pytest.mark.parametrize("model", ["mlp", "attention"])
+def test_span_equals_dense_with_several_outputs(model):
+    assert_alike(replace(STATIC, data="classes", model=model))
+
+
+def skewed(key, point, task):
+    """A sample whose signals are not orthogonal to its noise, and whose label depends on two of them."""
+    del point, task
+    x = jax.random.normal(key, (3, 4))
+    return jnp.where(x[0, 0] * x[1, 1] > 0, 1.0, -1.0), x
+
+
+def test_span_equals_dense_on_data_of_somebody():
+    quiet = Data(lambda point, task: jnp.eye(4, 5) * point.u, skewed, (True, False, True), axes=5)
+    loud = quiet._replace(quiet=lambda point, task: jnp.eye(1, 5))
+    for data in (quiet, loud):
+        assert_alike(replace(STATIC, data=data, noise="projected"))
+
+
+def test_the_quick_step_of_the_default_network_is_the_general_one():
+    default = replace(STATIC, data="two_patches", engine="span")
+    pair = (lambda key, units: jnp.zeros(0), lambda upper, h: jax.nn.relu(h).sum(1) @ readout(jnp.array(4.0), 4))
+    with jax.enable_x64(True):
+        point = Point(*(jnp.asarray(float(leaf)) for leaf in POINT))
+        quick, general = (
+            jax.device_get(both("span", point, PLAIN, replace(default, model=model))) for model in ("cnn", pair)
+        )
+    for a, b in zip(quick, general, strict=True):
+        assert np.max(np.abs(a.net.weights - b.net.weights)) <= 1e-12 * np.max(np.abs(b.net.weights))
