@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pt_jax.app.ending import Output, Stopped, exits
+from tests.sweep.cases import FILE, RERUN
 
 ROOT = Path(__file__).parents[2]
 MAIN = "from pt_jax.app.cli import main; raise SystemExit(main())"
@@ -83,11 +84,13 @@ def test_output_that_cannot_be_written_ends_nothing(how, tmp_path):
         os.close(reader)
         pipes = {"stdout": writer, "stderr": writer}
     start = "import os; os.close(1); os.close(2)\n" if how == "closed" else ""
-    done = command(*MAP, "--out", folder, code=start, cwd=tmp_path, **pipes)
+    (tmp_path / "throw.toml").write_text(FILE)
+    done = command(*RERUN, "throw.toml", "--out", folder, code=start, cwd=tmp_path, **pipes)
     assert done.returncode == 0, done.stderr
-    assert {"figure.png", "figure.csv", "figure.json"} <= {path.name for path in (tmp_path / folder).iterdir()}
+    made = {path.name for path in (tmp_path / folder).iterdir()}
+    assert {"figure-total.png", "figure-total.csv", "figure-total.json"} <= made
     if how == "narrow":
-        assert b"figure: gr\\xf6\\xdfe/figure.png\n" in done.stdout
+        assert b"figure: gr\\xf6\\xdfe/figure-total.png\n" in done.stdout
 
 
 def test_a_full_disk_under_the_output_is_told(capfd):

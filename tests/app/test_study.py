@@ -16,7 +16,7 @@ import pt_jax
 from pt_jax import study
 from pt_jax.app import startup
 from pt_jax.app.cli import main
-from tests.sweep.cases import throw_sweep
+from tests.sweep.cases import FILE, throw_sweep
 from tests.sweep.test_adaptive import noisy
 
 SWEEP = throw_sweep({"shift": [0.0, 1.0], "scale": [1.0, 2.0, 3.0]})
@@ -115,10 +115,7 @@ def test_a_file_is_run_again(tmp_path, capsys):
     record = json.loads(json.dumps(pt_jax.provenance(pt_jax.run(sweep))))
     (tmp_path / "one.json").write_text(json.dumps(record))
     (tmp_path / "two.json").write_text(json.dumps({"a": record, "b": record | {"seeds": [7]}}))
-    (tmp_path / "hand.toml").write_text(
-        'function = "tests.sweep.cases.throw"\npoint_type = "tests.sweep.cases.Dice"\noutputs = ["total"]\n'
-        'seeds = 4\n[axes]\nshift = "0:1:2"\nscale = [1, 2]\n'
-    )
+    (tmp_path / "hand.toml").write_text(FILE)
     for file, folders in (("one.json", ["."]), ("two.json", ["a", "b"]), ("hand.toml", ["."])):
         out = tmp_path / file.split(".")[0]
         assert main(["rerun", str(tmp_path / file), "--out", str(out), "--value", "total", "--allow", "tests"]) == 0

@@ -45,6 +45,17 @@ def throw_sweep(axes, seeds=4, **options):
     return Sweep(throw, Dice(), axes, seeds, **options)
 
 
+# The same for `pt-jax`, which traces and compiles it sooner than a map.
+FILE = """function = "tests.sweep.cases.throw"
+point_type = "tests.sweep.cases.Dice"
+outputs = ["total"]
+seeds = 4
+[axes]
+shift = "0:1:2"
+scale = [1, 2]
+"""
+RERUN = ("rerun", "--allow", "tests", "--value", "total")
+
 _throw = jax.jit(throw, static_argnums=2)
 
 

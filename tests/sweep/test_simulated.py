@@ -159,7 +159,7 @@ def test_the_cost_of_a_trajectory_does_not_depend_on_d():
 
 def _seconds_between_reports(axes):
     """Seconds of each call after the first, which holds the compilation."""
-    sizes = Point(n1=200, n2=40, m=20, steps1=400, steps2=100)
+    sizes = Point(n1=200, n2=40, m=20, steps1=200, steps2=50)
     stamps = []
     sweep = Sweep(simulate, sizes, axes, 1, ("gain",), Static(), lanes=32)
     run(sweep, lambda done, *_: stamps.append((done, time.perf_counter())))

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from pt_jax.sweep.run import run
-from tests.sweep.cases import throw_sweep
+from tests.sweep.cases import FILE, RERUN, throw_sweep
 
 ROOT = Path(__file__).parents[2]
 ON_DEVICES = """
@@ -18,6 +18,8 @@ import sys
 import jax
 jax.config.update("jax_num_cpu_devices", int(sys.argv[1]))
 import pt_jax
+from pt_jax.sweep import lanes
+lanes.CPU_OPTIONS = {"xla_backend_optimization_level": 0}  # compiled soon; what else is set is in the environment
 point = pt_jax.Point(d=50, n1=8, n2=8, m=3, steps1=5, steps2=5, lr1=0.5, lr2=0.5, init_scale=0.05)
 axes = {"u": [0.0, 1.0, 2.0], "v2": [0.5, 2.0, 3.0, 4.0, 5.0]}
 sweep = pt_jax.Sweep(pt_jax.simulate, point, axes, 4, static=pt_jax.Static(n_directions=16), lanes=8)
@@ -34,7 +36,6 @@ def report(done, total, unit, units):
         os.kill(os.getpid(), signal.SIGKILL)
 pt_jax.run(SWEEP, report, store=sys.argv[1], shard=(int(sys.argv[2]), 2))
 """
-SIZES = {"d": 50, "n1": 8, "n2": 8, "m": 3, "steps1": 5, "steps2": 5, "n-directions": 16, "seeds": 2}
 SWEEP = throw_sweep({"shift": np.linspace(0, 1, 9), "scale": [1.0, 2.0, 4.0]}, lanes=4)
 
 
@@ -74,16 +75,12 @@ def test_two_shards_one_killed_half_way_and_run_again(tmp_path):
 
 def test_a_job_array_makes_the_whole(tmp_path):
     script, out = ROOT / "sims" / "slurm.sh", tmp_path / "out"
-    sizes = [f"--{name}={value}" for name, value in SIZES.items()]
+    (tmp_path / "throw.toml").write_text(FILE)
     code = "from pt_jax.app.cli import main; raise SystemExit(main())"
-    command = [script, sys.executable, "-c", code, "map", "--x", "u=0,1,2", *sizes, "--out", str(out)]
-    tasks = [
-        subprocess.Popen(
-            command, env={**os.environ, "SLURM_ARRAY_TASK_ID": str(i), "SLURM_ARRAY_TASK_COUNT": "2"}, cwd=tmp_path
-        )
-        for i in range(2)
-    ]
+    command = [script, sys.executable, "-c", code, *RERUN, "throw.toml", "--out", str(out)]
+    env = os.environ | {"PYTHONPATH": str(ROOT), "SLURM_ARRAY_TASK_COUNT": "2"}
+    tasks = [subprocess.Popen(command, env=env | {"SLURM_ARRAY_TASK_ID": str(i)}, cwd=tmp_path) for i in range(2)]
     assert [task.wait(timeout=600) for task in tasks] == [0, 0]
-    assert stored(out)["done"].all() and (out / "figure.png").exists()
+    assert stored(out)["done"].all() and (out / "figure-total.png").exists()
     lost = subprocess.run([script, "true"], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
     assert lost.returncode == 2 and "usage" in lost.stderr

@@ -50,9 +50,9 @@ def _one(function, static, seed, point, data):
 
 
 @cache
-def trained(static, seed=0, point=POINT):
-    """Return the parameters of all networks of one lane."""
-    above, below = lane(static, networks)(seed, point)
+def trained(static, seed=0, point=POINT, compiled=jit_exact):
+    """Return the parameters of all networks of one lane; `compiled=jit` where no training is held against another."""
+    above, below = lane(static, networks, compiled)(seed, point)
     return SimpleNamespace(random=above.random, upstream=above.trained, **below._asdict())
 
 

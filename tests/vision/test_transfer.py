@@ -46,7 +46,7 @@ def test_each_method_tunes_its_parameters_and_no_other():
     keep = replace(TINY, method="skip", projection="keep")
     methods = {TINY: set(sizes), replace(TINY, method="probe"): {HEAD}, keep: {LAYERS[1], HEAD}}
     for static, expected in methods.items():
-        nets = trained(static, 0, POINT._replace(layer=1))
+        nets = trained(static, 0, POINT._replace(layer=1), jit_exact if static is TINY else jit)
         for run, start in ((nets.transfer, nets.start), (nets.scratch, nets.fresh)):
             assert {name for name in run if not same(run[name], start[name])} == expected
         assert inherit.tuned(nets.factor, nets.fresh, 4) == sum(sizes[name] for name in expected)
@@ -56,7 +56,7 @@ def test_each_method_tunes_its_parameters_and_no_other():
 
 def test_a_projection_is_kept_or_dropped():
     keep, drop = (replace(TINY, method="skip", projection=kind) for kind in ("keep", "drop"))
-    nets = trained(keep, 0, POINT._replace(layer=1))
+    nets = trained(keep, 0, POINT._replace(layer=1), jit)
     assert same(nets.start["projection"], nets.upstream["projection"]) and keep.layer_names == (*LAYERS, "projection")
     assert drop.layer_names == LAYERS
     assert module.source_network(drop).names == (*LAYERS, "projection") and module.target_network(drop).names == LAYERS
@@ -112,8 +112,8 @@ def test_lanes_that_fill_the_cache_run_one_by_one():
     large = replace(TINY, batch=1000)  # minibatches are drawn with replacement
     assert large.lanes == 1 < TINY.lanes
     point = POINT._replace(alpha=0.5, lr_ratio=0.5)
-    run = jit_exact(jax.vmap(lambda ratio: networks(jax.random.key(0), point._replace(lr_ratio=ratio), large, PAIR)[1]))
-    together, apart = jax.device_get(run(jnp.array([0.5, 1.0]))), trained(large, 0, point)
+    run = jit(jax.vmap(lambda ratio: networks(jax.random.key(0), point._replace(lr_ratio=ratio), large, PAIR)[1]))
+    together, apart = jax.device_get(run(jnp.array([0.5, 1.0]))), trained(large, 0, point, jit)
     for x, y in zip(leaves(together.transfer), leaves(apart.transfer), strict=True):
         np.testing.assert_allclose(x[0], y, rtol=1e-5, atol=1e-6)  # two programs; no sum in another order
         assert not np.array_equal(x[0], x[1])
