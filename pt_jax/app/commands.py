@@ -53,7 +53,8 @@ def _map(options: Any) -> None:
     """
     given = _given(options)
     point = Point(**given)
-    static = Static(**{name: getattr(options, name) for name in OPTIONS} | {"record": flags.steps(options.record)})
+    numbers = {name: flags.whole_numbers(name, getattr(options, name)) for name in flags.WHOLE_NUMBERS}
+    static = Static(**{name: getattr(options, name) for name in OPTIONS} | numbers)
     static.validate(point)
     flags.check_seeds(options.seeds)
     axes = _axes(options, given, point, static)

@@ -18,9 +18,10 @@ Name = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 Place = Annotated[str | None, tyro.conf.arg(metavar="NAME=VALUE,...")]
 Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]
 
+WHOLE_NUMBERS = ("record", "hidden")  # options that are several
 _MOST_VALUES = 10_000  # on one axis
 _MOST_SEEDS = 2**24
-_CURVES = "transfer, scratch or upstream, and loss, gamma or rho"
+_CURVES = "transfer, scratch or upstream, and loss, error, gamma or rho"
 
 
 def parse(kind: Any, command: str, args: list[str], examples: str, description: str | None = None) -> Any:
@@ -87,13 +88,23 @@ def options() -> type:
     for option in fields(Static):
         if option.name in OPTIONS:
             choice = OPTIONS[option.name]
-            kinds = {"n_directions": int, "batch": int | None, "record": tuple[str, ...]}
-            kind = bool if isinstance(option.default, bool) else kinds.get(option.name, str)
+            kind, default = _kind(option.name, option.default), option.default
             text = f"{choice.meaning[0].upper()}{choice.words[1:]}."
-            example = " As 0 50 200 or 0,50,200." if option.name == "record" else ""
-            default = "none" if option.default in (None, ()) else str(option.default)
-            rows.append(flag(option.name, kind, option.default, text + example, default))
+            said = "none" if default in (None, ()) else str(default)
+            if option.name in WHOLE_NUMBERS:
+                text, default = f"{text} As 0 50 200 or 0,50,200.", tuple(map(str, default))  # type: ignore[arg-type]
+                said = " ".join(default) or "none"
+            rows.append(flag(option.name, kind, default, text, said))
     return make_dataclass("Options", rows, bases=(Flags,))
+
+
+def _kind(name: str, default: Any) -> Any:
+    """Return the type of the flag of an option, from its default."""
+    if name in WHOLE_NUMBERS:
+        return tuple[str, ...]
+    if default is None:
+        return (int if name.startswith("batch") else str) | None
+    return type(default)
 
 
 def axis(spec: str, point: Point, static: Static) -> tuple[str, np.ndarray]:
@@ -132,17 +143,17 @@ def axes(part: dict[str, Any]) -> dict[str, Any]:
     return {"axes": given | read}
 
 
-def steps(given: tuple[str, ...]) -> tuple[int, ...]:
-    """Read the steps of --record, with commas or blanks between them.
+def whole_numbers(name: str, given: tuple[str, ...]) -> tuple[int, ...]:
+    """Read the whole numbers of --record or --hidden, with commas or blanks between them.
 
     Raises:
         ValueError: one is not a whole number.
     """
     try:
-        return tuple(int(step) for text in given for step in text.split(","))
+        return tuple(int(number) for text in given for number in text.split(","))
     except ValueError:
         raise ValueError(
-            f"--record = {' '.join(given)} is not accepted: use whole numbers, 0 5 10 or 0,5,10."
+            f"--{name} = {' '.join(given)} is not accepted: use whole numbers, 0 5 10 or 0,5,10."
         ) from None
 
 

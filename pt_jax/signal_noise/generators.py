@@ -26,6 +26,7 @@ import numpy as np
 from jax import Array
 
 from pt_jax.inputs.field import shown
+from pt_jax.signal_noise.options import carries
 from pt_jax.signal_noise.point import Point, Static
 
 
@@ -61,9 +62,9 @@ def data_of(static: Static, task: int = 1) -> Data:
     value = getattr(static, option)
     if isinstance(value, Data):
         _check(option, value)
-    found = value if isinstance(value, Data) else _named(value, static)
-    if static.noisy == "all":
-        found = found._replace(noisy=(True,) * len(found.noisy))
+        found = value._replace(noisy=carries(value, static))
+    else:
+        found = _named(value, static)
     if option == "data2":
         first = data_of(static)
         for name in ("noisy", "axes", "classes"):
@@ -143,7 +144,21 @@ def _xor(key: Array, point: Point, task: int) -> tuple[Array, Array]:
     return y, jnp.zeros((2, 2)).at[0].set(jnp.stack([s, s * y]))
 
 
-def _classes(count: int) -> Data:
+def _named(name: str, static: Static) -> Data:
+    if name == "classes":
+        return _classes(static)
+    noisy = carries(name, static)
+    signals, sample = {
+        "three_patches": (_apart, _spurious),
+        "amplitudes": (_sum, _amplitudes),
+        "xor": (_tilted, _xor),
+    }.get(name, (_sum, _first(len(noisy))))
+    return Data(signals, sample, noisy, _plane)
+
+
+def _classes(static: Static) -> Data:
+    count = static.classes
+
     def blocks(rows: Array) -> Array:  # (r, 3) -> (count r, 3 count): the same for each class on its own axes
         return jnp.kron(jnp.eye(count), rows)
 
@@ -152,28 +167,13 @@ def _classes(count: int) -> Data:
         label = jax.random.randint(key, (), 0, count)
         return label, jnp.zeros((2, count)).at[0, label].set(1.0)
 
-    return Data(
-        lambda point, task: blocks(_sum(point, task)),
-        sample,
-        (False, True),
-        lambda point, task: blocks(_plane(point, task)),
-        3 * count,
-        count,
-    )
+    def signals(point: Point, task: int) -> Array:
+        return blocks(_sum(point, task))
 
+    def quiet(point: Point, task: int) -> Array:
+        return blocks(_plane(point, task))
 
-def _named(name: str, static: Static) -> Data:
-    rest = (False, True)
-    laws = {
-        "two_patches": lambda: Data(_sum, _first(2), rest, _plane),
-        "three_patches": lambda: Data(_apart, _spurious, (False, False, True), _plane),
-        "multi_patch": lambda: Data(_sum, _first(static.patches), (False, *[True] * (static.patches - 1)), _plane),
-        "one_patch": lambda: Data(_sum, _first(1), (True,), _plane),
-        "amplitudes": lambda: Data(_sum, _amplitudes, rest, _plane),
-        "xor": lambda: Data(_tilted, _xor, rest, _plane),
-        "classes": lambda: _classes(static.classes),
-    }
-    return laws[name]()
+    return Data(signals, sample, carries("classes", static), quiet, 3 * count, count)
 
 
 def _check(option: str, data: Data) -> None:

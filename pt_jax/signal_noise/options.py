@@ -1,6 +1,6 @@
 """What the options of `Static` may be: all that can be said without jax. What functions do is tried in `functions`."""
 
-from collections.abc import Collection, Hashable
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,12 @@ def checked(static: Any) -> dict[str, Any]:
     for name, option in OPTIONS.items():
         if option.choices and getattr(static, name) not in option.choices:
             raise ValueError(f"{name} = {getattr(static, name)!r} is not accepted: use {' or '.join(option.choices)}.")
-    _check_own(static)
+    model = static.model
+    if hasattr(model, "clone"):
+        from pt_jax.inputs.modules import hashable  # it imports flax, as the user has
+
+        model = hashable(model)
+    _check_own(static, model)
     if static.engine == "span" and static.inherit == "weights":
         raise ValueError("inherit = 'weights' needs engine = 'dense': the span engine has 'filters'.")
     if not isinstance(static.rules, tuple) or not set(static.rules) <= set(RULE_FIELDS):
@@ -57,7 +62,18 @@ def checked(static: Any) -> dict[str, Any]:
     if not hidden:
         raise ValueError("hidden = () is not accepted: use a tuple of widths, of at least 1.")
     rules = tuple(name for name in RULE_FIELDS if name in static.rules)
-    return held | {"record": record, "hidden": hidden, "rules": rules}
+    return held | {"record": record, "hidden": hidden, "rules": rules, "model": model}
+
+
+def carries(data: Any, static: Any) -> tuple[bool, ...]:
+    """Return whether a patch of these data carries noise, for each patch."""
+    if not isinstance(data, str):
+        found = tuple(data.noisy)
+    elif data == "multi_patch":
+        found = (False, *[True] * (static.patches - 1))
+    else:
+        found = {"one_patch": (True,), "three_patches": (False, False, True)}.get(data, (False, True))
+    return (True,) * len(found) if static.noisy == "all" else found
 
 
 def check_read(point: Any, static: Any, skip: Collection[str] = ()) -> None:
@@ -74,26 +90,32 @@ def check_read(point: Any, static: Any, skip: Collection[str] = ()) -> None:
             )
 
 
-def _check_own(static: Any) -> None:
+def _check_own(static: Any, model: Any) -> None:
     """Refuse what is no name, and nothing of the user's own that can be told from another."""
-    for name, names, own in (
-        ("model", MODELS, "a flax.linen module, or hashable functions (init, apply)"),
-        ("data", DATA, "a pt_jax.Data"),
-        ("data2", DATA, "a pt_jax.Data"),
+    for name, names, value, is_own, own in (
+        ("model", MODELS, model, _is_model, "a flax.linen module, or hashable functions (init, apply)"),
+        ("data", DATA, static.data, _is_data, "a pt_jax.Data"),
+        ("data2", DATA, static.data2, lambda x: x is None or _is_data(x), "a pt_jax.Data"),
     ):
-        value = getattr(static, name)
-        fits = (
-            _is_model(value)
-            if name == "model"
-            else type(value).__name__ == "Data" or (value is None and name == "data2")
-        )
-        if value not in names if isinstance(value, str) else not (fits and isinstance(value, Hashable)):
+        if value not in names if isinstance(value, str) else not (is_own(value) and _hashable(value)):
             raise ValueError(f"{name} = {shown(value)} is not accepted: use {', '.join(names)}, or {own}.")
     for name in ("optimizer", "optimizer2", "upper_optimizer", "activation", "loss"):
         value = getattr(static, name)
-        fits = isinstance(value, str) or (callable(value) and isinstance(value, Hashable))
+        fits = isinstance(value, str) or (callable(value) and _hashable(value))
         if not fits and not (value is None and name in _OR_NONE):
             raise ValueError(f"{name} = {shown(value)} is not accepted: use a name or a hashable function.")
+
+
+def _hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _is_data(value: Any) -> bool:
+    return type(value).__name__ == "Data" and isinstance(value, tuple)
 
 
 def _is_model(value: Any) -> bool:

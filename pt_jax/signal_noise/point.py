@@ -140,6 +140,11 @@ class Static:
         return {self.data, self.data2} <= {"two_patches", None} and self.noisy == "rest"
 
     @property
+    def carries(self) -> tuple[bool, ...]:
+        """Whether a patch carries noise, for each."""
+        return options.carries(self.data, self)
+
+    @property
     def full(self) -> bool:
         """Whether all of R^d is drawn, up to the maximum of d."""
         return self.engine == "dense" or self.noise == "power"
@@ -147,13 +152,11 @@ class Static:
     @property
     def lanes(self) -> int:
         """How many trajectories train within 1 MB, about the fast cache of a CPU core, each on its own data."""
-        from pt_jax.signal_noise.generators import data_of  # it imports jax
-
         samples, filters = max(self.n1, self.n2), 4 * self.m  # transfer and scratch together
-        n = samples * sum(data_of(self).noisy)
+        n = samples * sum(self.carries)
         numbers = n * n + 3 * n * filters if self.engine == "span" else self.d * (n + 3 * filters)
         if not self.two_patches:
-            numbers += 3 * samples * len(data_of(self).noisy) * filters
+            numbers += 3 * samples * len(self.carries) * filters
         return max(1, 2**20 // (4 * numbers))
 
     @property

@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from pt_jax.inputs.modules import hashable
 from pt_jax.vision import own
 from pt_jax.vision.architecture import Architecture
 from pt_jax.vision.conv import convolve, pool, samples_last
@@ -180,7 +181,7 @@ def _made(static: Architecture, classes: int, projection: bool) -> Network | Own
     elif isinstance(static.model, type) and issubclass(static.model, nn.Module):
         raise ValueError(f"it is a class: use an instance, {_name(static.model)}(), or {own.MAKE}")
     else:
-        made = own.hashable(static.model(static, classes, projection))  # type: ignore[operator, call-arg]
+        made = hashable(static.model(static, classes, projection))  # type: ignore[operator, call-arg]
     if isinstance(made, Network):
         return made
     if not isinstance(made, nn.Module):

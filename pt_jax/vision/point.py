@@ -101,10 +101,11 @@ class Static(Architecture):
         for name in ("counts1", "counts2", "shape", "layers", "dials"):
             object.__setattr__(self, name, _tuple(name, getattr(self, name)))
         if callable(self.model):
+            from pt_jax.inputs.modules import hashable
             from pt_jax.vision import own
 
             own.forget()
-            object.__setattr__(self, "model", own.hashable(self.model))
+            object.__setattr__(self, "model", hashable(self.model))
         _check_options(self)
         _check_code(self)
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import pt_jax
-from pt_jax.vision import datasets, models, own
+from pt_jax.inputs.modules import hashable
+from pt_jax.vision import datasets, models
 from pt_jax.vision.compare import compare
 from pt_jax.vision.fields import HEAD
 from pt_jax.vision.point import Static
@@ -221,9 +222,9 @@ def test_a_module_with_an_array_in_its_fields_is_one_clear_sentence():
 
 
 def test_lists_in_modules_become_tuples_and_nothing_else_changes():
-    made = own.hashable(nn.Sequential([nn.Dense(3), nn.Sequential([nn.relu])]))
+    made = hashable(nn.Sequential([nn.Dense(3), nn.Sequential([nn.relu])]))
     assert made.layers[0] == nn.Dense(3) and made.layers[1].layers == (nn.relu,) and hash(made)
     shared = nn.Dense(16)  # in two places
-    twice = own.hashable(nn.Sequential([flat, shared, shared, nn.Dense(4)]))
+    twice = hashable(nn.Sequential([flat, shared, shared, nn.Dense(4)]))
     assert twice.layers[1] is twice.layers[2] and build(twice).names == ("layers_1",)
-    assert own.hashable(len) is len and own.hashable(nn.Dense(3)) == nn.Dense(3)
+    assert hashable(len) is len and hashable(nn.Dense(3)) == nn.Dense(3)
