@@ -52,12 +52,14 @@ def accepted(point: Point, static: Static) -> Point:
 def covered(point: Point, static: Static) -> Point:
     """Return the point with NaN as learning rate of a task of which a rule is above 0 and left out of the static.
 
-    Traced, that cannot be refused: no number is better than a wrong one.
+    So of both tasks where m is not that of a network of the user's own. Traced, neither can be refused: no number is
+    better than a wrong one.
     """
+    fits = True if isinstance(static.model, str) else point.m == static.m
     for task in "12":
         left_out = [getattr(point, field) for field in RULE_FIELDS if field[-1] == task and field not in static.rules]
-        lr = getattr(point, f"lr{task}")
-        point = point._replace(**{f"lr{task}": jnp.where(sum(left_out, jnp.zeros(())) == 0, lr, jnp.nan)})
+        right, lr = fits & (sum(left_out, jnp.zeros(())) == 0), getattr(point, f"lr{task}")
+        point = point._replace(**{f"lr{task}": jnp.where(right, lr, jnp.nan)})
     return point
 
 

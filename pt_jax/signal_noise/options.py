@@ -77,7 +77,10 @@ def carries(data: Any, static: Any) -> tuple[bool, ...]:
 
 
 def check_read(point: Any, static: Any, skip: Collection[str] = ()) -> None:
-    """Raise ValueError where a field differs from its default that these data or this noise do not read."""
+    """Raise ValueError where d is too small for the data, or a field moves that these data and noise do not read."""
+    axes = max(3 * static.classes if x == "classes" else getattr(x, "axes", 3) for x in (static.data, static.data2))
+    if "d" not in skip and np.any((values := np.asarray(point.d)) < axes):
+        raise ValueError(f"d = {shown(values.min())} is not accepted: use at least {axes}, the axes of data.")
     for name, (option, wanted) in DATA_FIELDS.items():
         given = {static.data, static.data2} if option == "data" else {static.noise}
         if name in skip or any(x == wanted or not isinstance(x, str | None) for x in given):

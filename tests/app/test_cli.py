@@ -13,7 +13,7 @@ import xarray as xr
 
 from pt_jax.app import startup
 from pt_jax.app.cli import main
-from pt_jax.app.flags import axis, steps
+from pt_jax.app.flags import axis, whole_numbers
 from pt_jax.signal_noise.point import Point, Static
 
 SCRIPT = "from pt_jax.app.cli import main; raise SystemExit(main())"
@@ -173,7 +173,8 @@ def test_a_platform_that_is_not_there_is_one_sentence(tmp_path):
 
 
 def test_steps_to_record_stand_between_blanks_or_commas():
-    assert steps(("0", "5")) == steps(("0,5",)) == (0, 5) and steps(()) == ()
+    assert whole_numbers("record", ("0", "5")) == whole_numbers("record", ("0,5",)) == (0, 5)
+    assert whole_numbers("hidden", ()) == ()
 
 
 def test_without_a_command_the_usage_is_told(capsys):

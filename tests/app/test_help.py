@@ -34,7 +34,7 @@ finally:
     for name, about in FIELDS.items():
         words = [about.meaning[1:], about.accepted, f"Unit: {about.unit}.", f"(default: {about.default:g})"]
         assert words_missing(flags[name.replace("_", "-")], words) == [], name
-    defaults = {option.name: option.default for option in fields(Static)}
+    defaults = {option.name: option.default for option in fields(Static)} | {"hidden": 32}
     for name, option in OPTIONS.items():
         words = [
             option.meaning[1:],
