@@ -21,6 +21,7 @@ _SECTIONS = {
     ),
     "How should one train, and how much should one inherit?": (
         *("best_alpha", "map_steps1_u", "map_init_scale_lr", "map_m_u", "frozen", "which_half", "filters_or_weights"),
+        *("rules_weight_decay", "rules_momentum", "rules_label_noise"),
     ),
     "What happens inside, and does theory know?": ("feature_growth", "theory_agreement"),
     "Real images: what carries over, and what does it do?": (
