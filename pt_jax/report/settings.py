@@ -62,10 +62,11 @@ def settings(records: Iterable[Mapping[str, Any]], chosen: Mapping[str, xr.DataA
     moved = {name for record in records for name in _moved(record)}
     point, static = (_ours(records[0].get(name)) for name in ("point_type", "static_type"))
     usual = getattr(point, "_field_defaults", {})
+    off = {name: value for name, value in usual.items() if value == 0 or name in getattr(static, "rare", ())}
     found = {
         name: value
         for name, value in (points[0] if points else {}).items()
-        if name not in moved and all(p.get(name) == value for p in points) and (value or usual.get(name) != 0)
+        if name not in moved and all(p.get(name) == value for p in points) and (name not in off or value != off[name])
     }
     found |= {name: values.item() for name, values in chosen.items()}
     symbols = {

@@ -11,7 +11,7 @@ import numpy as np
 
 from pt_jax.inputs.field import LARGEST, attributes, check, listing, shown
 from pt_jax.signal_noise import options
-from pt_jax.signal_noise.fields import FIELDS, OPTIONS, RESULTS, RULE_FIELDS, RULES
+from pt_jax.signal_noise.fields import DATA_FIELDS, FIELDS, OPTIONS, RESULTS, RULE_FIELDS, RULES
 
 _PREFERRED = (10, 12, 14, 16, 18, 20, 25, 30, 35, 40, 45, 50, 60, 70, 80, 90, 100)
 
@@ -121,6 +121,7 @@ class Static:
 
     maxima: ClassVar[tuple[str, ...]] = ("n1", "n2", "m", "steps1", "steps2", "d")
     dims: ClassVar[Mapping[str, tuple[str, ...]]] = {"curves": ("step",)}
+    rare: ClassVar[tuple[str, ...]] = tuple(DATA_FIELDS)  # fields that most data do not read
     # Fields that only a part of the work depends on, cheapest first: a sweep shares the rest along them.
     partial: ClassVar[tuple[str, ...]] = (
         *("alpha", "lr_ratio"),  # neither the upstream nor the scratch run
