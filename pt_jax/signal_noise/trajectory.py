@@ -150,7 +150,8 @@ def _accepted(key: Array, point: Point, static: Static) -> Point:
 def _simulate(key: Array, point: Point, static: Static) -> Outcome:
     world, second_layer = _draw(static)(key, point, static), readout(point.m, static.m)
     wrong, held = _measures(key, point, static)
-    (upstream,) = _train(key, 1, [(world.upstream, None)], world.task1, point, static, wrong)
+    alike = _alike(world.fresh, second_layer, static)
+    (upstream,) = _train(key, 1, [(world.upstream, alike)], world.task1, point, static, wrong)
 
     task1 = world.task1
     signal = jnp.max(signed(task1.signals @ upstream.net.weights.T, second_layer, task1, static), axis=0)
@@ -159,9 +160,9 @@ def _simulate(key: Array, point: Point, static: Static) -> Outcome:
         jax.random.fold_in(key, Stream.INHERIT), point.alpha, point.m, upstream.net, signal, noise, static
     )
     start = jax.tree.map(jnp.where, taken, upstream.net, world.fresh)
-    ratio = jax.tree.map(lambda inherited: jnp.where(inherited, point.lr_ratio, 1.0), taken)
+    ratio = jax.tree.map(lambda inherited, one: one * jnp.where(inherited, point.lr_ratio, 1.0), taken, alike)
 
-    both = [(start, ratio), (world.fresh, None)]
+    both = [(start, ratio), (world.fresh, jax.tree.map(lambda one, r: jnp.broadcast_to(one, r.shape), alike, ratio))]
     together = [both] if static.paired else [[one] for one in both]
     transfer, scratch = (x for nets in together for x in _train(key, 2, nets, world.task2, point, static, wrong))
 
@@ -195,9 +196,10 @@ def _simulate(key: Array, point: Point, static: Static) -> Outcome:
 
 @partial(jax.jit, static_argnames="static")
 def _scratch(key: Array, point: Point, static: Static) -> Scratch:
-    world = _draw(static)(key, point, static, alone=True)
+    world, second_layer = _draw(static)(key, point, static, alone=True), readout(point.m, static.m)
     wrong, held = _measures(key, point, static)
-    (trained,) = _train(key, 2, [(world.fresh, None)], world.task2, point, static, wrong)
+    alone = [(world.fresh, _alike(world.fresh, second_layer, static))]
+    (trained,) = _train(key, 2, alone, world.task2, point, static, wrong)
     outcome = Scratch(
         error_scratch=jnp.mean(wrong(trained.net, world.task2, 2)),
         loss_scratch=trained.loss,
@@ -213,44 +215,34 @@ def _draw(static: Static) -> Callable:
     return dense_world if static.full else span_world
 
 
+def _alike(net: Net, second_layer: Array, static: Static) -> Net:
+    """Return the factors on the learning rate where all is trained alike, 0 for what belongs to units of padding."""
+    in_use = (second_layer != 0).astype(second_layer.dtype)
+    upper = spread(in_use, by_unit(static), net.upper, otherwise=1.0)
+    return Net(jnp.ones((2 * static.m, 1)), jnp.ones(2 * static.m), upper)
+
+
 def _train(
     key: Array,
     number: int,
-    nets: list[tuple[Net, Net | None]],
+    nets: list[tuple[Net, Net]],
     task: Task,
     point: Point,
     static: Static,
     wrong: Callable[[Net, Task, int], Array],
 ) -> list[Trained]:
-    """Train networks together on task 1 or 2; beside each, the factors on its learning rate, None for 1."""
-    lr, steps, length = (
-        getattr(x, f"{name}{number}") for x, name in ((point, "lr"), (point, "steps"), (static, "steps"))
-    )
-    fields = {rule: f"{rule}{number}" for rule in RULES}
-    rules = {rule: getattr(point, field) for rule, field in fields.items() if field in static.rules}
-    second_layer = readout(point.m, static.m)
-    alike = Net(
-        jnp.ones((2 * static.m, 1)),
-        jnp.ones(2 * static.m),
-        jax.tree.map(lambda x: jnp.ones((1,) * x.ndim), nets[0][0].upper),
-    )
-    shapes = nets[0][1] or alike
-    ones = jax.tree.map(jnp.ones_like, shapes)
-    # What belongs to units that are padding must stay 0.
-    in_use = spread(jnp.where(second_layer != 0, 1.0, 0.0), by_unit(static), nets[0][0].upper, otherwise=1.0)
-
-    def factors(ratio: Net | None) -> Net:
-        ratio = ratio or ones
-        return ratio._replace(upper=jax.tree.map(jnp.multiply, ratio.upper, in_use))
-
-    stacked, ratio = jax.tree.map(lambda *x: jnp.stack(x), *((net, factors(ratio)) for net, ratio in nets))
+    """Train networks together on task 1 or 2; beside each, the factors on its learning rate."""
+    lr, steps = (getattr(point, f"{name}{number}") for name in ("lr", "steps"))
+    rules = {rule: getattr(point, f"{rule}{number}") for rule in RULES if f"{rule}{number}" in static.rules}
+    stacked, ratio = jax.tree.map(lambda *x: jnp.stack(x), *nets)
     key = jax.random.fold_in(key, Stream.BATCH1 if number == 1 else Stream.BATCH2)
+    descent, length = Descent(lr, ratio, steps, rules), static.steps1 if number == 1 else static.steps2
     found = train(
         key,
         stacked,
         task,
-        Descent(lr, ratio, steps, rules),
-        second_layer,
+        descent,
+        readout(point.m, static.m),
         length,
         static,
         number,
