@@ -49,14 +49,16 @@ FIELDS: Mapping[str, Field] = {
     "sam2": Field(0.0, "1", r"$r_2$", "downstream radius of sharpness-aware minimisation", **_OR_ZERO),
     "stop_loss1": Field(0.0, "1", "$L_1^*$", "upstream training loss at which training stops, 0 = never", **_OR_ZERO),
     "stop_loss2": Field(0.0, "1", "$L_2^*$", "downstream training loss at which training stops, 0 = never", **_OR_ZERO),
-    "stop_error1": Field(0.0, "1", "$e_1^*$", "upstream training error below which training stops, 0 = never", 0, 1),
-    "stop_error2": Field(0.0, "1", "$e_2^*$", "downstream training error below which training stops, 0 = never", 0, 1),
+    "stop_error1": Field(0.0, "1", "$e_1^*$", "upstream training error at which training stops, 0 = never", 0, 1),
+    "stop_error2": Field(0.0, "1", "$e_2^*$", "downstream training error at which training stops, 0 = never", 0, 1),
     "agree1": Field(1.0, "1", "$a_1$", "share of upstream samples whose v_1 agrees with the label", 0, 1),
     "agree2": Field(1.0, "1", "$a_2$", "share of downstream samples whose v_2 agrees with the label", 0, 1),
     "spread1": Field(0.0, "1", "$s_1$", "upstream signal strength is uniform in 1 -+ spread", 0, 1),
     "spread2": Field(0.0, "1", "$s_2$", "downstream signal strength is uniform in 1 -+ spread", 0, 1),
     "angle_xor": Field(90.0, "degrees", r"$\angle(a, b)$", "angle between the two signals of xor", 0, 180),
-    "spectrum": Field(0.0, "1", r"$\kappa$", "exponent of the noise variance along the i-th axis, i^-spectrum", 0, 10),
+    "spectrum": Field(
+        0.0, "1", r"$\kappa$", "noise variance is proportional to i^-spectrum along axis i, sigma^2 on average", 0, 10
+    ),
 }
 # Fields that one generator of data, or one law of noise, reads.
 DATA_FIELDS: Mapping[str, tuple[str, str]] = {
@@ -108,8 +110,8 @@ OPTIONS: Mapping[str, Option] = {
     "classes": Option("classes of data = classes"),
     "noisy": Option("which patches carry noise: rest, those without a signal; all", ("rest", "all")),
     "noise": Option(
-        "projected: noise orthogonal to u and v_k; isotropic: any direction; power: projected, with variance "
-        "i^-spectrum along axis i, drawn in R^d",
+        "projected: noise orthogonal to u and v_k; isotropic: any direction; power: projected, with a variance "
+        "that falls as i^-spectrum along the i-th of the other axes, drawn in R^d",
         ("projected", "isotropic", "power"),
     ),
     "bias": Option("whether filters have biases"),

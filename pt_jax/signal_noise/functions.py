@@ -77,8 +77,10 @@ def _check(option: str, value: str | Callable, function: Callable, classes: int 
     except Exception as error:  # whatever a function raises that is no such function
         accepted, cause = False, error
     if not accepted:
-        of = f" of {classes} classes" if classes else ""
-        raise ValueError(f"{option} = {shown(value)} is not accepted{of}: use {_WANTED[option]}.") from cause
+        of, wanted = f" of {classes} classes" if classes else "", _WANTED[option]
+        if classes:
+            wanted = wanted.replace(", hinge", "")
+        raise ValueError(f"{option} = {shown(value)} is not accepted{of}: use {wanted}.") from cause
 
 
 def _named(option: str, name: str, classes: int | None) -> Any:

@@ -17,7 +17,8 @@ Source: Kou et al., 2023 (arXiv 2303.04145) for two patches; Meng et al., 2024 (
 Li, 2020 (arXiv 2012.09816) for a feature a patch; Sagawa et al., 2020 (arXiv 2005.04345) for the spurious one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 import jax
@@ -62,7 +63,7 @@ def data_of(static: Static, task: int = 1) -> Data:
     value = getattr(static, option)
     if isinstance(value, Data):
         _check(option, value)
-        found = value._replace(noisy=carries(value, static))
+        found = value._replace(noisy=carries(value, static), sample=_cast(value))
     else:
         found = _named(value, static)
     if option == "data2":
@@ -103,9 +104,9 @@ def _apart(point: Point, task: int) -> Array:
 
 
 def _tilted(point: Point, task: int) -> Array:
-    u, v = _pair(point, task)
-    angle, along_u = jnp.deg2rad(point.angle_xor), jnp.linalg.norm(v) * jnp.array([1.0, 0.0, 0.0])
-    return jnp.stack([u, jnp.cos(angle) * along_u + jnp.sin(angle) * v])
+    (u, v), length = _pair(point, task), point.v1 if task == 1 else point.v2
+    angle = jnp.deg2rad(point.angle_xor)
+    return jnp.stack([u, jnp.cos(angle) * length * jnp.array([1.0, 0.0, 0.0]) + jnp.sin(angle) * v])
 
 
 def _plane(point: Point, task: int) -> Array:
@@ -176,16 +177,50 @@ def _classes(static: Static) -> Data:
     return Data(signals, sample, carries("classes", static), quiet, 3 * count, count)
 
 
+def _cast(data: Data) -> Callable:
+    kind = float if data.classes is None else int
+
+    def sample(key: Array, point: Point, task: int) -> tuple[Array, Array]:
+        label, coefficients = data.sample(key, point, task)
+        return jnp.asarray(label).astype(kind), jnp.asarray(coefficients).astype(float)
+
+    return sample
+
+
+@cache
 def _check(option: str, data: Data) -> None:
-    """Refuse a law of samples whose parts do not fit each other."""
+    """Refuse a law of samples whose parts do not fit each other: tried for both tasks, with some samples."""
     try:
-        shapes = jax.eval_shape(lambda p: (data.signals(p, 1), data.sample(jax.random.key(0), p, 1)), Point())
-        signals, (label, coefficients) = jax.tree.map(np.shape, shapes, is_leaf=lambda x: hasattr(x, "shape"))
+        with jax.ensure_compile_time_eval():
+            said = next((said for task in (1, 2) for said in _faults(data, task)), None)
+        cause = None
     except Exception as error:  # whatever a function raises that is none of a law
-        raise ValueError(f"{option} = {shown(data)} is not accepted: {error or type(error).__name__}.") from error
-    wanted = (len(data.noisy), signals[0] if signals else 0)
-    if len(signals) != 2 or signals[1] != data.axes or label != () or coefficients != wanted:
-        raise ValueError(
-            f"{option} is not accepted: signals {signals}, label {label}, coefficients {coefficients} and noisy "
-            f"({len(data.noisy)},) do not fit; use signals (S, {data.axes}), a scalar label, coefficients (patches, S)."
+        said, cause = " ".join(str(error).split())[:200] or type(error).__name__, error
+    if said:
+        raise ValueError(f"{option} = {data.sample} and its parts are not accepted: {said.rstrip('.')}.") from cause
+
+
+def _faults(data: Data, task: int) -> Iterator[str]:
+    whole = isinstance(data.axes, int) and (data.classes is None or isinstance(data.classes, int))
+    if not whole or data.axes < 3 or (data.classes is not None and data.classes < 2):
+        yield f"axes = {data.axes!r}, classes = {data.classes!r}; use at least 3 axes, and at least 2 classes or None"
+    if not data.noisy or not all(isinstance(x, bool) for x in data.noisy) or not any(data.noisy):
+        yield f"noisy = {data.noisy}; use a tuple of True and False, of which one is True; sigma1 = 0 is no noise"
+    point = Point(*map(jnp.asarray, map(float, Point())))
+    keys = jax.random.split(jax.random.key(0), 64)
+    signals, quiet = data.signals(point, task), None if data.quiet is None else data.quiet(point, task)
+    label, coefficients = jax.vmap(lambda key: data.sample(key, point, task))(keys)
+    shapes = [np.shape(x) for x in (signals, label, coefficients)]
+    if len(shapes[0]) != 2 or shapes != [(len(signals), data.axes), (64,), (64, len(data.noisy), len(signals))]:
+        yield (
+            f"signals {shapes[0]}, label {shapes[1][1:]} and coefficients {shapes[2][1:]} of task {task} do not fit; use "
+            f"(S, {data.axes}), () and ({len(data.noisy)}, S), as noisy has {len(data.noisy)} patches"
         )
+    labels = (-1, 1) if data.classes is None else range(data.classes)
+    if np.iscomplexobj(label) or not np.isin(label, labels).all():
+        yield f"labels {sorted(set(np.asarray(label).tolist()))[:5]} of task {task}; use {labels}"
+    if quiet is not None:
+        gram = np.asarray(quiet @ quiet.T) if np.ndim(quiet) == 2 else np.ones((2, 2))
+        used = np.outer(np.diag(gram) != 0, np.diag(gram) != 0)
+        if np.shape(quiet)[-1] != data.axes or not np.allclose(gram, np.eye(len(gram)) * used, atol=1e-4):
+            yield f"quiet of task {task} has no orthonormal rows of {data.axes} numbers"

@@ -126,12 +126,12 @@ def predict(point: Point, static: Static = _DEFAULT) -> Prediction:
     for name in RULE_FIELDS:
         value = getattr(point, name)
         if not isinstance(value, jax.core.Tracer) and np.any(np.asarray(value) != 0):
-            raise ValueError(f"{name} = {shown(value)} is not covered by predict: use 0.")
+            raise ValueError(f"{name} = {shown(np.max(value))} is not covered by predict: use 0.")
     at = covered(accepted(point, static), static)
     for name in (*OPTIONS, "rules"):
         if name not in _ALIKE and getattr(static, name) != getattr(_DEFAULT, name):
             raise ValueError(
-                f"{name} = {getattr(static, name)!r} is not covered by predict: use {getattr(_DEFAULT, name)!r}."
+                f"{name} = {shown(getattr(static, name))} is not covered by predict: use {getattr(_DEFAULT, name)!r}."
             )
     shape = common_shape(at)
     if shape == ():

@@ -27,7 +27,7 @@ from jax import Array
 from pt_jax.inputs.field import shown
 from pt_jax.signal_noise.functions import resolve
 from pt_jax.signal_noise.generators import data_of
-from pt_jax.signal_noise.network import Activation, Inner, output, patches
+from pt_jax.signal_noise.network import Activation, Inner, output, patches, positive_root
 from pt_jax.signal_noise.point import Static
 
 _SAMPLES = 3  # that a model is tried with
@@ -39,10 +39,12 @@ class Model(NamedTuple):
     Attributes:
         init: (key, readout (2m,)) -> its parameters; `readout` is j/m, and 0 for units that are padding.
         apply: (parameters, H (n, P, 2m), readout) -> outputs (n,), or (n, K).
+        project: parameters -> B (2m, c) where `apply` sees H B alone, and gets that: there is less to put together.
     """
 
     init: Callable[[Array, Array], Any]
     apply: Callable[[Any, Array, Array], Array]
+    project: Callable[[Any], Array] | None = None
 
 
 def model_of(static: Static) -> Model:
@@ -55,14 +57,14 @@ def model_of(static: Static) -> Model:
     if not isinstance(static.model, str):
         return _own(static.model, static.m, len(data_of(static).noisy), outputs)
     activation = resolve("activation", static)
-    parts: dict[str, tuple[Callable, Callable]] = {
+    parts: dict[str, tuple[Callable, ...]] = {
         "cnn": (_nothing, lambda _, h, readout: _sum(activation, h) @ second_layer(readout, outputs)),
         "cnn_trained": (
             lambda _, readout: second_layer(readout, outputs),
             lambda a, h, _: _sum(activation, h) @ a,
         ),
         "mlp": (partial(_mlp_init, static.hidden, outputs), partial(_mlp, activation)),
-        "attention": (partial(_attention_init, outputs), _attention),
+        "attention": (partial(_attention_init, outputs), _attention, _attention_project),
     }
     return Model(*parts[static.model])
 
@@ -79,10 +81,15 @@ def outputs(inner: Inner, upper: Any, label: Array, coefficients: Array, readout
         readout: j/m, (2m,).
         static: model, data and activation.
     """
-    if static.model == "cnn" and static.two_patches:
-        return output(inner, label, readout, resolve("activation", static))
-    h = patches(inner, coefficients, data_of(static).noisy)
-    return jax.vmap(model_of(static).apply, (0, 2, None), 1)(upper, h, readout)
+    if static.model in ("cnn", "cnn_trained") and static.two_patches:
+        return output(inner, label, readout if static.model == "cnn" else upper, resolve("activation", static))
+    model, noisy, each = model_of(static), data_of(static).noisy, []
+    for k in range(inner.signal.shape[1]):  # one by one: a CPU multiplies matrices whose samples come first
+        own, params = jax.tree.map(lambda x, k=k: x[:, k], inner), jax.tree.map(lambda x, k=k: x[k], upper)
+        if model.project is not None:
+            own = Inner(*(x @ model.project(params) for x in own))
+        each.append(model.apply(params, patches(own, coefficients, noisy), readout))
+    return jnp.stack(each, axis=1)
 
 
 def with_bias(coefficients: Array, static: Static) -> Array:
@@ -145,7 +152,7 @@ def _normal(key: Array, rows: int, columns: tuple[int, ...]) -> Array:
 
 def _mlp_init(hidden: tuple[int, ...], outputs: int | None, key: Array, readout: Array) -> Any:
     keys = jax.random.split(key, len(hidden) + 1)
-    units = _normal(keys[0], len(readout), hidden[:1]) * jnp.sqrt(jnp.abs(readout))[:, None]  # 1/m is 2 / fan-in
+    units = _normal(keys[0], len(readout), hidden[:1]) * positive_root(jnp.abs(readout))[:, None]  # 1/m is 2 / fan-in
     inner = [
         jnp.sqrt(2.0 / a) * _normal(k, a, (b,)) for k, a, b in zip(keys[1:-1], hidden[:-1], hidden[1:], strict=True)
     ]
@@ -163,18 +170,24 @@ def _mlp(activation: Activation, upper: Any, h: Array, readout: Array) -> Array:
 
 def _attention_init(outputs: int | None, key: Array, readout: Array) -> Any:
     del key
-    query, value = jnp.where(readout > 0, jnp.sqrt(readout), 0.0), jnp.maximum(-readout, 0.0)
+    query, value = positive_root(readout), jnp.maximum(-readout, 0.0)
     if outputs is None:
         return {"query": query, "value": value}
     of = jax.nn.one_hot(np.arange(len(readout)) // 2 % outputs, outputs)
     return {"query": query, "value": value[:, None] * of * outputs}
 
 
-def _attention(upper: Any, h: Array, readout: Array) -> Array:
-    query, value = (jnp.arange(len(readout)) % 2 == parity for parity in (0, 1))
-    weight = jax.nn.softmax(h @ (upper["query"] * query), axis=1)
-    looked_at = jnp.einsum("np,npf->nf", weight, h)
-    return (looked_at * value) @ upper["value"]
+def _attention_project(upper: Any) -> Array:
+    query, value = upper["query"], upper["value"].reshape(len(upper["query"]), -1)
+    even = jnp.arange(len(query))[:, None] % 2 == 0
+    return jnp.where(even, query[:, None] * jnp.eye(1, 1 + value.shape[1]), jnp.pad(value, ((0, 0), (1, 0))))
+
+
+def _attention(upper: Any, seen: Array, readout: Array) -> Array:
+    """Return f from q . H_even and v . H_odd of each patch, (n, P, 1 + outputs)."""
+    del readout
+    f = jnp.sum(jax.nn.softmax(seen[..., :1], axis=1) * seen[..., 1:], axis=1)
+    return f if upper["value"].ndim == 2 else f[:, 0]
 
 
 def _own(model: Any, m: int, patches: int, outputs: int | None) -> Model:

@@ -59,22 +59,29 @@ def signal_output(signal: Array, bias: Array | float, readout: Array, activation
 
 
 def patches(inner: Inner, coefficients: Array, noisy: tuple[bool, ...]) -> Array:
-    """Return H of k networks, (n, P, k, 2m)."""
-    h = jnp.einsum("nps,skf->npkf", coefficients, inner.signal)
-    if not all(noisy):
-        order = np.cumsum(noisy) - 1
-        noise = inner.noise.reshape(len(h), -1, *h.shape[2:])
-        own = [h[:, p] + noise[:, order[p]] if carries else h[:, p] for p, carries in enumerate(noisy)]
-        return jnp.stack(own, axis=1)
-    return h + inner.noise.reshape(h.shape)
+    """Return H of a network, (n, P, 2m), from its inner products, (S, 2m) and (n Q, 2m), or of a linear map of H."""
+    h = coefficients @ inner.signal
+    noise = inner.noise.reshape(len(h), -1, h.shape[-1])
+    return h + jnp.pad(noise, ((0, 0), (len(noisy) - noise.shape[1], 0), (0, 0)))
 
 
-def output(inner: Inner, label: Array, readout: Array, activation: Activation) -> Array:
+def output(inner: Inner, label: Array, second: Array, activation: Activation) -> Array:
     """Return f of k two-patch CNNs on n samples, (n, k): what the others compute, in half of the time.
 
-    There are but two signal patches, +mu and -mu, whatever the number of samples.
+    There are but two signal patches, +mu and -mu, whatever the number of samples. `second` is the second layer, (2m,),
+    or of each network, (k, 2m).
     """
     signal, bias = inner.signal[0], inner.signal[1] if len(inner.signal) > 1 else 0.0
-    plus, minus = signal_output(signal, bias, readout, activation)
-    positive = (label > 0)[:, None].astype(plus.dtype)  # products: their derivatives are the quickest way to sum
-    return positive * plus + (1.0 - positive) * minus + activation(inner.noise) @ readout
+    noise, (n, k, _) = activation(inner.noise), inner.noise.shape
+    positive = (label > 0)[:, None].astype(noise.dtype)  # products: their derivatives are the quickest way to sum
+    if second.ndim == 1:
+        plus, minus = signal_output(signal, bias, second, activation)
+        return positive * plus + (1.0 - positive) * minus + noise @ second
+    plus, minus = (jnp.sum(activation(bias + x) * second, axis=1) for x in (signal, -signal))
+    own = (second[..., None] * jnp.eye(k)[:, None]).reshape(-1, k)  # of all networks in one product
+    return positive * plus + (1.0 - positive) * minus + noise.reshape(n, -1) @ own
+
+
+def positive_root(x: Array, otherwise: float = 0.0) -> Array:
+    """Return the square root where x is above 0, elsewhere another number with the derivative 0."""
+    return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1.0)), otherwise)

@@ -34,8 +34,8 @@ def checked(static: Any) -> dict[str, Any]:
     for name, option in OPTIONS.items():
         if option.choices and getattr(static, name) not in option.choices:
             raise ValueError(f"{name} = {getattr(static, name)!r} is not accepted: use {' or '.join(option.choices)}.")
-    model = static.model
-    if hasattr(model, "clone"):
+    model, data2 = static.model, None if static.data2 == static.data else static.data2
+    if hasattr(model, "clone") and not isinstance(model, type):
         from pt_jax.inputs.modules import hashable  # it imports flax, as the user has
 
         model = hashable(model)
@@ -62,7 +62,7 @@ def checked(static: Any) -> dict[str, Any]:
     if not hidden:
         raise ValueError("hidden = () is not accepted: use a tuple of widths, of at least 1.")
     rules = tuple(name for name in RULE_FIELDS if name in static.rules)
-    return held | {"record": record, "hidden": hidden, "rules": rules, "model": model}
+    return held | {"record": record, "hidden": hidden, "rules": rules, "model": model, "data2": data2}
 
 
 def carries(data: Any, static: Any) -> tuple[bool, ...]:
@@ -79,10 +79,12 @@ def carries(data: Any, static: Any) -> tuple[bool, ...]:
 def check_read(point: Any, static: Any, skip: Collection[str] = ()) -> None:
     """Raise ValueError where d is too small for the data, or a field moves that these data and noise do not read."""
     axes = max(3 * static.classes if x == "classes" else getattr(x, "axes", 3) for x in (static.data, static.data2))
-    if "d" not in skip and np.any((values := np.asarray(point.d)) < axes):
-        raise ValueError(f"d = {shown(values.min())} is not accepted: use at least {axes}, the axes of data.")
+    for d in ([] if "d" in skip else [np.min(point.d)]) + ([static.d] if static.full else []):
+        if d <= axes:
+            raise ValueError(f"d = {shown(d)} is not accepted: use at least {axes + 1}, these data have {axes} axes.")
+    data = {"1": {static.data}, "2": {static.data2 or static.data}}
     for name, (option, wanted) in DATA_FIELDS.items():
-        given = {static.data, static.data2} if option == "data" else {static.noise}
+        given = {static.noise} if option == "noise" else data.get(name[-1], {static.data, static.data2})
         if name in skip or any(x == wanted or not isinstance(x, str | None) for x in given):
             continue
         values = np.asarray(getattr(point, name))
@@ -97,8 +99,8 @@ def _check_own(static: Any, model: Any) -> None:
     """Refuse what is no name, and nothing of the user's own that can be told from another."""
     for name, names, value, is_own, own in (
         ("model", MODELS, model, _is_model, "a flax.linen module, or hashable functions (init, apply)"),
-        ("data", DATA, static.data, _is_data, "a pt_jax.Data"),
-        ("data2", DATA, static.data2, lambda x: x is None or _is_data(x), "a pt_jax.Data"),
+        ("data", DATA, static.data, _is_data, "a pt_jax.Data of functions and tuples"),
+        ("data2", DATA, static.data2, lambda x: x is None or _is_data(x), "a pt_jax.Data of functions and tuples"),
     ):
         if value not in names if isinstance(value, str) else not (is_own(value) and _hashable(value)):
             raise ValueError(f"{name} = {shown(value)} is not accepted: use {', '.join(names)}, or {own}.")
@@ -122,6 +124,8 @@ def _is_data(value: Any) -> bool:
 
 
 def _is_model(value: Any) -> bool:
+    if isinstance(value, type):  # of a module, not one
+        return False
     if isinstance(value, tuple):
         return len(value) == 2 and all(map(callable, value))
     return callable(getattr(value, "init", None)) and callable(getattr(value, "apply", None))

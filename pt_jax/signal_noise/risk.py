@@ -31,7 +31,7 @@ from jax.scipy.stats import norm
 from scipy.stats import qmc
 
 from pt_jax.signal_noise.data import Task, project
-from pt_jax.signal_noise.network import Activation, Net, signal_output
+from pt_jax.signal_noise.network import Activation, Net, positive_root, signal_output
 from pt_jax.signal_noise.point import Static
 
 _SPACING, _REACH = 0.25, 6.0  # of the grid over t, in standard deviations
@@ -102,11 +102,6 @@ def _signs_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Ar
     w = jnp.where(change > 0, -f[:, :-1] / gap, 0.0)
     moved = change * ((1 - w) * df[:, :-1] + w * df[:, 1:]) / jnp.abs(gap)
     return sign, jnp.pad((1 - w) * moved, ((0, 0), (0, 1))) + jnp.pad(w * moved, ((0, 0), (1, 0)))
-
-
-def positive_root(x: Array, otherwise: float = 0.0) -> Array:
-    """Return the square root where x is above 0, elsewhere another number with the derivative 0."""
-    return jnp.where(x > 0, jnp.sqrt(jnp.where(x > 0, x, 1.0)), otherwise)
 
 
 def root(gram: Array) -> Array:

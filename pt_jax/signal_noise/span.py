@@ -57,7 +57,8 @@ class Start(NamedTuple):
 
 def begin(weights: Array, basis: Basis, static: Static) -> tuple[Start, Coefficients]:
     """Return what does not move and what does, for k first layers (k, 2m, p) on one training set."""
-    apart = static.noise != "isotropic" and isinstance(static.data, str) and not static.bias  # own data lie anyhow
+    named = all(isinstance(x, str | None) for x in (static.data, static.data2))  # somebody's own may lie as they want
+    apart = static.noise != "isotropic" and named and not static.bias
     rows = basis.noise if apart else jnp.concatenate([basis.noise, basis.signal])  # one product for both
     start = Inner(*(jnp.einsum("np,kfp->nkf", vectors, weights) for vectors in basis))
     nothing = jax.tree.map(jnp.zeros_like, start)

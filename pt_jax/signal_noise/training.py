@@ -23,9 +23,8 @@ from pt_jax.signal_noise.functions import resolve
 from pt_jax.signal_noise.generators import another, data_of
 from pt_jax.signal_noise.losses import mistakes
 from pt_jax.signal_noise.models import outputs, with_bias
-from pt_jax.signal_noise.network import Basis, Inner, Net
+from pt_jax.signal_noise.network import Basis, Inner, Net, positive_root
 from pt_jax.signal_noise.point import Static
-from pt_jax.signal_noise.risk import positive_root
 
 
 class Trained(NamedTuple):

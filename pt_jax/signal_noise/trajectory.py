@@ -37,9 +37,9 @@ class TrajectoryCurves(NamedTuple):
 class Outcome(NamedTuple):
     """What one trajectory ends with: scalars.
 
-    Errors are probabilities of misclassifying a clean label, ties counted one half. Names without suffix are of the
-    network trained on task 2 after inheritance, `_scratch` of its twin from fresh weights, `_upstream` of the network
-    trained on task 1.
+    Errors are probabilities of misclassifying a clean label; an output of 0 counts one half. Names without suffix are
+    of the network trained on task 2 after inheritance, `_scratch` of its twin from fresh weights, `_upstream` of the
+    network trained on task 1.
 
     Attributes:
         error, error_scratch: test error on task 2.

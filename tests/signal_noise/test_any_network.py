@@ -66,7 +66,7 @@ def assert_alike(static, rules=PLAIN):
     with jax.enable_x64(True):
         point = Point(*(jnp.asarray(float(leaf)) for leaf in POINT))
         a, b = (jax.device_get(trained(engine, point, rules, static)) for engine in ("span", "dense"))
-    assert np.all(b.loss < 0.99 * b.loss_start) and not b.diverged.any() and np.any(b.net.bias)
+    assert np.all(b.loss < 0.99 * b.loss_start) and not b.diverged.any() and np.any(b.net.bias) == static.bias
     # The same sums in another order: rounding, relative to the largest parameter of each array.
     for one, two in zip(jax.tree.leaves(a.net), jax.tree.leaves(b.net), strict=True):
         assert np.max(np.abs(one - two)) <= 1e-12 * np.max(np.abs(two))
@@ -98,11 +98,19 @@ def skewed(key, point, task):
     return jnp.where(x[0, 0] * x[1, 1] > 0, 1.0, -1.0), x
 
 
+def mixed(key, point, task):
+    y = jnp.where(jax.random.bernoulli(key), 1, -1)  # whole numbers do
+    return y, jnp.stack([y, 0])[:, None]
+
+
 def test_span_equals_dense_on_data_of_somebody():
     quiet = Data(lambda point, task: jnp.eye(4, 5) * point.u, skewed, (True, False, True), axes=5)
     loud = quiet._replace(quiet=lambda point, task: jnp.eye(1, 5))
     for data in (quiet, loud):
-        assert_alike(replace(STATIC, data=data, noise="projected"))
+        assert_alike(replace(STATIC, data=data, noise="projected", bias=data is quiet))
+    usual = Data(lambda point, task: jnp.eye(1, 3), lambda *_: (1.0, jnp.ones((2, 1))), (False, True))
+    second = usual._replace(quiet=lambda point, task: jnp.zeros((1, 3)), sample=mixed)
+    assert_alike(replace(STATIC, data="two_patches", data2=second, noise="projected", bias=False))
 
 
 def test_the_quick_step_of_the_default_network_is_the_general_one():

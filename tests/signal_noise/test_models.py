@@ -104,6 +104,7 @@ def test_a_frozen_body_under_a_fresh_head_trains_the_head_alone():
 BAD = {
     "name": ("cnnn", "use cnn, cnn_trained, mlp, attention, or"),
     "one function": (lambda key, units: (), "use cnn, "),
+    "class": (nn.Dense, "use cnn, "),
     "three": ((len, len, len), "use cnn, "),
     "numbers": ((1, 2), "use cnn, "),
     "shape": ((lambda key, units: (), lambda upper, h: h), r"it returns \(3, 2, 6\) for 3 samples"),

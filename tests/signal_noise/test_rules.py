@@ -113,15 +113,47 @@ BAD = [
     ({"optimizer2": "adam"}, {}, "optimizer2 = 'adam' is not accepted by engine = 'span'"),
     ({"upper_optimizer": "adamm", "model": "mlp"}, {}, "upper_optimizer = 'adamm' is not accepted: use"),
     ({"batch2": -1}, {}, "batch2 = -1 is not accepted: use a whole number of at least 0"),
-    ({"loss": "hinge", "data": "classes"}, {}, "loss = 'hinge' is not accepted of 3 classes"),
+    ({"loss": "hinge", "data": "classes"}, {}, "loss = 'hinge' is not accepted of 3 classes: use logistic, squared, or"),
     ({"activation": "relu^0"}, {}, "activation = 'relu\\^0' is not accepted"),
     ({}, {"agree2": 0.5}, "agree2 = 0.5 has no effect with data = 'two_patches': use data = 'three_patches'"),
     ({"data": "xor"}, {"spread1": 0.5}, "spread1 = 0.5 has no effect with data = 'xor'"),
     ({}, {"spectrum": 1.0}, "spectrum = 1 has no effect with noise = 'projected': use noise = 'power'"),
     ({"data": "three_patches"}, {"agree1": 1.2}, "agree1 = 1.2 is not accepted"),
     ({"rules": ()}, {"stop_loss2": 0.1}, "stop_loss2 = 0.1 is above 0 and not in the rules of Static"),
-    ({"data": "classes", "classes": 30}, {}, "d = 60 is not accepted: use at least 90"),
+    ({"data": "classes", "classes": 30}, {}, "d = 60 is not accepted: use at least 91"),
+    ({"data2": "amplitudes"}, {"spread1": 0.5}, "spread1 = 0.5 has no effect with data"),
+    ({"data2": len}, {}, "data2 = <built-in function len> is not accepted"),
 ]  # fmt: skip
+
+
+def simple(key, point, task):
+    return jnp.where(jax.random.bernoulli(key), 1.0, -1.0), jnp.ones((2, 1))
+
+
+DATA = pt_jax.Data(lambda point, task: jnp.eye(1, 3), simple, (False, True))
+BAD_DATA = {
+    "coefficients of task 2": ({"sample": lambda k, p, t: (1.0, jnp.ones((t + 1, 1)))}, r"coefficients \(3, 1\) of task 2"),
+    "signals of task 2": ({"signals": lambda p, t: 1 / (2 - t)}, "division by zero"),
+    "quiet of length 2": ({"quiet": lambda p, t: 2 * jnp.eye(1, 3)}, "quiet of task 1 has no orthonormal rows"),
+    "quiet of 5": ({"quiet": lambda p, t: jnp.eye(1, 5)}, "quiet of task 1 has no orthonormal rows of 3"),
+    "quiet of one axis": ({"quiet": lambda p, t: jnp.ones(3)}, "quiet of task 1"),
+    "axes": ({"axes": 2}, "use at least 3 axes"),
+    "axes of real": ({"axes": 3.0}, "use at least 3 axes"),
+    "classes": ({"classes": 1}, "at least 2 classes"),
+    "labels 0 and 1": ({"sample": lambda k, p, t: (0, jnp.ones((2, 1)))}, r"labels \[0\] of task 1; use \(-1, 1\)"),
+    "labels of classes": ({"classes": 2, "sample": lambda k, p, t: (2, jnp.ones((2, 1)))}, "labels .* use range"),
+    "no noise": ({"noisy": (False, False)}, "of which one is True"),
+    "noisy of numbers": ({"noisy": (0, 2)}, "a tuple of True and False"),
+    "noisy a list": ({"noisy": [False, True]}, "use two_patches, .* or a pt_jax.Data of functions and tuples"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_DATA)
+def test_data_whose_parts_do_not_fit_are_refused_in_a_sentence(name):
+    parts, said = BAD_DATA[name]
+    with pytest.raises(ValueError, match=said) as caught:
+        simulate(jax.random.key(0), POINT, Static.covering(POINT, data=DATA._replace(**parts)))
+    assert str(caught.value).startswith("data = ") and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(("options", "fields", "said"), BAD, ids=str)
