@@ -1,6 +1,6 @@
 """The PyTorch competitors of `vs_pytorch.py`: the same computation in R^d, with 1,000 test samples.
 
-- `loop`: plain PyTorch, one model after the other: nn.Module, SGD, backward().
+- `loop`: plain PyTorch, one model after the other: nn.Module, SGD, backward(); any network of `pytorch_networks.py`.
 - `batched`: many seeds at once, with the gradient by hand: two batched matrix products a step, the signal as one more
   row beside the noise, transfer and scratch in one product because they share their data, and d cut into blocks that
   fit the caches. On a CPU this is faster than torch.func.vmap of torch.func.grad, and than autograd on batched tensors.
@@ -9,11 +9,12 @@
 
 import copy
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import torch
+from pytorch_networks import Network, network_of, second_layer
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
@@ -47,12 +48,6 @@ def signs(like: Tensor, minus: float = 0.5) -> Tensor:
     return 1.0 - 2.0 * (torch.rand_like(like) < minus)
 
 
-def second_layer(weights: Tensor) -> Tensor:
-    """Return +1/m, -1/m, +1/m, ..., (2m,), of filters (2m, .): their order in pt_jax."""
-    m = len(weights) // 2
-    return torch.tensor([1.0, -1.0], device=weights.device).repeat(m) / m
-
-
 def inherited(p: pt_jax.Point) -> int:
     """Return how many rows of the weights are inherited: the first filters of each sign."""
     return 2 * math.floor(p.alpha * p.m + 0.5)
@@ -66,24 +61,9 @@ def mistakes(f: Tensor, label: Tensor) -> Tensor:
 # One model after the other.
 
 
-class Network(nn.Module):
-    """The two-layer CNN, from initial filters (2m, d)."""
-
-    readout: Tensor
-
-    def __init__(self, weights: Tensor):
-        super().__init__()
-        self.weights = nn.Parameter(weights)
-        self.register_buffer("readout", second_layer(weights))
-
-    def forward(self, patches: Tensor) -> Tensor:
-        """Return f, (n,), of patches (n, 2, d)."""
-        return (patches @ self.weights.T).relu().sum(1) @ self.readout
-
-
-def fit(network: nn.Module, patches: Tensor, seen: Tensor, lr: float, steps: int) -> None:
+def fit(network: nn.Module, patches: Tensor, seen: Tensor, steps: int, **options: Any) -> None:
     """Train by full-batch gradient descent, as a training loop is usually written."""
-    optimizer = torch.optim.SGD(network.parameters(), lr=lr)
+    optimizer = torch.optim.SGD(network.parameters(), **options)
     for _ in range(steps):
         optimizer.zero_grad()
         softplus(-seen * network(patches)).mean().backward()
@@ -92,12 +72,11 @@ def fit(network: nn.Module, patches: Tensor, seen: Tensor, lr: float, steps: int
 
 def fit_three(upstream: Network, scratch: Network, data: list[tuple[Tensor, Tensor]], p: pt_jax.Point) -> Network:
     """Train `upstream`, a copy of `scratch` that inherits from it, and `scratch`; return the copy."""
-    fit(upstream, *data[0], p.lr1, p.steps1)
-    transfer, rows = copy.deepcopy(scratch), inherited(p)
-    with torch.no_grad():
-        transfer.weights[:rows] = upstream.weights[:rows]
+    fit(upstream, *data[0], p.steps1, lr=p.lr1, momentum=p.momentum1, weight_decay=p.weight_decay1)
+    transfer = copy.deepcopy(scratch)
+    transfer.take(upstream, inherited(p))
     for network in (transfer, scratch):
-        fit(network, *data[1], p.lr2, p.steps2)
+        fit(network, *data[1], p.steps2, lr=p.lr2, momentum=p.momentum2, weight_decay=p.weight_decay2)
     return transfer
 
 
@@ -109,13 +88,13 @@ def draw(task: Task, n: int) -> tuple[Tensor, Tensor]:
     return torch.stack([label[:, None] * task.mu, noise], 1), label
 
 
-def loop(p: pt_jax.Point, count: int, device: str) -> np.ndarray:
+def loop(p: pt_jax.Point, count: int, device: str, model: str = "cnn") -> np.ndarray:
     """Return the errors with transfer and from scratch, (count, 2), one trajectory after the other."""
     both, found = tasks(p, device), []
     for _ in range(count):
         clean = [draw(task, task.n) for task in both]
         data = [(x, label * signs(label, task.flip)) for task, (x, label) in zip(both, clean, strict=True)]
-        upstream, scratch = (Network(p.init_scale * torch.randn(2 * p.m, p.d, device=device)) for _ in range(2))
+        upstream, scratch = (Network(p.init_scale * torch.randn(2 * p.m, p.d, device=device), model) for _ in range(2))
         transfer = fit_three(upstream, scratch, data, p)
         with torch.no_grad():
             patches, label = draw(both[1], TEST)
@@ -151,7 +130,7 @@ def published(count: int, device: str) -> np.ndarray:
     found = []
     for _ in range(count):
         network = PublishedNetwork().to(device)
-        fit(network, *published_data(N, device), LR, STEPS)
+        fit(network, *published_data(N, device), STEPS, lr=LR)
         with torch.no_grad():
             patches, label = published_data(TEST, device)
             found.append(mistakes(network(patches), label))
@@ -223,7 +202,7 @@ def descend(weights: list[Tensor], batch: Batch, readout: Tensor, lr: float, ste
 
 def descend_three(upstream: list[Tensor], fresh: list[Tensor], data: list[Batch], p: pt_jax.Point) -> list[Tensor]:
     """Train upstream in place; return filters (b, 4m, .): those with transfer, then those from scratch."""
-    rows, readout = inherited(p), second_layer(fresh[0][0])
+    rows, readout = inherited(p), second_layer(2 * p.m).to(fresh[0])
     descend(upstream, data[0], readout, p.lr1, p.steps1)
     both = [torch.cat([old[:, :rows], new[:, rows:], new], 1) for old, new in zip(upstream, fresh, strict=True)]
     descend(both, data[1], readout, p.lr2, p.steps2)
@@ -240,7 +219,7 @@ def batched(p: pt_jax.Point, b: int, width: int, device: str, count: int) -> np.
         upstream, fresh = (noise_blocks(start, b, 2 * p.m, width) for _ in range(2))
         weights = descend_three(upstream, fresh, data, p)
         test = draw_batch(both[1]._replace(n=TEST), b, width)
-        f = output(products(test.rows, weights), test.label, second_layer(fresh[0][0]))
+        f = output(products(test.rows, weights), test.label, second_layer(2 * p.m).to(fresh[0]))
         found.append(mistakes(f.mT, test.label.mT))
     return torch.cat(found).cpu().numpy()
 
@@ -249,13 +228,15 @@ def batched(p: pt_jax.Point, b: int, width: int, device: str, count: int) -> np.
 # the vectors of b trajectories in a World of pt_jax.
 
 
-def loop_losses(world: World, p: pt_jax.Point) -> np.ndarray:
+def loop_losses(world: World, p: pt_jax.Point, model: str = "cnn") -> np.ndarray:
     """Return the losses of networks trained by `fit_three`."""
     found = []
     for i in range(len(world.fresh.weights)):
         both = (jax.tree.map(lambda x, i=i: torch.tensor(x[i]), task) for task in (world.task1, world.task2))
         data = [(torch.stack([t.label[:, None] * t.mu, t.noise], 1), t.seen) for t in both]
-        upstream, scratch = (Network(torch.tensor(net.weights[i])) for net in (world.upstream, world.fresh))
+        upstream, scratch = (
+            network_of(jax.tree.map(lambda x, i=i: x[i], net), model) for net in (world.upstream, world.fresh)
+        )
         networks = (upstream, fit_three(upstream, scratch, data, p), scratch)
         pairs = zip(networks, [data[0], data[1], data[1]], strict=True)
         found.append([softplus(-seen * network(patches)).mean().item() for network, (patches, seen) in pairs])
@@ -266,11 +247,11 @@ def batched_losses(world: World, p: pt_jax.Point, width: int = 40) -> np.ndarray
     """Return the losses of networks trained by `descend_three`."""
     batches = []
     for t in (jax.tree.map(torch.tensor, task) for task in (world.task1, world.task2)):
-        rows = torch.cat([t.noise, t.mu[:, None]], 1).split(width, 2)
+        rows = torch.cat([t.noise, t.signals], 1).split(width, 2)
         batches.append(Batch(list(rows), t.label[..., None], t.seen[..., None]))
     upstream, fresh = (list(torch.tensor(net.weights).split(width, 2)) for net in (world.upstream, world.fresh))
     trained = [upstream, descend_three(upstream, fresh, batches, p)]
-    readout = second_layer(fresh[0][0])
+    readout = second_layer(2 * p.m).to(fresh[0])
     f = [output(products(t.rows, w), t.label, readout) for t, w in zip(batches, trained, strict=True)]
     seen = [batches[0].seen, batches[1].seen, batches[1].seen]
     return softplus(-torch.cat(seen, 2) * torch.cat(f, 2)).mean(1).numpy()
