@@ -213,8 +213,8 @@ def _faults(data: Data, task: int) -> Iterator[str]:
     shapes = [np.shape(x) for x in (signals, label, coefficients)]
     if len(shapes[0]) != 2 or shapes != [(len(signals), data.axes), (64,), (64, len(data.noisy), len(signals))]:
         yield (
-            f"signals {shapes[0]}, label {shapes[1][1:]} and coefficients {shapes[2][1:]} of task {task} do not fit; use "
-            f"(S, {data.axes}), () and ({len(data.noisy)}, S), as noisy has {len(data.noisy)} patches"
+            f"signals {shapes[0]}, label {shapes[1][1:]} and coefficients {shapes[2][1:]} of task {task} do not fit: "
+            f"use (S, {data.axes}), () and ({len(data.noisy)}, S), as noisy has {len(data.noisy)} patches"
         )
     labels = (-1, 1) if data.classes is None else range(data.classes)
     if np.iscomplexobj(label) or not np.isin(label, labels).all():

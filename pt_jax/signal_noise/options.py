@@ -79,7 +79,7 @@ def carries(data: Any, static: Any) -> tuple[bool, ...]:
 def check_read(point: Any, static: Any, skip: Collection[str] = ()) -> None:
     """Raise ValueError where d is too small for the data, or a field moves that these data and noise do not read."""
     axes = max(3 * static.classes if x == "classes" else getattr(x, "axes", 3) for x in (static.data, static.data2))
-    for d in ([] if "d" in skip else [np.min(point.d)]) + ([static.d] if static.full else []):
+    for d in ([] if "d" in skip else [np.asarray(point.d).min()]) + ([static.d] if static.full else []):
         if d <= axes:
             raise ValueError(f"d = {shown(d)} is not accepted: use at least {axes + 1}, these data have {axes} axes.")
     data = {"1": {static.data}, "2": {static.data2 or static.data}}

@@ -59,7 +59,9 @@ def test_error_equals_that_of_test_data_in_r_d(law):
     carries = {"three_patches": [1, 1, 1], "multi_patch": [0, 1, 1]}.get(static.data, [0, 1])
     patches = patches + 0.7 * noise * np.array(carries)[:, None]
     h = jnp.asarray(patches @ np.asarray(net.weights).T + np.asarray(net.bias))
-    f = np.asarray(model_of(static).apply(net.upper, h, readout(point.m, M)))
+    model = model_of(static)
+    h = h if model.project is None else h @ model.project(net.upper)
+    f = np.asarray(model.apply(net.upper, h, readout(point.m, M)))
     expected = (1 - np.sign(f * samples.label)) / 2 if f.ndim == 1 else f.argmax(1) != samples.label
     error = np.sqrt((wrong.var() + expected.var()) / len(wrong))
     # Two shares of 65,536 samples: a standard error of at most 0.0028. 5 of them: by luck 6e-7 each.

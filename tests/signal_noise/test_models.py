@@ -23,7 +23,8 @@ SECOND = readout(jnp.array(float(M)), M)
 def applied(static, seed=0):
     model = model_of(static)
     upper = model.init(jax.random.key(seed), SECOND)
-    return upper, np.asarray(model.apply(upper, jnp.asarray(H), SECOND))
+    h = H if model.project is None else H @ model.project(upper)
+    return upper, np.asarray(model.apply(upper, jnp.asarray(h), SECOND))
 
 
 def relu(x):

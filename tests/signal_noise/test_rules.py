@@ -113,7 +113,7 @@ BAD = [
     ({"optimizer2": "adam"}, {}, "optimizer2 = 'adam' is not accepted by engine = 'span'"),
     ({"upper_optimizer": "adamm", "model": "mlp"}, {}, "upper_optimizer = 'adamm' is not accepted: use"),
     ({"batch2": -1}, {}, "batch2 = -1 is not accepted: use a whole number of at least 0"),
-    ({"loss": "hinge", "data": "classes"}, {}, "loss = 'hinge' is not accepted of 3 classes: use logistic, squared, or"),
+    ({"loss": "hinge", "data": "classes"}, {}, "'hinge' is not accepted of 3 classes: use logistic, squared, or"),
     ({"activation": "relu^0"}, {}, "activation = 'relu\\^0' is not accepted"),
     ({}, {"agree2": 0.5}, "agree2 = 0.5 has no effect with data = 'two_patches': use data = 'three_patches'"),
     ({"data": "xor"}, {"spread1": 0.5}, "spread1 = 0.5 has no effect with data = 'xor'"),
@@ -132,8 +132,8 @@ def simple(key, point, task):
 
 DATA = pt_jax.Data(lambda point, task: jnp.eye(1, 3), simple, (False, True))
 BAD_DATA = {
-    "coefficients of task 2": ({"sample": lambda k, p, t: (1.0, jnp.ones((t + 1, 1)))}, r"coefficients \(3, 1\) of task 2"),
-    "signals of task 2": ({"signals": lambda p, t: 1 / (2 - t)}, "division by zero"),
+    "coefficients": ({"sample": lambda k, p, t: (1.0, jnp.ones((t + 1, 1)))}, r"coefficients \(3, 1\) of task 2"),
+    "signals of task 2": ({"signals": lambda p, t: jnp.eye(1, 3) * (1 // (2 - t))}, "by zero"),
     "quiet of length 2": ({"quiet": lambda p, t: 2 * jnp.eye(1, 3)}, "quiet of task 1 has no orthonormal rows"),
     "quiet of 5": ({"quiet": lambda p, t: jnp.eye(1, 5)}, "quiet of task 1 has no orthonormal rows of 3"),
     "quiet of one axis": ({"quiet": lambda p, t: jnp.ones(3)}, "quiet of task 1"),
