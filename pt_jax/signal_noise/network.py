@@ -62,7 +62,11 @@ def patches(inner: Inner, coefficients: Array, noisy: tuple[bool, ...]) -> Array
     """Return H of a network, (n, P, 2m), from its inner products, (S, 2m) and (n Q, 2m), or of a linear map of H."""
     h = coefficients @ inner.signal
     noise = inner.noise.reshape(len(h), -1, h.shape[-1])
-    return h + jnp.pad(noise, ((0, 0), (len(noisy) - noise.shape[1], 0), (0, 0)))
+    clean = len(noisy) - noise.shape[1]
+    if not any(noisy[:clean]):  # the patches without noise come first: one piece
+        return h + jnp.pad(noise, ((0, 0), (clean, 0), (0, 0)))
+    order = np.cumsum(noisy) - 1
+    return jnp.stack([h[:, p] + noise[:, order[p]] if on else h[:, p] for p, on in enumerate(noisy)], axis=1)
 
 
 def output(inner: Inner, label: Array, second: Array, activation: Activation) -> Array:

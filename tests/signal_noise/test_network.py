@@ -6,11 +6,24 @@ import numpy as np
 import pytest
 
 from pt_jax.signal_noise.losses import hinge, logistic, squared
-from pt_jax.signal_noise.network import Inner, output, readout
+from pt_jax.signal_noise.network import Inner, output, patches, readout
 
 
 def test_readout_is_the_sign_over_m_and_0_on_the_padding():
     np.testing.assert_array_equal(readout(jnp.array(2.0), 4), [0.5, -0.5, 0.5, -0.5, 0, 0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    "noisy", [(False, True), (True, True, True), (True, False, True), (True, False), (False, True, True)]
+)
+def test_noise_lies_in_the_patches_that_carry_it(noisy):
+    rng, n, units = np.random.default_rng(1), 5, 4
+    coefficients, signal = rng.normal(size=(n, len(noisy), 2)), rng.normal(size=(2, units))
+    noise = rng.normal(size=(n, sum(noisy), units))
+    expected = np.einsum("nps,su->npu", coefficients, signal)
+    expected[:, np.flatnonzero(noisy)] += noise
+    h = patches(Inner(jnp.asarray(signal), jnp.asarray(noise.reshape(-1, units))), jnp.asarray(coefficients), noisy)
+    np.testing.assert_allclose(h, expected, rtol=1e-5, atol=1e-6)  # float32
 
 
 @pytest.mark.parametrize("activation", [jax.nn.relu, jax.nn.gelu])
