@@ -1,4 +1,4 @@
-"""How a network is trained: the optimizer of a step, minibatches, and where training stops.
+"""How a network is trained: the optimizer of a step, and minibatches.
 
 g = dL/dw + weight_decay w,    v <- momentum v + g,    w <- w - factor * lr(t) v        (or any optimizer of optax)
 lr(t) = lr,  lr (1 + cos(pi t / T)) / 2,  lr (1 - t / T)

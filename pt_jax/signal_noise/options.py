@@ -51,12 +51,10 @@ def checked(static: Any) -> dict[str, Any]:
         raise ValueError(f"n_directions = {static.n_directions} is not accepted: use a power of 2.")
     if held["m"] > _MOST_FILTERS:
         raise ValueError(f"m = {static.m} is not accepted in Static: use at most {_MOST_FILTERS}.")
-    for name in set(held) & set(_LEAST):
-        if held[name] < _LEAST[name]:
+    for name, least in _LEAST.items():
+        if name in held and held[name] < least:
             none = ", or None" if name in _OR_NONE else ""
-            raise ValueError(
-                f"{name} = {held[name]} is not accepted: use a whole number of at least {_LEAST[name]}{none}."
-            )
+            raise ValueError(f"{name} = {held[name]} is not accepted: use a whole number of at least {least}{none}.")
     record = _whole_numbers("record", static.record, 0, "increasing steps, from 0 on")
     hidden = _whole_numbers("hidden", static.hidden, 1, "widths, of at least 1")
     if not hidden:
@@ -82,9 +80,10 @@ def check_read(point: Any, static: Any, skip: Collection[str] = ()) -> None:
     for d in ([] if "d" in skip else [np.asarray(point.d).min()]) + ([static.d] if static.full else []):
         if d <= axes:
             raise ValueError(f"d = {shown(d)} is not accepted: use at least {axes + 1}, these data have {axes} axes.")
-    data = {"1": {static.data}, "2": {static.data2 or static.data}}
     for name, (option, wanted) in DATA_FIELDS.items():
-        given = {static.noise} if option == "noise" else data.get(name[-1], {static.data, static.data2})
+        if option == "data" and name[-1] == "2" and static.data2 is not None:
+            option = "data2"
+        given = [getattr(static, option)] + ([static.data2] if option == "data" and name[-1] not in "12" else [])
         if name in skip or any(x == wanted or not isinstance(x, str | None) for x in given):
             continue
         values = np.asarray(getattr(point, name))

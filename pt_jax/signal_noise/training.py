@@ -80,6 +80,7 @@ def train(
     """
     layer = span if static.engine == "span" else dense
     rules, size = descent.rules, batch_of(number, static)
+    stops = [rule for rule in ("stop_loss", "stop_error") if rule in rules]  # in one order: it is part of the program
     nets = nets._replace(weights=jnp.where(readout[:, None] != 0, nets.weights, 0.0))  # padding has no norm
     noise = jnp.where(task.in_use[:, None], task.noise, 0.0)
     (weights, ratio), basis, coefficients = _first_layer(nets, descent.ratio, Basis(task.signals, noise), task, static)
@@ -127,7 +128,7 @@ def train(
             slope = gradient(ahead(params, slope), seen, rows)
         updates, memory = layer.optimizer(*optimizers(descent, t, number, static)).update(slope, memory, params)
         active = t < descent.steps
-        if stops := {"stop_loss", "stop_error"} & set(rules):
+        if stops:
             f, loss = whole(params)
             reached = {"stop_loss": loss, "stop_error": objective.mistakes(f)}
             active &= made == t  # it was not reached before
@@ -166,7 +167,7 @@ def train(
     curves = None
     if static.record:
         curves = jax.vmap(lambda x, last: at_recorded_steps(x, last, static), (1, 0))(during, record(end))
-    if not {"stop_loss", "stop_error"} & set(rules):
+    if not stops:
         made = jnp.broadcast_to(jnp.minimum(descent.steps, length), made.shape)
     net, at_start, at_end = found(end), whole(begin), whole(end)
     finite = [jnp.isfinite(x).reshape(len(weights), -1).all(1) for x in jax.tree.leaves(net)]

@@ -122,6 +122,7 @@ BAD = [
     ({"rules": ()}, {"stop_loss2": 0.1}, "stop_loss2 = 0.1 is above 0 and not in the rules of Static"),
     ({"data": "classes", "classes": 30}, {}, "d = 60 is not accepted: use at least 91"),
     ({"data2": "amplitudes"}, {"spread1": 0.5}, "spread1 = 0.5 has no effect with data"),
+    ({"data": "amplitudes", "data2": "two_patches"}, {"spread2": 0.5}, "no effect with data2 = 'two_patches'"),
     ({"data2": len}, {}, "data2 = <built-in function len> is not accepted"),
 ]  # fmt: skip
 
