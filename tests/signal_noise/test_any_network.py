@@ -39,13 +39,22 @@ class Own(nn.Module):
 
 MODELS = {"cnn": "cnn", "cnn_trained": "cnn_trained", "mlp": "mlp", "attention": "attention", "own": Own()}
 PLAIN = {"momentum": 0.0, "weight_decay": 0.0, "sam": 0.0, "label_noise": 0.0}
-RULES = {  # values of rules that one program has, then options of another
-    "descent": (PLAIN, {}),
-    "nesterov and weight decay": (PLAIN | {"momentum": 0.9, "weight_decay": 0.1}, {}),
-    "sharpness-aware": (PLAIN | {"sam": 0.3}, {}),
-    "label noise": (PLAIN | {"label_noise": 0.2}, {}),
-    "schedule and minibatches": ({}, {"schedule": "cosine", "batch": 4}),
-}
+RULES = [PLAIN, PLAIN | {"momentum": 0.9, "weight_decay": 0.1}, PLAIN | {"sam": 0.3}, PLAIN | {"label_noise": 0.2}]
+BATCHED = {"schedule": "cosine", "batch": 4}
+# Every network with all RULES, which are one program, and in BATCHED, another; between them all data.
+PAIRS = [
+    ("cnn", "multi_patch", "rest", {}),
+    ("cnn", "classes", "all", BATCHED),
+    ("cnn", "two_patches", "rest", {}),
+    ("cnn_trained", "xor", "all", {}),
+    ("cnn_trained", "amplitudes", "rest", BATCHED),
+    ("mlp", "classes", "rest", {}),
+    ("mlp", "three_patches", "all", BATCHED),
+    ("attention", "three_patches", "rest", {}),
+    ("attention", "classes", "rest", BATCHED),
+    ("own", "one_patch", "rest", {}),
+    ("own", "xor", "rest", BATCHED),
+]
 
 
 @partial(jit, static_argnames=("engine", "static"))
@@ -73,24 +82,19 @@ def assert_alike(static, rules=PLAIN):
     assert np.all(np.abs(a.loss - b.loss) <= 1e-12 * b.loss_start)
 
 
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("model", MODELS)
-def test_span_equals_dense_for_every_network_and_rule(model, rule):
-    rules, options = RULES[rule]
-    assert_alike(replace(STATIC, model=MODELS[model], data="multi_patch", nesterov=True, **options), rules)
-
-
 @pytest.mark.parametrize(
-    ("data", "noisy"),
-    [(data, "rest") for data in DATA] + [(data, "all") for data in ("three_patches", "xor", "classes")],
+    ("model", "data", "noisy", "options"), PAIRS, ids=["-".join((*pair[:3], *pair[3])) for pair in PAIRS]
 )
-def test_span_equals_dense_for_all_data(data, noisy):
-    assert_alike(replace(STATIC, data=data, noisy=noisy, noise="power" if noisy == "all" else "isotropic"))
+def test_span_equals_dense_for_every_network_rule_and_data(model, data, noisy, options):
+    noise = "power" if noisy == "all" else "isotropic"
+    static = replace(STATIC, model=MODELS[model], data=data, noisy=noisy, noise=noise, nesterov=True, **options)
+    for rules in [{}] if options else RULES:
+        assert_alike(static, rules)
 
 
-@pytest.mark.parametrize("model", ["mlp", "attention"])
-def test_span_equals_dense_with_several_outputs(model):
-    assert_alike(replace(STATIC, data="classes", model=model))
+def test_the_pairs_have_every_network_with_every_rule_and_all_data():
+    assert {(model, bool(options)) for model, _, _, options in PAIRS} == {(m, b) for m in MODELS for b in (True, False)}
+    assert {data for _, data, *_ in PAIRS} == set(DATA)
 
 
 def skewed(key, point, task):
