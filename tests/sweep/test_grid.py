@@ -82,6 +82,8 @@ def test_seeds_are_a_count_or_a_list():
         ({"shift,shift": [1]}, {}, ["shift", "two axes"]),
         ({"shift": ["a", "b"]}, {}, ["shift", "a", "numbers"]),
         ({"shift": [None]}, {}, ["shift", "None", "numbers"]),
+        ({"shift": [0.0, np.nan]}, {}, ["shift", "nan", "use finite"]),
+        ({"shift": [0.0, np.inf]}, {}, ["shift", "inf", "use finite"]),
         ({"shift": [True, False]}, {}, ["shift", "True", "numbers"]),
         ({"shift": 3.0}, {}, ["shift", "shape ()", "(k,)"]),
         ({"shift": [[1, 2]]}, {}, ["shift", "(1, 2)", "(k,)"]),
@@ -122,7 +124,7 @@ def test_values_out_of_the_range_of_the_table_are_refused_on_an_axis_and_in_the_
 
 
 def test_axes_of_different_lengths_fit_each_other():
-    Sweep(simulate, Point(), {"u": [0, 1, 2], "alpha": [0, 1]}, static=Static())
+    assert Sweep(simulate, Point(), {"u": [0, 1, 2], "alpha": [0, 1]}, 5, static=Static()).shape == (3, 2, 5)
 
 
 def test_an_unknown_output_is_refused_with_the_names_that_exist():

@@ -188,15 +188,13 @@ def test_options_of_the_default_world_are_in_its_program():
     assert digest(engine="dense", optimizer=first["optimizer"]) == digests[-1]
 
 
-def test_the_base_value_of_a_field_on_an_axis_does_not_count(tmp_path):
-    run(throw_sweep({"shift": [0.0, 1.0]}), store=tmp_path)
-    moved = throw_sweep({"shift": [0.0, 1.0]})
-    again = replace(moved, point=moved.point._replace(shift=float("nan")))
-    run(again, lambda done, total, *_: done == total or pytest.fail("computed again"), store=tmp_path)
+def at_nan(sweep, field):
+    return replace(sweep, point=sweep.point._replace(**{field: float("nan")}))
 
 
-def test_a_base_value_of_nan_continues(tmp_path):
-    sweep = throw_sweep({"shift": [0.0]})
-    sweep = replace(sweep, point=sweep.point._replace(share=float("nan")))
-    run(sweep, store=tmp_path)
-    run(sweep, lambda done, total, *_: done == total or pytest.fail("computed again"), store=tmp_path)
+@pytest.mark.parametrize("field, there", [("shift", 0.5), ("share", float("nan"))], ids=["on an axis", "nan again"])
+def test_a_base_value_of_nan_continues_where_it_is_the_same_or_does_not_count(field, there, tmp_path):
+    sweep, calls = at_nan(throw_sweep({"shift": [0.0, 1.0]}), field), []
+    first = run(replace(sweep, point=sweep.point._replace(**{field: there})), store=tmp_path)
+    assert run(sweep, lambda *call: calls.append(call), store=tmp_path).equals(first)
+    assert calls == [(sweep.trajectories, sweep.trajectories, 0, 0)]  # nothing was left to compute
