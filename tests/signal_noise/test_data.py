@@ -1,5 +1,6 @@
 """The draws: geometry of the two tasks, the law of the Gram matrices, and that padding changes no number."""
 
+from dataclasses import replace
 from functools import cache
 
 import jax
@@ -35,7 +36,7 @@ def sized(static: Static, **fields) -> Point:
 @pytest.mark.parametrize("engine", ["span", "dense"])
 @pytest.mark.parametrize("angle", [0.0, 60.0, 90.0, 180.0])
 def test_signals_have_the_norms_and_the_angle_asked_for(engine, angle):
-    static = Static(n1=5, n2=4, m=2, d=30, engine=engine)
+    static = replace(SIZES, engine=engine)
     world = draw(static, sized(static, u=1.5, v1=2.0, v2=3.0, angle=angle))
     # float32 rounding of numbers of size 10.
     np.testing.assert_allclose(world.task1.mu @ world.task1.mu, 1.5**2 + 2.0**2, rtol=1e-5)
@@ -47,7 +48,7 @@ def test_signals_have_the_norms_and_the_angle_asked_for(engine, angle):
 
 @pytest.mark.parametrize("engine", ["span", "dense"])
 def test_projected_noise_is_orthogonal_to_u_and_v_also_where_they_are_0(engine):
-    static = Static(n1=5, n2=4, m=2, d=30, engine=engine)
+    static = replace(SIZES, engine=engine)
     world = draw(static, sized(static, angle=60.0, sigma1=2.0, u=0.0, v1=0.0, v2=0.0))
     for task in (world.task1, world.task2):
         # A few roundings of float32.
@@ -163,17 +164,6 @@ def test_rows_of_a_larger_task_1_leave_all_other_draws_bit_for_bit_the_same():
             np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("engine", ["span", "dense"])
-def test_uniform_initial_weights_come_with_uniform_biases_of_the_same_standard_deviation(engine):
-    static = Static(n1=2, n2=2, m=150, d=20, bias=True, init="uniform", engine=engine)
-    world = draw(static, sized(static, init_scale=0.3))
-    bias = world.fresh.bias
-    assert np.all(np.abs(bias) <= 0.3 * np.sqrt(3) + 1e-6)
-    # Variance of a squared uniform of variance 1: 9/5 - 1; 300 biases. 5 standard errors, chance by luck 6e-7.
-    assert abs(np.mean(bias**2) / 0.09 - 1) < 5 * np.sqrt(0.8 / 300)
-    assert np.all(draw(Static(n1=2, n2=2, m=150, d=20, bias=True, engine=engine), sized(static)).fresh.bias == 0)
-
-
 @pytest.mark.parametrize("freedom", [1, 2, 3, 12, 13, 20, 2000, 10**6])
 def test_chi_has_its_law(freedom):
     normal = jax.random.normal(jax.random.key(freedom), (100_000, 12))
@@ -182,19 +172,29 @@ def test_chi_has_its_law(freedom):
     assert stats.kstest(drawn, stats.chi(freedom).cdf).pvalue > 1e-5
 
 
-def test_the_dense_engine_draws_uniform_weights_and_span_gaussian_ones():
+def test_uniform_initial_weights_are_gaussian_in_the_span_engine_and_biases_uniform_in_both():
     found = {}
     for engine in DRAW:
-        static = Static(n1=2, n2=2, m=100, d=200, init="uniform", engine=engine)
-        point = sized(static, init_scale=0.3)
-        found[engine] = np.concatenate([net.weights for net in draw(static, point)[2:]]) / 0.3
+        static = Static(n1=2, n2=2, m=100, d=200, bias=True, init="uniform", engine=engine)
+        nets = draw(static, sized(static, init_scale=0.3))[2:]
+        found[engine] = np.concatenate([net.weights for net in nets]) / 0.3
+        bias = np.concatenate([net.bias for net in nets]) / 0.3
+        assert np.all(np.abs(bias) <= np.sqrt(3) + 1e-6)
+        # Variance of a squared uniform of variance 1: 9/5 - 1; 400 biases. 5 standard errors, chance by luck 6e-7.
+        assert abs(np.mean(bias**2) - 1) < 5 * np.sqrt(0.8 / 400)
     uniform = found["dense"].ravel()
     # 80,000 entries, axes included. Kolmogorov-Smirnov: by luck 1e-5. The law ends at the root of 3.
     assert stats.kstest(uniform, stats.uniform(-np.sqrt(3), 2 * np.sqrt(3)).cdf).pvalue > 1e-5
     assert 1.73 < np.abs(uniform).max() <= np.sqrt(3) + 1e-6 < 3 < np.abs(found["span"]).max()
 
 
+@pytest.mark.parametrize("engine", ["span", "dense"])
+def test_biases_beside_gaussian_weights_start_at_0(engine):
+    static = replace(SIZES, bias=True, engine=engine)
+    assert np.all(draw(static, sized(static)).fresh.bias == 0)
+
+
 def test_noise_of_the_dense_engine_is_exactly_orthogonal_to_an_axis():
-    static = Static(n1=5, n2=4, m=2, d=30, engine="dense")
+    static = replace(SIZES, engine="dense")
     world = draw(static, sized(static, v1=1e6, sigma1=1e6))
     np.testing.assert_array_equal(world.task1.noise @ world.task1.mu, 0.0)
