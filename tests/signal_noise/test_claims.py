@@ -18,7 +18,7 @@ CLAIMS = {
     "less upstream noise helps": (HELPED._replace(sigma1=0.5), HELPED._replace(sigma1=2.0)),
     "a stronger universal signal helps": (HELPED, HELPED._replace(u=0.5)),
     "more inheritance harms without a universal signal": (HARMED._replace(alpha=0.3), HARMED),
-    "a larger upstream sample harms without a universal signal": (HARMED._replace(n1=5.0), HARMED._replace(n1=90.0)),
+    "a larger upstream sample harms without a universal signal": (HARMED._replace(n1=5.0), HARMED._replace(n1=60.0)),
 }
 
 
