@@ -97,10 +97,8 @@ def test_frozen_filters_stay_exactly_as_they_were():
 def test_a_filter_with_no_active_unit_does_not_move():
     # relu'(0) = 0: weights and biases of 0 never start to learn.
     static = replace(STATIC, bias=True)
-    world, _ = train(jax.tree.map(float, POINT), unit(static), static)
-    nothing = Net(jnp.zeros_like(world.upstream.weights), jnp.zeros_like(world.upstream.bias))
-    descent = Descent(0.5, unit(static), 30.0)
-    trained = train_one(nothing, world.task1, descent, readout(2.0, 3), static.steps1, replace(static, engine="span"))
+    world, trained = train(jax.tree.map(float, POINT._replace(init_scale=0.0)), unit(static), static)
+    assert np.any(world.task1.noise) and not np.any(world.upstream.weights) and not np.any(world.upstream.bias)
     assert not np.any(trained.net.weights) and not np.any(trained.net.bias)
     # softplus(0) in float32.
     np.testing.assert_allclose(trained.loss, np.log(2), rtol=1e-6)
