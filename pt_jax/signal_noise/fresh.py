@@ -24,9 +24,11 @@ from pt_jax.signal_noise.network import Inner, Net
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.risk import root
 
+_AT_ONCE = 128  # test samples: what they need then fits the caches of a CPU
+
 
 class Samples(NamedTuple):
-    """Test samples: `label` (M,), `coefficients` (M, P, S), and standard normals `z` of the noise, (M Q, 2m)."""
+    """Test samples: `label` (M,), `coefficients` (M, P, S), and standard normals `z` of the noise, (M, Q, 2m)."""
 
     label: Array
     coefficients: Array
@@ -42,7 +44,8 @@ def samples(key: Array, point: Point, task: int, static: Static) -> Samples:
         for k, count in ((of_samples, static.n_test), (of_noise, static.n_test * sum(data.noisy)))
     )
     label, coefficients = jax.vmap(lambda k: data.sample(k, point, task))(each)
-    return Samples(label, coefficients, jax.vmap(lambda k: jax.random.normal(k, (2 * static.m,)))(noise))
+    z = jax.vmap(lambda k: jax.random.normal(k, (2 * static.m,)))(noise)
+    return Samples(label, coefficients, z.reshape(static.n_test, -1, 2 * static.m))
 
 
 @partial(jax.jit, static_argnames="static")
@@ -51,11 +54,17 @@ def wrong(samples: Samples, net: Net, task: Task, readout: Array, static: Static
     weights = jnp.where(readout[:, None] != 0, net.weights, 0.0)
     unit = jnp.ldexp(1.0, jnp.frexp(jnp.max(jnp.abs(weights)))[1])  # as in `risk`: squares must not vanish
     seen = task.sigma * project(weights / unit, task, static)
-    noise = samples.z @ root(seen @ seen.T).T * unit
-    signal, coefficients = task.signals @ weights.T, samples.coefficients
+    factor = root(seen @ seen.T).T * unit
+    signal, upper = (task.signals @ weights.T)[:, None], jax.tree.map(lambda x: x[None], net.upper)
     if static.bias:
-        signal, noise = jnp.concatenate([signal, net.bias[None]]), noise + net.bias
-        coefficients = with_bias(coefficients, static)
-    inner, upper = Inner(signal[:, None], noise[:, None]), jax.tree.map(lambda x: x[None], net.upper)
-    f = outputs(inner, upper, samples.label, coefficients, readout, static)
-    return mistakes(samples.label, f[:, 0])
+        signal = jnp.concatenate([signal, net.bias[None, None]])
+
+    def missed(sample: Samples) -> Array:
+        noise, coefficients = sample.z @ factor, sample.coefficients[None]
+        if static.bias:
+            noise, coefficients = noise + net.bias, with_bias(coefficients, static)
+        inner = Inner(signal, noise[:, None])
+        f = outputs(inner, upper, sample.label[None], coefficients, readout, static)[:, 0]
+        return mistakes(sample.label[None], f)[0]
+
+    return jax.lax.map(missed, samples, batch_size=_AT_ONCE)

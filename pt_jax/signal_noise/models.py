@@ -27,7 +27,7 @@ from jax import Array
 from pt_jax.inputs.field import shown
 from pt_jax.signal_noise.functions import resolve
 from pt_jax.signal_noise.generators import data_of
-from pt_jax.signal_noise.network import Activation, Inner, output, patches, positive_root
+from pt_jax.signal_noise.network import Activation, Inner, patches, pooled, positive_root
 from pt_jax.signal_noise.point import Static
 
 _SAMPLES = 3  # that a model is tried with
@@ -39,11 +39,13 @@ class Model(NamedTuple):
     Attributes:
         init: (key, readout (2m,)) -> its parameters; `readout` is j/m, and 0 for units that are padding.
         apply: (parameters, H (n, P, 2m), readout) -> outputs (n,), or (n, K).
-        project: parameters -> B (2m, c) where `apply` sees H B alone, and gets that: there is less to put together.
+        first: (parameters, readout) -> V, where `apply` sees sum_p act(H_p) V alone, and gets that, (n, ...).
+        project: parameters -> B (2m, c), where it sees H B alone, and gets that, (n, P, c).
     """
 
     init: Callable[[Array, Array], Any]
     apply: Callable[[Any, Array, Array], Array]
+    first: Any = None
     project: Callable[[Any], Array] | None = None
 
 
@@ -56,17 +58,16 @@ def model_of(static: Static) -> Model:
     outputs = data_of(static).classes
     if not isinstance(static.model, str):
         return _own(static.model, static.m, len(data_of(static).noisy), outputs)
-    activation = resolve("activation", static)
-    parts: dict[str, tuple[Callable, ...]] = {
-        "cnn": (_nothing, lambda _, h, readout: _sum(activation, h) @ second_layer(readout, outputs)),
-        "cnn_trained": (
-            lambda _, readout: second_layer(readout, outputs),
-            lambda a, h, _: _sum(activation, h) @ a,
+    return {
+        "cnn": Model(_nothing, _as_seen, lambda _, readout: second_layer(readout, outputs)),
+        "cnn_trained": Model(lambda _, readout: second_layer(readout, outputs), _as_seen, lambda a, _: a),
+        "mlp": Model(
+            partial(_mlp_init, static.hidden, outputs),
+            partial(_mlp, resolve("activation", static)),
+            lambda upper, _: upper["units"],
         ),
-        "mlp": (partial(_mlp_init, static.hidden, outputs), partial(_mlp, activation)),
-        "attention": (partial(_attention_init, outputs), _attention, _attention_project),
-    }
-    return Model(*parts[static.model])
+        "attention": Model(partial(_attention_init, outputs), _attention, project=_attention_project),
+    }[static.model]
 
 
 def outputs(inner: Inner, upper: Any, label: Array, coefficients: Array, readout: Array, static: Static) -> Array:
@@ -76,20 +77,32 @@ def outputs(inner: Inner, upper: Any, label: Array, coefficients: Array, readout
         inner: inner products of the units with signals and noise, the latter with the bias where there is one, which is
             also the last signal.
         upper: parameters above the first layer, each leaf with a first axis of k.
-        label: labels, (n,); only the quick way for the default network reads them.
+        label: labels, (n,); only the quick way for two patches reads them.
         coefficients: (n, P, S), see `with_bias`.
         readout: j/m, (2m,).
         static: model, data and activation.
     """
-    if static.model in ("cnn", "cnn_trained") and static.two_patches:
-        return output(inner, label, readout if static.model == "cnn" else upper, resolve("activation", static))
-    model, noisy, each = model_of(static), data_of(static).noisy, []
-    for k in range(inner.signal.shape[1]):  # one by one: a CPU multiplies matrices whose samples come first
-        own, params = jax.tree.map(lambda x, k=k: x[:, k], inner), jax.tree.map(lambda x, k=k: x[k], upper)
+    model, activation, networks = model_of(static), resolve("activation", static), inner.signal.shape[1]
+    if model.apply is _as_seen and static.two_patches:  # all networks in one product
+        first = model.first(upper, readout)
+        if first.ndim == 1:
+            return pooled(inner, label, first, activation)
+        own = (first[..., None] * jnp.eye(networks)[:, None]).reshape(-1, networks)
+        return pooled(Inner(*(x.reshape(len(x), -1) for x in inner)), label, own, activation)
+
+    def of(k: int) -> Array:  # one by one: a CPU multiplies matrices whose samples come first
+        seen, params = jax.tree.map(lambda x: x[:, k], inner), jax.tree.map(lambda x: x[k], upper)
         if model.project is not None:
-            own = Inner(*(x @ model.project(params) for x in own))
-        each.append(model.apply(params, patches(own, coefficients, noisy), readout))
-    return jnp.stack(each, axis=1)
+            seen = Inner(*(x @ model.project(params) for x in seen))
+        if model.first is not None and static.two_patches:
+            seen = pooled(seen, label, model.first(params, readout), activation)
+        else:
+            seen = patches(seen, coefficients, data_of(static).noisy)
+            if model.first is not None:
+                seen = jnp.sum(activation(seen), axis=1) @ model.first(params, readout)
+        return model.apply(params, seen, readout)
+
+    return jnp.stack([of(k) for k in range(networks)], axis=1)
 
 
 def with_bias(coefficients: Array, static: Static) -> Array:
@@ -140,8 +153,9 @@ def _nothing(key: Array, readout: Array) -> tuple[()]:
     return ()
 
 
-def _sum(activation: Activation, h: Array) -> Array:
-    return jnp.sum(activation(h), axis=1)
+def _as_seen(upper: Any, seen: Array, readout: Array) -> Array:
+    del upper, readout
+    return seen
 
 
 def _normal(key: Array, rows: int, columns: tuple[int, ...]) -> Array:
@@ -161,9 +175,10 @@ def _mlp_init(hidden: tuple[int, ...], outputs: int | None, key: Array, readout:
 
 
 def _mlp(activation: Activation, upper: Any, h: Array, readout: Array) -> Array:
+    """Return f from h = V_1 sum_p act(H_p), (n, width)."""
     del readout
-    h = _sum(activation, h)
-    for weights, bias in zip([upper["units"], *upper["inner"]], upper["bias"], strict=True):
+    h = activation(h + upper["bias"][0])
+    for weights, bias in zip(upper["inner"], upper["bias"][1:], strict=True):
         h = activation(h @ weights + bias)
     return h @ upper["last"]
 

@@ -53,9 +53,9 @@ def readout(m: Array, padded: int) -> Array:
     return jnp.where(row < 2 * m, (1.0 - 2.0 * (row % 2)) / m, 0.0)
 
 
-def signal_output(signal: Array, bias: Array | float, readout: Array, activation: Activation) -> tuple[Array, Array]:
-    """Return what the signal patch adds to f where y = +1 and where y = -1, from <mu, w> of shape (..., 2m)."""
-    return activation(signal + bias) @ readout, activation(bias - signal) @ readout
+def signal_output(signal: Array, bias: Array | float, first: Array, activation: Activation) -> Array:
+    """Return act(H) V of the signal patch where y = +1 and where y = -1, (2, ...), from <mu, w> of shape (..., 2m)."""
+    return activation(jnp.stack([bias + signal, bias - signal])) @ first
 
 
 def patches(inner: Inner, coefficients: Array, noisy: tuple[bool, ...]) -> Array:
@@ -69,21 +69,20 @@ def patches(inner: Inner, coefficients: Array, noisy: tuple[bool, ...]) -> Array
     return jnp.stack([h[:, p] + noise[:, order[p]] if on else h[:, p] for p, on in enumerate(noisy)], axis=1)
 
 
-def output(inner: Inner, label: Array, second: Array, activation: Activation) -> Array:
-    """Return f of k two-patch CNNs on n samples, (n, k): what the others compute, in half of the time.
+def pooled(inner: Inner, label: Array, first: Array, activation: Activation) -> Array:
+    """Return sum_p act(H_p) V of a network on two patches, (n, ...), in half of the time.
 
-    There are but two signal patches, +mu and -mu, whatever the number of samples. `second` is the second layer, (2m,),
-    or of each network, (k, 2m).
+    There are but two signal patches, +mu and -mu, whatever the number of samples.
+
+    Args:
+        inner: inner products of the units, (S, 2m) and (n, 2m), or of k networks, with the bias in them.
+        label: labels, (n,).
+        first: V, (2m, ...).
+        activation: of the units.
     """
     signal, bias = inner.signal[0], inner.signal[1] if len(inner.signal) > 1 else 0.0
-    noise, (n, k, _) = activation(inner.noise), inner.noise.shape
-    positive = (label > 0)[:, None].astype(noise.dtype)  # products: their derivatives are the quickest way to sum
-    if second.ndim == 1:
-        plus, minus = signal_output(signal, bias, second, activation)
-        return positive * plus + (1.0 - positive) * minus + noise @ second
-    plus, minus = (jnp.sum(activation(bias + x) * second, axis=1) for x in (signal, -signal))
-    own = (second[..., None] * jnp.eye(k)[:, None]).reshape(-1, k)  # of all networks in one product
-    return positive * plus + (1.0 - positive) * minus + noise.reshape(n, -1) @ own
+    which = jnp.stack([label > 0, label <= 0], axis=1).astype(first.dtype)  # as a product its derivative is quick, too
+    return which @ signal_output(signal, bias, first, activation) + activation(inner.noise) @ first
 
 
 def positive_root(x: Array, otherwise: float = 0.0) -> Array:

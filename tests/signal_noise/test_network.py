@@ -4,9 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.nn import gelu
 
+from pt_jax import Static
 from pt_jax.signal_noise.losses import hinge, logistic, squared
-from pt_jax.signal_noise.network import Inner, output, patches, readout
+from pt_jax.signal_noise.models import model_of, outputs, with_bias
+from pt_jax.signal_noise.network import Inner, patches, pooled, readout
 
 
 def test_readout_is_the_sign_over_m_and_0_on_the_padding():
@@ -40,9 +43,30 @@ def test_output_is_the_sum_over_filters_and_patches(activation):
                     expected[i] += sign / m * float(activation(weights[row] @ patch + bias[row]))
     # A bias is one more coordinate, in which every patch is 1: the inner product with a signal of its own.
     inner = Inner(signal=np.stack([weights @ mu, bias])[:, None], noise=(noise @ weights.T + bias)[:, None])
-    f = output(inner, label, readout(m, padded), activation)
+    f = pooled(inner, label, readout(m, padded), activation)
     # float32 sums of 12 terms of size 1.
     np.testing.assert_allclose(f[:, 0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", ["cnn", "cnn_trained", "mlp"])
+@pytest.mark.parametrize("data", ["two_patches", "multi_patch"])  # the quick way, and any data: two patches both
+def test_networks_that_sum_over_patches(model, data):
+    rng, n, k, units = np.random.default_rng(2), 5, 2, 6
+    static = Static(model=model, m=3, hidden=(4, 3), data=data, patches=2, activation="gelu", bias=True)
+    second_layer, label = readout(3, 3), np.array([1.0, -1, -1, 1, -1])
+    signal, noise, bias = rng.normal(size=(k, units)), rng.normal(size=(n, k, units)), rng.normal(size=(k, units))
+    inner = Inner(np.stack([signal, bias]), noise + bias)
+    upper = [model_of(static).init(jax.random.key(i), second_layer) for i in range(k)]
+    upper = [jax.tree.map(lambda x: x + 0.1, one) for one in upper]  # biases that are not 0
+    parts = with_bias(jnp.stack([label, 0 * label], axis=1)[..., None], static)
+    f = outputs(inner, jax.tree.map(lambda *x: jnp.stack(x), *upper), label, parts, second_layer, static)
+    for i, one in enumerate(upper):
+        h = gelu(label[:, None] * signal[i] + bias[i]) + gelu(noise[:, i] + bias[i])
+        last = second_layer if model == "cnn" else one
+        if model == "mlp":
+            h = gelu(gelu(h @ one["units"] + one["bias"][0]) @ one["inner"][0] + one["bias"][1])
+            last = one["last"]
+        np.testing.assert_allclose(f[:, i], h @ last, rtol=1e-5, atol=1e-6)  # float32
 
 
 def test_losses_are_their_formulas_and_do_not_overflow():
