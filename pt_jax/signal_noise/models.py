@@ -39,14 +39,15 @@ class Model(NamedTuple):
     Attributes:
         init: (key, readout (2m,)) -> its parameters; `readout` is j/m, and 0 for units that are padding.
         apply: (parameters, H (n, P, 2m), readout) -> outputs (n,), or (n, K).
-        first: (parameters, readout) -> V, where `apply` sees sum_p act(H_p) V alone, and gets that, (n, ...).
-        project: parameters -> B (2m, c), where it sees H B alone, and gets that, (n, P, c).
+        project: parameters -> B (2m, c) where `apply` sees H B alone, and gets that: there is less to put together.
+        first, rest: where it sees sum_p act(H_p) V alone: (parameters, readout) -> V (2m, ...), and `apply` from there.
     """
 
     init: Callable[[Array, Array], Any]
     apply: Callable[[Any, Array, Array], Array]
-    first: Any = None
     project: Callable[[Any], Array] | None = None
+    first: Any = None
+    rest: Any = None
 
 
 def model_of(static: Static) -> Model:
@@ -58,16 +59,17 @@ def model_of(static: Static) -> Model:
     outputs = data_of(static).classes
     if not isinstance(static.model, str):
         return _own(static.model, static.m, len(data_of(static).noisy), outputs)
-    return {
-        "cnn": Model(_nothing, _as_seen, lambda _, readout: second_layer(readout, outputs)),
-        "cnn_trained": Model(lambda _, readout: second_layer(readout, outputs), _as_seen, lambda a, _: a),
-        "mlp": Model(
-            partial(_mlp_init, static.hidden, outputs),
-            partial(_mlp, resolve("activation", static)),
-            lambda upper, _: upper["units"],
-        ),
-        "attention": Model(partial(_attention_init, outputs), _attention, project=_attention_project),
-    }[static.model]
+    if static.model == "attention":
+        return Model(partial(_attention_init, outputs), _attention, _attention_project)
+    activation = resolve("activation", static)
+    parts: dict[str, tuple[Callable, ...]] = {
+        "cnn": (_nothing, lambda _, readout: second_layer(readout, outputs), _as_seen),
+        "cnn_trained": (lambda _, readout: second_layer(readout, outputs), lambda a, _: a, _as_seen),
+        "mlp": (partial(_mlp_init, static.hidden, outputs), lambda upper, _: upper["units"], partial(_mlp, activation)),
+    }
+    init, first, rest = parts[static.model]
+    whole = lambda upper, h, readout: rest(upper, jnp.sum(activation(h), axis=1) @ first(upper, readout))  # noqa: E731
+    return Model(init, whole, first=first, rest=rest)
 
 
 def outputs(inner: Inner, upper: Any, label: Array, coefficients: Array, readout: Array, static: Static) -> Array:
@@ -83,7 +85,8 @@ def outputs(inner: Inner, upper: Any, label: Array, coefficients: Array, readout
         static: model, data and activation.
     """
     model, activation, networks = model_of(static), resolve("activation", static), inner.signal.shape[1]
-    if model.apply is _as_seen and static.two_patches:  # all networks in one product
+    quick = static.two_patches and model.first is not None
+    if quick and model.rest is _as_seen:  # all networks in one product
         first = model.first(upper, readout)
         if first.ndim == 1:
             return pooled(inner, label, first, activation)
@@ -92,15 +95,11 @@ def outputs(inner: Inner, upper: Any, label: Array, coefficients: Array, readout
 
     def of(k: int) -> Array:  # one by one: a CPU multiplies matrices whose samples come first
         seen, params = jax.tree.map(lambda x: x[:, k], inner), jax.tree.map(lambda x: x[k], upper)
+        if quick:
+            return model.rest(params, pooled(seen, label, model.first(params, readout), activation))
         if model.project is not None:
             seen = Inner(*(x @ model.project(params) for x in seen))
-        if model.first is not None and static.two_patches:
-            seen = pooled(seen, label, model.first(params, readout), activation)
-        else:
-            seen = patches(seen, coefficients, data_of(static).noisy)
-            if model.first is not None:
-                seen = jnp.sum(activation(seen), axis=1) @ model.first(params, readout)
-        return model.apply(params, seen, readout)
+        return model.apply(params, patches(seen, coefficients, data_of(static).noisy), readout)
 
     return jnp.stack([of(k) for k in range(networks)], axis=1)
 
@@ -153,8 +152,8 @@ def _nothing(key: Array, readout: Array) -> tuple[()]:
     return ()
 
 
-def _as_seen(upper: Any, seen: Array, readout: Array) -> Array:
-    del upper, readout
+def _as_seen(upper: Any, seen: Array) -> Array:
+    del upper
     return seen
 
 
@@ -174,9 +173,8 @@ def _mlp_init(hidden: tuple[int, ...], outputs: int | None, key: Array, readout:
     return {"units": units, "inner": inner, "bias": [jnp.zeros(width) for width in hidden], "last": last}
 
 
-def _mlp(activation: Activation, upper: Any, h: Array, readout: Array) -> Array:
-    """Return f from h = V_1 sum_p act(H_p), (n, width)."""
-    del readout
+def _mlp(activation: Activation, upper: Any, h: Array) -> Array:
+    """Return f from V_1 sum_p act(H_p), (n, width)."""
     h = activation(h + upper["bias"][0])
     for weights, bias in zip(upper["inner"], upper["bias"][1:], strict=True):
         h = activation(h @ weights + bias)
