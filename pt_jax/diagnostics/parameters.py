@@ -33,9 +33,14 @@ def inside(module: str, outer: str) -> bool:
     return module == outer or module.startswith((f"{outer}/", f"{outer}."))
 
 
+def parts(module: str) -> list[str]:
+    """Return the modules of a name from the outermost: `layer1`, `0` and `conv1` of `layer1.0.conv1`."""
+    return module.replace(".", "/").split("/")
+
+
 def top(module: str) -> str:
     """Return the outermost module of a name: `Block_0` of `Block_0/Conv_1`, `layer1` of `layer1.0.conv1`."""
-    return module.replace(".", "/").partition("/")[0]
+    return parts(module)[0]
 
 
 def check(**params: Params) -> tuple[Params, ...]:
