@@ -14,9 +14,9 @@ Plain CKA rises with features over samples: two independent Gaussian samples, 25
 with a standard deviation of 0.005. Debiased CKA can be negative. Take it where samples are not many times the
 features, and to compare layers of different widths.
 
-What a sample is: an image, whose activations are flattened to (n, H W C), as in all papers named here. With `positions`
-each position in an image is a sample of its own, (n H W, C): channels are then compared whatever the place, as
-SVCCA does. Positions of one image are no independent samples, so the debiased estimator keeps some bias there.
+What a sample is: an image, whose activations are flattened to (n, H W C). With `positions` each position in an image is
+a sample of its own, (n H W, C): channels are then compared whatever the place. Positions of one image are no
+independent samples, so the debiased estimator keeps some bias there.
 
 Source: 'Similarity of Neural Network Representations Revisited', arXiv 1905.00414 (CKA, kernels); 'Do Wide and Deep
 Networks Learn the Same Things?', arXiv 2010.15327 (HSIC_1, after Song et al. 2012); 'What is being transferred in
@@ -62,11 +62,11 @@ def linear_cka(x: ArrayLike, y: ArrayLike, debiased: bool = False) -> Array:
 
 
 def rbf_cka(x: ArrayLike, y: ArrayLike, bandwidth: ArrayLike = 0.5, debiased: bool = False) -> Array:
-    """Return the CKA with a Gaussian (RBF) kernel; arguments, result and errors as for `linear_cka`, and see `gram`.
+    """Return the CKA with a Gaussian (RBF) kernel; arguments, result and errors as for `linear_cka` and `gram`.
 
-    Memory grows with n^2.
+    NaN also where more than half of the pairs of samples have the same features. Memory grows with n^2.
     """
-    k, other = (gram(value, debiased, bandwidth) for value in _checked(x, y, debiased))
+    k, other = (gram(_scaled(value), debiased, bandwidth) for value in _checked(x, y, debiased))
     return jnp.sum(k * other) / (jnp.linalg.norm(k) * jnp.linalg.norm(other))
 
 
@@ -202,9 +202,11 @@ def _squared(x: Array, y: Array, diagonal: bool) -> Array:
         own = 0.0 if diagonal else jnp.vdot(jnp.sum(x**2, 1), jnp.sum(y**2, 1))
         return jnp.sum(_product(x.T, y) ** 2) - own
 
+    index = jnp.arange(len(x))
+
     def row(given: tuple[Array, Array, Array]) -> Array:
         i, a, b = given
         along = _product(x, a)
-        return jnp.vdot(along if diagonal else along.at[i].set(0), _product(y, b))
+        return jnp.vdot(along if diagonal else jnp.where(index == i, 0, along), _product(y, b))
 
-    return jnp.sum(jax.lax.map(row, (jnp.arange(len(x)), x, y), batch_size=_ROWS))
+    return jnp.sum(jax.lax.map(row, (index, x, y), batch_size=_ROWS))

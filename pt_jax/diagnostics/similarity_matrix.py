@@ -120,6 +120,7 @@ def matrix(
         if list(names.values()) != [list(a), list(b)]:
             raise ValueError("batches have layers of different names; expected those of the first in each.")
         sums = _add(sums, list(a.values()), list(b.values()), debiased=debiased, bandwidth=bandwidth)
+        jax.block_until_ready(sums)  # else the next minibatches would be made and held meanwhile
     if names is None:
         raise ValueError("batches is empty; expected pairs of activations by name.")
     return xr.DataArray(np.asarray(cka(sums)), names, tuple(names), "debiased CKA" if debiased else "CKA")
