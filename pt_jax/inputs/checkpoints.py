@@ -11,7 +11,6 @@ the other.
 import json
 import math
 import zipfile
-from pathlib import Path
 from typing import Any
 
 import ml_dtypes  # of jax: NumPy has no bfloat16
@@ -57,7 +56,10 @@ def read(path: Any) -> dict[str, Any]:
     try:
         if not found.is_file():
             raise ValueError("it is no file")
-        tensors = _torch(found) if zipfile.is_zipfile(found) else _safetensors(found.read_bytes())
+        with found.open("rb") as file:
+            archived = file.read(4) == b"PK\3\4"  # a header of 67 MB it would be in safetensors, which is not accepted
+            file.seek(0)
+            tensors = _torch(file, found.stat().st_size) if archived else _safetensors(file.read())
         if not tensors:
             raise ValueError("it holds no tensor")
         return tensors
@@ -84,10 +86,9 @@ def _safetensors(content: bytes) -> dict[str, np.ndarray]:
     return tensors
 
 
-def _torch(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        # Each part is read once, and so is the directory: more than that is asked for by parts that lie in each other.
-        archive = zipfile.ZipFile(Bounded(file, 2 * path.stat().st_size + 2**20))
+def _torch(file: Any, size: int) -> dict[str, Any]:
+    # Each part is read once, and so is the directory: more than that is asked for by parts that lie in each other.
+    with zipfile.ZipFile(Bounded(file, 2 * size + 2**20)) as archive:
         return _Archive(archive).tensors()
 
 

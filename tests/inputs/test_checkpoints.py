@@ -162,7 +162,7 @@ REFUSED = {
     "a shape of text": (torch(size=("a", 2)), "without its shape"),
     "a dictionary in itself": (archive({}, {}, **{"data.pkl": LOOP}), "recursion"),
     "doubled 60 times": (archive({}, {}, **{"data.pkl": DOUBLED}), "it holds no tensor"),
-    "damage": (archive(STATE, PARTS)[:-40], "header"),
+    "damage": (archive(STATE, PARTS)[:-40], "not a zip file"),
 }
 
 
