@@ -163,9 +163,10 @@ def add_spread(
     features, truth = class_means.batch(spread.means, features, labels)
     if weight is None:
         return _add_spread(spread, features, truth, None)
-    weight = real("weight", weight)
+    weight = _fitting(spread.means, weight)
     bias = jnp.zeros(weight.shape[:1], weight.dtype) if bias is None else real("bias", bias)
-    _check(features, weight, bias)
+    if bias.shape != weight.shape[:1]:
+        raise ValueError(f"bias has shape {bias.shape}; expected ({len(weight)},), one for each class.")
     return _add_spread(spread, features, truth, (weight, bias))
 
 
@@ -198,7 +199,7 @@ def _add_spread(spread: Spread, features: Array, truth: Array, classifier: tuple
 
 def result(spread: Spread, weight: ArrayLike) -> Collapse:
     """Return the metrics after the second pass; W as for `metrics`."""
-    return _result(spread, real("weight", weight))
+    return _result(spread, _fitting(spread.means, weight))
 
 
 @jax.jit
@@ -258,11 +259,16 @@ def _cdnv(variance: Array, groups: _Classes) -> Array:
     return jnp.sum(jax.lax.map(row, jnp.arange(len(means)))) / pairs
 
 
-def _check(features: Array, weight: Array, bias: Array | None = None) -> None:
+def _fitting(means: Means, weight: ArrayLike) -> Array:
+    weight = real("weight", weight)
+    if weight.shape != means.mean.shape:
+        raise ValueError(f"weight has shape {weight.shape}; expected {means.mean.shape}, that of the class means.")
+    return weight
+
+
+def _check(features: Array, weight: Array) -> None:
     if features.ndim != 2 or weight.ndim != 2 or weight.shape[1] != features.shape[1]:
         shapes = f"{features.shape} and weight has {weight.shape}"
         raise ValueError(f"features has shape {shapes}; expected (samples, D) and (classes, D) of one D.")
     if len(weight) < 2:
         raise ValueError(f"weight has {len(weight)} row; expected one for each of at least 2 classes.")
-    if bias is not None and bias.shape != (len(weight),):
-        raise ValueError(f"bias has shape {bias.shape}; expected ({len(weight)},), one for each class.")

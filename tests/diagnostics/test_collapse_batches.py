@@ -87,7 +87,8 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r"labels lie in 0\.\.3; expected 0\.\.2"):
         class_means.add(class_means.none(3, 6), features, labels)
     spread = collapse.no_spread(class_means.add(class_means.none(4, 6), features, labels))
-    with pytest.raises(ValueError, match=r"weight has \(4, 5\); expected"):
-        collapse.add_spread(spread, features, labels, weight[:, :5])
+    for call in (lambda w: collapse.add_spread(spread, features, labels, w), lambda w: collapse.result(spread, w)):
+        with pytest.raises(ValueError, match=r"weight has shape \(3, 6\); expected \(4, 6\), that of the class means"):
+            call(weight[:3])
     with pytest.raises(ValueError, match=r"bias has shape \(5,\)"):
         collapse.add_spread(spread, features, labels, weight, np.ones(5))
