@@ -1,9 +1,10 @@
-"""Peak memory of a stored sweep: it must not grow with the number of cells, nor with the size of the results.
+"""Peak memory: that of a stored sweep must not grow with the number of cells, nor with the size of the results.
 
     python benchmarks/memory.py
 
 Each run is a process of its own. First, one seed in 10^4 and in 10^6 cells: ru_maxrss. Then a sweep whose results are
 ten times as large as the memory that the system lets the process have beside what it has at the start (RLIMIT_DATA).
+Last, the measures that take samples in batches: ru_maxrss at 10^3 and 10^5 samples, which must be the same.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +20,7 @@ import jax
 import numpy as np
 
 import pt_jax
+from pt_jax.diagnostics import class_means, collapse, similarity_matrix
 
 LIMIT = 300 * 2**20  # bytes
 
@@ -61,24 +64,76 @@ def child(folder: str, side: int, limited: bool) -> None:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def measure(side: int, limited: bool = False) -> float:
+def batches(samples: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Features and labels of ten classes, 250 samples at a time."""
+    rng = np.random.default_rng(0)
+    for _ in range(samples // 250):
+        labels = rng.integers(0, 10, 250)
+        yield (rng.normal(size=(250, 512)) + np.eye(10, 512)[labels]).astype(np.float32), labels
+
+
+def by_collapse(samples: int) -> None:
+    """Neural collapse of 512 features."""
+    weight = np.eye(10, 512, dtype=np.float32)
+    means = class_means.none(10, 512)
+    for features, labels in batches(samples):
+        means = class_means.add(means, features, labels)
+    spread = collapse.no_spread(means)
+    for features, labels in batches(samples):
+        spread = collapse.add_spread(spread, features, labels, weight)
+    collapse.result(spread, weight)
+
+
+def by_similarity(samples: int) -> None:
+    """CKA of three layers with two."""
+    halves = ((x[:, :256], x[:, 256:]) for x, _ in batches(samples))
+    similarity_matrix.matrix(({"a": x, "b": y, "c": x + y}, {"a": x * y, "b": y}) for x, y in halves)
+
+
+MEASURES = {"neural collapse": by_collapse, "CKA": by_similarity}
+
+
+def peak(*arguments: str) -> float:
     """Peak memory of a child in MB."""
+    done = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr[-2000:])
+    return float(done.stdout.split()[-1])
+
+
+def measure(side: int, limited: bool = False) -> float:
+    """Peak memory of a stored sweep in MB."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, __file__, "--child", folder, str(side), str(int(limited))]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(done.stderr[-2000:])
-        return float(done.stdout.split()[-1])
+        return peak("--child", folder, str(side), str(int(limited)))
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--child", nargs=3)
+    parser.add_argument("--measures", action="store_true", help="the measures alone")
+    parser.add_argument("--measure", nargs=2)
     options = parser.parse_args()
     if options.child:
         folder, side, limited = options.child
         return child(folder, int(side), bool(int(limited)))
+    if options.measure:
+        name, samples = options.measure
+        MEASURES[name](int(samples))
+        return print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    if not options.measures:
+        sweeps()
+    print("| samples in batches of 250 | " + " | ".join(MEASURES) + " |\n| --- |" + " --- |" * len(MEASURES))
+    for samples in (10**3, 10**4, 10**5):
+        print(
+            f"| {samples:,} | "
+            + " | ".join(f"{peak('--measure', name, str(samples)):,.0f} MB" for name in MEASURES)
+            + " |"
+        )
+
+
+def sweeps() -> None:
+    """Measure and print the peak memory of stored sweeps."""
     small, large = measure(100), measure(1000)
     print(f"peak memory: 10^4 cells {small:,.0f} MB, 10^6 cells {large:,.0f} MB, ratio {large / small:.3f}")
     side = round((10 * LIMIT / (4 * 4096)) ** 0.5)

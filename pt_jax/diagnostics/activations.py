@@ -1,6 +1,9 @@
-"""The activations of a flax.linen network by module name: the one place that looks inside a network."""
+"""The activations of a network by name: the one place that looks inside a network.
 
-from collections.abc import Callable
+`by_module` finds them in flax.linen; `named` takes them from a function that returns them, whatever the network.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -9,7 +12,7 @@ from flax.traverse_util import flatten_dict
 from jax import Array
 from jax.typing import ArrayLike
 
-from pt_jax.diagnostics.arrays import array
+from pt_jax.diagnostics.arrays import array, real
 from pt_jax.diagnostics.parameters import Params
 
 OUTPUT = "(output)"  # the root module; parentheses, so that it is no submodule's name
@@ -41,3 +44,33 @@ def by_module(apply: Callable[..., Any], params: Params, images: ArrayLike) -> d
             if jnp.shape(output)[:1] == x.shape[:1]:
                 found[name if len(outputs) == 1 else f"{name}[{i}]"] = output
     return dict(sorted(found.items()))
+
+
+def named(function: Callable[..., Any], names: Sequence[str], images: ArrayLike) -> dict[str, Array]:
+    """Return activations that a function of the images returns, by names.
+
+    Args:
+        function: from the images to the activations of the layers: as many as there are names, in their order, or a
+            mapping that has them by these names. It may be of any library, such as a torch module with hooks.
+        names: of the layers.
+        images: the batch, (n, ...), given to the function as it is.
+
+    Returns:
+        Arrays (n, ...) by name, in the order of the names; in float32 or better.
+
+    Raises:
+        ValueError: another number of activations, a name that is not there or twice, or one without the sample axis.
+    """
+    found = function(images)
+    if not isinstance(found, Mapping):
+        if len(found) != len(names):
+            raise ValueError(f"function returned {len(found)} activations for {len(names)} names; expected as many.")
+        found = dict(zip(names, found, strict=True))
+    if not set(names) <= set(found) or len(set(names)) < len(names):
+        raise ValueError(f"names = {list(names)} is not accepted: use each of {', '.join(found)} at most once.")
+    samples = jnp.shape(images)[:1]
+    activations = {name: real(name, found[name]) for name in names}
+    for name, x in activations.items():
+        if x.shape[:1] != samples:
+            raise ValueError(f"{name} has shape {x.shape}; expected {samples} and so on, an entry for each image.")
+    return activations

@@ -9,20 +9,29 @@ classifier:
     NC4 = agreement of argmax(W h + b) with the nearest class mean
     CDNV(k, l) = (Var_k + Var_l) / (2 |h_k - h_l|^2), mean over k < l,  Var_k = mean_i |h_ki - h_k|^2
 
-With classes of equal size h_G is the mean of all samples. With others, that mean would leave M with rank K, and an ETF
-would not give NC2 = 0.
+and NC2 of W, NC3 as a distance | W / |W|_F - M / |M|_F |_F^2, NC4 without the bias, and equinorm, equiangularity and
+maximal angle of M and of W, see `frame`.
 
-The D x D matrices are never formed. With Q orthogonal such that the rows y_j of Q M are orthogonal to each other,
-Sigma_B = (1/K) sum_j y_j y_j^T, and over the K-1 longest rows
+Conventions. With classes of equal size h_G is the mean of all samples, as in arXiv 2008.08186. With others, that mean
+would leave M with rank K, and an ETF would not give NC2 = 0. A class without samples is left out, with its row of W,
+and K counts the others; the package `neural-collapse` by rhubarbwu keeps it with the mean 0 unless told otherwise, and
+arXiv 2008.08186 has none. NC4 there is the share of disagreement, 1 - NC4, with the bias; in `neural-collapse` it is
+the agreement without.
+
+Features that do not fit into memory come in batches, in two passes over the same data: class means by
+`class_means.none` and `class_means.add`, then the spread around them by `no_spread` and `add_spread`; `result` has the
+metrics. State: O(K D) numbers, whatever the number of samples. The D x D matrices are never formed. With Q orthogonal
+such that the rows y_j of Q M are orthogonal to each other, Sigma_B = (1/K) sum_j y_j y_j^T, and over the K-1 longest
+rows
 
     NC1 = (1/N) sum_k sum_i sum_j <h_ki - h_k, y_j>^2 / |y_j|^4
 
 `jacobi.orthogonal_rows` finds them.
 
-Source: 'Principled and Efficient Transfer Learning of Deep Models via Neural Collapse', arXiv 2212.12206.
+Source: 'Principled and Efficient Transfer Learning of Deep Models via Neural Collapse', arXiv 2212.12206; 'Prevalence
+of neural collapse during the terminal phase of deep learning training', arXiv 2008.08186.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -30,46 +39,66 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from pt_jax.diagnostics import class_means
 from pt_jax.diagnostics.arrays import real
+from pt_jax.diagnostics.class_means import Means
+from pt_jax.diagnostics.frame import alignment, distance, frame, product
 from pt_jax.diagnostics.jacobi import orthogonal_rows
-from pt_jax.diagnostics.labels import indicator
-
-_product = partial(jnp.matmul, precision="highest")  # no TF32 or bfloat16 products on an accelerator
 
 
 class Collapse(NamedTuple):
-    """Metrics of neural collapse: dimensionless scalars. All but nc4 fall to 0 under collapse.
+    """Metrics of neural collapse: dimensionless scalars. All but those of nc4 fall to 0 under collapse.
 
     Attributes:
         nc1: within-class against between-class variability; NaN where the class means span fewer than min(K-1, D)
             dimensions to rounding.
         nc1_quotient: trace(Sigma_W) / trace(Sigma_B).
-        nc2: distance of the class means from a simplex ETF.
-        nc3: distance of the classifier from the class means.
+        nc2, nc2_weights: distance of the class means, and of the rows of W, from a simplex ETF.
+        nc3: distance of the classifier from the class means, as W M^T from that of a simplex.
+        nc3_distance: the same as W from M, each over its norm.
         nc4: share of samples that the classifier gives to the class of the nearest mean, 1 under collapse.
+        nc4_no_bias: the same with b = 0.
         cdnv: class-distance normalised variance, mean over the pairs of classes; infinite where two means coincide.
+        equinorm, equinorm_weights: spread of the norms, of the class means h_k - h_G and of the rows of W.
+        equiangularity, equiangularity_weights: spread of their cosines.
+        angle, angle_weights: distance of their cosines from -1 / (K-1).
     """
 
     nc1: Array
     nc1_quotient: Array
     nc2: Array
+    nc2_weights: Array
     nc3: Array
+    nc3_distance: Array
     nc4: Array
+    nc4_no_bias: Array
     cdnv: Array
+    equinorm: Array
+    equinorm_weights: Array
+    equiangularity: Array
+    equiangularity_weights: Array
+    angle: Array
+    angle_weights: Array
 
 
-class _Classes(NamedTuple):
-    """The features by class: what all metrics are computed from. Padding and absent classes are rows of zeros.
+class Spread(NamedTuple):
+    """What the second pass finds around the means, in units of the largest entry of M.
 
-    Lengths are in units of the largest entry of M, so that fourth powers stay in the range of float32.
+    Attributes:
+        means: of all data, from the first pass.
+        directions: y_j / |y_j|^2, (K or K+1, D), or 0 where the row is not kept; NaN where the means are flat.
+        squares: sum of |h_ki - h_k|^2 over each class, (K,).
+        along: sum of <h_ki - h_k, y_j>^2 / |y_j|^4 over all, a scalar.
+        agreed: samples that classifier and nearest mean agree on, (2,): with b and without.
+        failed: whether an output of either was NaN, (2,).
     """
 
-    truth: Array  # (n, K), 1 where the sample is of the class
-    here: Array  # (K,), 1 where the class occurs
-    classes: Array  # K, the classes that occur; NaN with fewer than 2, or a feature not finite: every metric is NaN
-    means: Array  # M, (K, D)
-    centred: Array  # h_ki - h_G, (n, D)
-    spread: Array  # h_ki - h_k, (n, D)
+    means: Means
+    directions: Array
+    squares: Array
+    along: Array
+    agreed: Array
+    failed: Array
 
 
 def metrics(features: ArrayLike, labels: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> Collapse:
@@ -83,27 +112,16 @@ def metrics(features: ArrayLike, labels: ArrayLike, weight: ArrayLike, bias: Arr
 
     Returns:
         The metrics over the classes that occur; the others are left out, and so are their rows of W. All NaN where
-        fewer than two classes occur, where a feature is not finite, or where all class means are equal.
+        fewer than two classes occur or a feature is not finite; all but those of W alone where all class means are
+        equal.
 
     Raises:
         ValueError: shapes that do not fit, fewer than two classes, or labels outside -1..K-1.
     """
     features, weight = real("features", features), real("weight", weight)
-    bias = jnp.zeros(weight.shape[:1], weight.dtype) if bias is None else real("bias", bias)
-    _check(features, weight, bias)
-    truth = indicator(labels, len(features), len(weight))
-    groups = _classes(features, truth)
-    here, classes, means = groups.here, groups.classes, groups.means
-    simplex = (jnp.diag(here) - jnp.outer(here, here) / classes) / jnp.sqrt(classes - 1)
-    within = jnp.sum(groups.spread**2) / jnp.sum(truth)
-    return Collapse(
-        nc1=_nc1(groups),
-        nc1_quotient=within / (jnp.sum(means**2) / classes),
-        nc2=_distance(_product(means, means.T), simplex),
-        nc3=_distance(_product(here[:, None] * weight, means.T), simplex),
-        nc4=_nc4(groups, features, weight, bias),
-        cdnv=_cdnv(groups),
-    )
+    _check(features, weight)
+    means = class_means.add(class_means.none(len(weight), weight.shape[1], features.dtype), features, labels)
+    return result(add_spread(no_spread(means), features, labels, weight, bias), weight)
 
 
 def variability(features: ArrayLike, labels: ArrayLike, classes: int) -> Array:
@@ -111,56 +129,128 @@ def variability(features: ArrayLike, labels: ArrayLike, classes: int) -> Array:
     features = real("features", features)
     if features.ndim != 2:
         raise ValueError(f"features has shape {features.shape}; expected (samples, D).")
-    return _nc1(_classes(features, indicator(labels, len(features), classes)))
+    means = class_means.add(class_means.none(classes, features.shape[1], features.dtype), features, labels)
+    spread = add_spread(no_spread(means), features, labels)
+    return spread.along / means.size.sum()
 
 
-def _classes(features: Array, truth: Array) -> _Classes:
-    truth = truth.astype(features.dtype)
-    counted, size = truth.sum(1, keepdims=True), truth.sum(0)
-    here = (size > 0).astype(features.dtype)
-    features = jnp.where(counted > 0, features, 0)
-    classes = jnp.where((here.sum() > 1) & jnp.all(jnp.isfinite(features)), here.sum(), jnp.nan)
-    # One sample is taken off first, so that constant features are 0 and not the rounding error of their mean.
-    centred = counted * (features - features[jnp.argmax(counted)])
-    means = _product(truth.T, centred) / jnp.maximum(size, 1)[:, None]
-    middle = means.sum(0) / classes
-    means = here[:, None] * (means - middle)
-    unit = jnp.max(jnp.abs(means))
-    means, centred = means / unit, counted * (centred - middle) / unit
-    return _Classes(truth, here, classes, means, centred, centred - _product(truth, means))
-
-
-def _nc1(groups: _Classes) -> Array:
+@jax.jit
+def no_spread(means: Means) -> Spread:
+    """Return the spread before the first batch of the second pass, around the means of the whole first one."""
+    groups = _classes(means)
     rows = orthogonal_rows(groups.means)
     squares = jnp.sum(rows**2, 1)
-    rank = jnp.minimum(groups.classes - 1, rows.shape[1])
-    kept = jnp.argsort(jnp.argsort(-squares)) < rank
-    along = _product(groups.spread, rows.T) ** 2 / jnp.where(kept, squares, jnp.inf) ** 2
+    kept = jnp.argsort(jnp.argsort(-squares)) < jnp.minimum(groups.classes - 1, rows.shape[1])
     rounding = squares.max() * (10 * len(rows) * jnp.finfo(rows.dtype).eps) ** 2
     flat = jnp.any(kept & (squares <= rounding))
-    return jnp.where(flat, jnp.nan, along.sum() / groups.truth.sum())
+    directions = rows / jnp.where(kept, squares, jnp.inf)[:, None]
+    zeros = jnp.zeros(len(groups.here), rows.dtype)
+    none = jnp.zeros(2, jnp.int32)
+    return Spread(means, jnp.where(flat, jnp.nan, directions), zeros, zeros[0], none, none > 0)
 
 
-def _distance(products: Array, simplex: Array) -> Array:
-    return jnp.linalg.norm(products / jnp.linalg.norm(products) - simplex)
+def add_spread(
+    spread: Spread,
+    features: ArrayLike,
+    labels: ArrayLike,
+    weight: ArrayLike | None = None,
+    bias: ArrayLike | None = None,
+) -> Spread:
+    """Add a batch to the spread: the second pass, over the same data; arguments and errors as for `metrics`.
+
+    Without a classifier there is no NC4.
+    """
+    features, truth = class_means.batch(spread.means, features, labels)
+    if weight is None:
+        return _add_spread(spread, features, truth, None)
+    weight = _fitting(spread.means, weight)
+    bias = jnp.zeros(weight.shape[:1], weight.dtype) if bias is None else real("bias", bias)
+    if bias.shape != weight.shape[:1]:
+        raise ValueError(f"bias has shape {bias.shape}; expected ({len(weight)},), one for each class.")
+    return _add_spread(spread, features, truth, (weight, bias))
 
 
-def _nc4(groups: _Classes, features: Array, weight: Array, bias: Array) -> Array:
-    logits = _product(features, weight.T) + bias
-    # Half of -|h - h_k|^2, up to |h|^2, which is the same for all k.
-    nearness = _product(groups.centred, groups.means.T) - jnp.sum(groups.means**2, 1) / 2
-    by_logits, by_mean = (jnp.argmax(jnp.where(groups.here > 0, x, -jnp.inf), 1) for x in (logits, nearness))
-    counted = groups.truth.sum(1)
-    failed = jnp.any(jnp.isnan(jnp.where(counted[:, None] > 0, logits + nearness, 0)))
-    return jnp.where(failed, jnp.nan, jnp.sum((by_logits == by_mean) * counted) / counted.sum())
+@jax.jit
+def _add_spread(spread: Spread, features: Array, truth: Array, classifier: tuple[Array, Array] | None) -> Spread:
+    groups, one_hot, present = _classes(spread.means), truth.astype(features.dtype), truth.any(1)
+    centred = (features - spread.means.origin - groups.middle) / groups.unit
+    centred = jnp.where(present[:, None], centred, 0)
+    away = centred - product(one_hot, groups.means)  # h_ki - h_k
+    agreed, failed = spread.agreed, spread.failed
+    if classifier is not None:
+        weight, bias = classifier
+        # Half of -|h - h_k|^2, up to |h|^2, which is the same for all k.
+        nearness = product(centred, groups.means.T) - jnp.sum(groups.means**2, 1) / 2
+        linear = product(features, weight.T)
+        both = jnp.stack([linear + bias, linear])
+        here = groups.here > 0
+        by_logits, by_mean = (jnp.argmax(jnp.where(here, x, -jnp.inf), -1) for x in (both, nearness))
+        agreed = agreed + jnp.sum((by_logits == by_mean) & present, 1, dtype=jnp.int32)
+        failed = failed | jnp.any(jnp.isnan(both + nearness) & present[:, None], (1, 2))
+    return Spread(
+        spread.means,
+        spread.directions,
+        spread.squares + product(one_hot.T, jnp.sum(away**2, 1)),
+        spread.along + jnp.sum(product(away, spread.directions.T) ** 2),
+        agreed,
+        failed,
+    )
 
 
-def _cdnv(groups: _Classes) -> Array:
+def result(spread: Spread, weight: ArrayLike) -> Collapse:
+    """Return the metrics after the second pass; W as for `metrics`."""
+    return _result(spread, _fitting(spread.means, weight))
+
+
+@jax.jit
+def _result(spread: Spread, weight: Array) -> Collapse:
+    groups = _classes(spread.means)
+    size, here, classes, means = spread.means.size, groups.here, groups.classes, groups.means
+    samples = size.sum()
+    of_means, of_weights = (frame(x, here, classes) for x in (means, weight))
+    nc4, nc4_no_bias = jnp.where(spread.failed, jnp.nan, spread.agreed / samples)
+    return Collapse(
+        nc1=spread.along / samples,
+        nc1_quotient=spread.squares.sum() / samples / (jnp.sum(means**2) / classes),
+        nc2=of_means.simplex,
+        nc2_weights=of_weights.simplex,
+        nc3=alignment(weight, means, here, classes),
+        nc3_distance=distance(weight, means, here),
+        nc4=nc4,
+        nc4_no_bias=nc4_no_bias,
+        cdnv=_cdnv(spread.squares / jnp.maximum(size, 1), groups),
+        equinorm=of_means.equinorm,
+        equinorm_weights=of_weights.equinorm,
+        equiangularity=of_means.equiangularity,
+        equiangularity_weights=of_weights.equiangularity,
+        angle=of_means.angle,
+        angle_weights=of_weights.angle,
+    )
+
+
+class _Classes(NamedTuple):
+    """The classes that occur. Absent ones are rows of zeros."""
+
+    here: Array  # (K,), 1 where the class occurs
+    classes: Array  # K, the classes that occur; NaN with fewer than 2, or a feature not finite: every metric is NaN
+    means: Array  # M over its unit, (K, D)
+    middle: Array  # h_G - origin, (D,)
+    unit: Array  # largest entry of M, so that fourth powers stay in the range of float32
+
+
+def _classes(means: Means) -> _Classes:
+    here = (means.size > 0).astype(means.mean.dtype)
+    classes = jnp.where((here.sum() > 1) & jnp.all(jnp.isfinite(means.mean)), here.sum(), jnp.nan)
+    middle = means.mean.sum(0) / classes
+    centred = here[:, None] * (means.mean - middle)
+    unit = jnp.max(jnp.abs(centred))
+    return _Classes(here, classes, centred / unit, middle, unit)
+
+
+def _cdnv(variance: Array, groups: _Classes) -> Array:
     here, means = groups.here, groups.means
-    size = groups.truth.sum(0)
-    variance = _product(groups.truth.T, jnp.sum(groups.spread**2, 1)) / jnp.maximum(size, 1)
 
-    def row(k):
+    def row(k: Array) -> Array:
         pair = (here * here[k] > 0) & (jnp.arange(len(means)) > k)
         squares = jnp.where(pair, jnp.sum((means - means[k]) ** 2, 1), 1)
         return jnp.sum(jnp.where(pair, (variance + variance[k]) / (2 * squares), 0))
@@ -169,11 +259,16 @@ def _cdnv(groups: _Classes) -> Array:
     return jnp.sum(jax.lax.map(row, jnp.arange(len(means)))) / pairs
 
 
-def _check(features: Array, weight: Array, bias: Array) -> None:
+def _fitting(means: Means, weight: ArrayLike) -> Array:
+    weight = real("weight", weight)
+    if weight.shape != means.mean.shape:
+        raise ValueError(f"weight has shape {weight.shape}; expected {means.mean.shape}, that of the class means.")
+    return weight
+
+
+def _check(features: Array, weight: Array) -> None:
     if features.ndim != 2 or weight.ndim != 2 or weight.shape[1] != features.shape[1]:
         shapes = f"{features.shape} and weight has {weight.shape}"
         raise ValueError(f"features has shape {shapes}; expected (samples, D) and (classes, D) of one D.")
     if len(weight) < 2:
         raise ValueError(f"weight has {len(weight)} row; expected one for each of at least 2 classes.")
-    if bias.shape != (len(weight),):
-        raise ValueError(f"bias has shape {bias.shape}; expected ({len(weight)},), one for each class.")

@@ -2,11 +2,16 @@
 
     theta_t = (1 - t) theta_a + t theta_b,    excess(t) = L(theta_t) - ((1 - t) L_a + t L_b)
     barrier = max over 0 <= t <= 1 of excess(t)
+    above the mean of the ends = max over 0 <= t <= 1 of L(theta_t) - (L_a + L_b) / 2
 
-Between two networks fine-tuned from the same pretraining none is expected; between two trained from scratch, one, even
-from the same initial weights.
+The barrier is as in arXiv 2008.11687 and arXiv 2110.06296, the height above the mean of the ends as in arXiv
+1912.05671. They are equal where the losses at the ends are; else the second is at least |L_a - L_b| / 2, also without a
+barrier. Between two networks fine-tuned from the same pretraining none is expected; between two trained from scratch,
+one, even from the same initial weights.
 
-Source: 'What is being transferred in transfer learning?', arXiv 2008.11687.
+Source: 'What is being transferred in transfer learning?', arXiv 2008.11687; 'Linear Mode Connectivity and the Lottery
+Ticket Hypothesis', arXiv 1912.05671; 'The Role of Permutation Invariance in Linear Mode Connectivity of Neural
+Networks', arXiv 2110.06296.
 """
 
 from collections.abc import Callable
@@ -29,10 +34,12 @@ class Barrier(NamedTuple):
     Attributes:
         height: the barrier, at least 0: both ends are among the points; the shape of the loss.
         excess: L(theta_t) - ((1 - t) L_a + t L_b) at each t, also outside [0, 1], (T, ...).
+        above_mean: the largest loss on the path over the mean of the losses at the ends; the shape of the loss.
     """
 
     height: Array
     excess: Array
+    above_mean: Array
 
 
 def between(a: Params, b: Params, t: ArrayLike) -> Params:
@@ -81,7 +88,7 @@ def barrier(loss: Loss, a: Params, b: Params, t: ArrayLike) -> Barrier:
         t: positions, (T,); 20 to 50 in [0, 1] are usual. Those outside [0, 1] have an excess and no say in the height.
 
     Returns:
-        The height and the excess at each t; NaN where a loss is.
+        The height in both definitions and the excess at each t; NaN where a loss is.
 
     Raises:
         ValueError: as for `interpolate`.
@@ -90,8 +97,8 @@ def barrier(loss: Loss, a: Params, b: Params, t: ArrayLike) -> Barrier:
     losses = interpolate(loss, a, b, with_ends)
     s = with_ends.reshape(-1, *[1] * (losses.ndim - 1))
     excess = losses - ((1 - s) * losses[0] + s * losses[1])
-    height = jnp.max(jnp.where((s >= 0) & (s <= 1), excess, -jnp.inf), axis=0)
-    return Barrier(height, excess[2:])
+    height, highest = (jnp.max(jnp.where((s >= 0) & (s <= 1), x, -jnp.inf), axis=0) for x in (excess, losses))
+    return Barrier(height, excess[2:], highest - (losses[0] + losses[1]) / 2)
 
 
 def _vector(t: ArrayLike) -> Array:

@@ -1,4 +1,4 @@
-"""Parameter pytrees by module: the module that each tensor belongs to, and whether pytrees fit together.
+"""Parameter pytrees by module: what they are read from, the module of each tensor, and whether pytrees fit together.
 
 A module's name is the path to its tensors without their own name: `Block_0/Conv_1` for `Block_0/Conv_1/kernel`, as
 flax names it, `layer1.0.conv1` for `layer1.0.conv1.weight`, as torch names it. A tensor at the top, such as the field
@@ -6,6 +6,7 @@ of a NamedTuple, is a module of its own.
 """
 
 from collections import Counter
+from os import PathLike
 from typing import Any
 
 import jax
@@ -14,8 +15,35 @@ from jax import Array
 from jax.tree_util import GetAttrKey, keystr
 
 from pt_jax.diagnostics.arrays import array, real
+from pt_jax.inputs import checkpoints
 
 Params = Any  # a pytree of arrays: of flax with or without its outer "params", an nnx.State, a torch state_dict
+
+
+def by_module(network: Params | str | PathLike) -> dict[str, dict[str, Array]]:
+    """Return the real tensors of a network by the names of their modules, then by their own.
+
+    Args:
+        network: a safetensors file or one that torch.save wrote, see `checkpoints.read`; a torch state_dict; variables
+            of flax.linen; a module of flax.nnx or its state; or any other pytree of arrays.
+
+    Returns:
+        Parameters, and what else is real, such as running means of norms: {"layer1.0.conv1": {"weight": ...}}. A pytree
+        for every measure here. Counts and random keys are left out.
+
+    Raises:
+        ValueError: the file cannot be read, a leaf is no array, or no tensor is real.
+    """
+    tree = checkpoints.read(network) if isinstance(network, str | PathLike) else network
+    found: dict[str, dict[str, Array]] = {}
+    for name, module, leaf in zip(_names(tree), modules(tree), jax.tree.leaves(tree), strict=True):
+        is_key = isinstance(leaf, Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        if not is_key and jnp.issubdtype(array(name, leaf).dtype, jnp.floating):
+            own = name[max(name.rfind("/"), name.rfind(".")) + 1 :]
+            found.setdefault(module, {})[own] = real(name, leaf)
+    if not found:
+        raise ValueError("network holds no tensor of real numbers; expected the parameters of one.")
+    return found
 
 
 def modules(params: Params) -> list[str]:
@@ -33,9 +61,14 @@ def inside(module: str, outer: str) -> bool:
     return module == outer or module.startswith((f"{outer}/", f"{outer}."))
 
 
+def parts(module: str) -> list[str]:
+    """Return the modules of a name from the outermost: `layer1`, `0` and `conv1` of `layer1.0.conv1`."""
+    return module.replace(".", "/").split("/")
+
+
 def top(module: str) -> str:
     """Return the outermost module of a name: `Block_0` of `Block_0/Conv_1`, `layer1` of `layer1.0.conv1`."""
-    return module.replace(".", "/").partition("/")[0]
+    return parts(module)[0]
 
 
 def check(**params: Params) -> tuple[Params, ...]:

@@ -6,10 +6,14 @@ theta_r: the random weights from which pretraining started; theta_a: after pretr
 theta_a on the target. T > 1: pretraining moved the weights towards the solution. T falls with the number of update
 steps by itself: compare at equal steps, or at convergence.
 
+As in the script that was published with the paper, the convolutions of `downsample` branches, as torchvision names
+those beside a residual block, are left out; the script takes the stem, the three convolutions of each block, and the
+head of a ResNet-50.
+
 Source: 'Rethinking Two Consensuses of the Transferability in Deep Learning', arXiv 2212.00399.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import jax
@@ -18,13 +22,16 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from pt_jax.diagnostics.arrays import real
-from pt_jax.diagnostics.parameters import Params, check, modules, top
+from pt_jax.diagnostics.parameters import Params, check, modules, parts, top
 
 RESNET50_CIFAR10 = (
     *(3.44, 7.76, 8.59, 7.30, 5.42, 9.20, 6.10, 5.52, 4.23),
     *(7.65, 8.30, 8.32, 8.86, 8.88, 5.96, 13.00, 13.81),
 )
 """Published T of the 17 blocks of a ResNet-50 on CIFAR-10, from low to high, dimensionless; their mean is 7.78."""
+
+
+_BESIDE = ("downsample",)
 
 
 class Transferability(NamedTuple):
@@ -64,6 +71,7 @@ def layers(
     theta_b: Params,
     head: str | None = None,
     block: Callable[[str], str] = top,
+    without: Collection[str] = _BESIDE,
 ) -> Transferability:
     """Return T by block: both differences are averaged over the block's tensors, then divided.
 
@@ -75,6 +83,7 @@ def layers(
         theta_b: after fine-tuning, the same structure.
         head: block that the mean leaves out, usually the classifier; None leaves out none.
         block: from a module's name to that of its block.
+        without: modules that are left out, with all in them: those of which a part of the name is one of these.
 
     Returns:
         T by block and its mean.
@@ -82,18 +91,24 @@ def layers(
     Raises:
         ValueError: pytrees of different structure or shapes, no weights, or no block of the head's name.
     """
-    found = blocks(theta_r, theta_a, theta_b, block)
+    found = blocks(theta_r, theta_a, theta_b, block, without)
     if head not in (None, *found) or set(found) <= {head}:
         raise ValueError(f"head is {head!r}; expected None or one of several blocks with weights: {', '.join(found)}.")
     return Transferability(found, jnp.nanmean(jnp.stack([x for name, x in found.items() if name != head])))
 
 
-def blocks(theta_r: Params, theta_a: Params, theta_b: Params, block: Callable[[str], str] = top) -> dict[str, Array]:
+def blocks(
+    theta_r: Params,
+    theta_a: Params,
+    theta_b: Params,
+    block: Callable[[str], str] = top,
+    without: Collection[str] = _BESIDE,
+) -> dict[str, Array]:
     """Return T of each block that has weights; arguments and errors as for `layers`, but none may have any."""
     theta_r, theta_a, theta_b = check(theta_r=theta_r, theta_a=theta_a, theta_b=theta_b)
     pairs: dict[str, list[tuple[Array, Array]]] = {}
     for name, r, a, b in zip(modules(theta_r), *map(jax.tree.leaves, (theta_r, theta_a, theta_b)), strict=True):
-        if jnp.ndim(r) >= 2:
+        if jnp.ndim(r) >= 2 and not set(parts(name)) & set(without):
             pairs.setdefault(block(name), []).append((_difference(r, b), _difference(a, b)))
     return {name: _ratio(*(jnp.stack(x).mean() for x in zip(*pair, strict=True))) for name, pair in pairs.items()}
 

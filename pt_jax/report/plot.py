@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from pt_jax.report import panel, settings, words
 from pt_jax.report.curves import comparison as comparison
 from pt_jax.report.curves import curve as curve
+from pt_jax.report.heat_map import heat_map as heat_map
 from pt_jax.report.panel import hatch as hatch  # also for scripts
 from pt_jax.report.words import label as label
 from pt_jax.report.words import legend as legend

@@ -149,6 +149,7 @@ def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison
     loss = paths[..., 0]
     line = loss[:, :1] + PATH * (loss[:, -1:] - loss[:, :1])  # exact where both ends are equal
     outputs = {name: outputs_on_test(params, target, static) for name, params in nets.items()}
+    debiased = static.cka == "debiased"
     body = {name: {layer: params[layer] for layer in static.layer_names} for name, params in nets.items()}
     error, error_scratch = paths[0, 0, 1], paths[1, 0, 1]
     return Comparison(
@@ -156,7 +157,7 @@ def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison
         error_scratch=error_scratch,
         gain=error_scratch - error,
         diverged=~(jnp.all(jnp.isfinite(paths)) & training.finite(upstream)),
-        cka=jnp.stack([similarity.layers(outputs[a], outputs[b]) for a, b in _PAIRS.values()]),
+        cka=jnp.stack([similarity.layers(outputs[a], outputs[b], debiased) for a, b in _PAIRS.values()]),
         distance=jnp.stack([distance.l2(body[a], body[b]).whole for a, b in _PAIRS.values()]),
         mistakes=jnp.stack([one.observed.jaccard for one in common]),
         mistakes_independent=jnp.stack([one.independent.jaccard for one in common]),

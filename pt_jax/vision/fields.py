@@ -99,6 +99,9 @@ OPTIONS: Mapping[str, Option] = {
     "optimizer": Option("a name in optax, or a function from learning rate to optax transformation"),
     "schedule": Option("learning rate over training", ("constant", "linear", "cosine", "warmup")),
     "batch": Option("minibatch size, drawn with replacement; None is full batch"),
+    "cka": Option(
+        "estimator of CKA: debiased where test samples are few beside features, see similarity", ("plain", "debiased")
+    ),
     "dials": Option("dials that are compiled in; the others must be 0"),
 }
 

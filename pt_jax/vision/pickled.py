@@ -1,24 +1,17 @@
-"""Pickles of plain values and of NumPy's bytes, read without an unpickler.
+"""Pickled batches of images: what `inputs.pickles` reads, with NumPy's arrays in them.
 
-A pickle is a program for a stack machine, and its names may be called. Here the program is walked, and what it says is
-written down: numbers, text, bytes, lists, tuples and dictionaries become Python's; a name, a call and a state become a
-`Record`, which does nothing. No function, class or array that the file names is ever looked up or made. Opcodes that
-plain values do not need end the reading.
-
-Memory: at most six times the file and 200 bytes for each step, of which at most 1,000,000 are accepted (CIFAR-100
-takes 200,000).
-
-Source: https://docs.python.org/3/library/pickletools.html describes the opcodes.
+An array is made from its bytes after all that the file says of it has been checked.
 """
 
 import math
-import pickletools
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-STEPS = 1_000_000
+from pt_jax.inputs import pickles
+from pt_jax.inputs.pickles import STEPS as STEPS
+from pt_jax.inputs.pickles import Record as Record
+from pt_jax.inputs.pickles import text as text
 
 _KNOWN = {  # what the names stand for in old and new versions of NumPy
     "numpy.ndarray": "ndarray",
@@ -32,33 +25,9 @@ _KNOWN = {  # what the names stand for in old and new versions of NumPy
 _WHOLE = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8")
 
 
-@dataclass(eq=False, slots=True)
-class Record:
-    """What a file says of an object: its name, what the name is called with, and the state that it is then given."""
-
-    name: str
-    arguments: tuple | None = None
-    state: Any = None
-
-
 def load(content: bytes) -> Any:
-    """Return what a pickle holds: Python's plain values and records.
-
-    Raises:
-        ValueError: the pickle is damaged or too long, or uses a name or an opcode that a batch of CIFAR does not. The
-            message goes on after the name of the file.
-    """
-    walk, step = _Walk(len(content)), 0
-    try:
-        for step, (opcode, value, _) in enumerate(pickletools.genops(content)):
-            if step == STEPS:
-                raise _Foreign(f"takes more than {STEPS:,} steps to read: a CIFAR batch takes 200,000.")
-            walk.step(opcode.name, value)
-        return walk.stack.pop()
-    except _Foreign:
-        raise
-    except Exception:  # damaged bytes can fail in any opcode
-        raise ValueError(f"is not a whole pickle of a batch: it is damaged after {step} steps.") from None
+    """Return what a pickle of a CIFAR batch holds; result and errors as for `pickles.load`."""
+    return pickles.load(content, _KNOWN, "CIFAR batch")
 
 
 def array(record: Any) -> np.ndarray:
@@ -82,123 +51,9 @@ def array(record: Any) -> np.ndarray:
     return np.frombuffer(content, dtype).reshape(shape, order=order)  # type: ignore[call-overload]
 
 
-def text(value: Any) -> str:
-    """Return text that Python 2 or 3 wrote.
-
-    Raises:
-        ValueError: the value is something else. The message goes on after the name of the file.
-    """
-    if isinstance(value, bytes):
-        return value.decode("latin-1")
-    if not isinstance(value, str):
-        raise ValueError(f"holds a {type(value).__name__} where a batch has text.")
-    return value
-
-
 def _dtype(record: Any) -> np.dtype:
     match record:
         case Record("dtype", (code, _, _), (3, order, None, None, None, -1, -1, _)):
             if text(code) in _WHOLE and text(order) in ("|", "<", ">"):
                 return np.dtype(text(code)).newbyteorder(text(order))  # type: ignore[arg-type]
     raise ValueError("describes an array that is not of whole numbers.")
-
-
-class _Foreign(ValueError):
-    """The pickle may be whole, but it is no batch of CIFAR."""
-
-
-_VALUES = ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8")
-_BYTES = ("SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8")
-_STRINGS = ("SHORT_BINSTRING", "BINSTRING")  # of Python 2: bytes, which pickletools shows as text
-_PUSHES = {
-    **dict.fromkeys(_VALUES, lambda value: value),
-    **dict.fromkeys(_BYTES, bytes),
-    **dict.fromkeys(_STRINGS, lambda value: value.encode("latin-1")),
-    **{"NONE": lambda _: None, "NEWTRUE": lambda _: True, "NEWFALSE": lambda _: False},
-    **{"EMPTY_TUPLE": lambda _: (), "EMPTY_LIST": lambda _: [], "EMPTY_DICT": lambda _: {}},
-    "GLOBAL": lambda value: _named(value.replace(" ", ".")),
-}
-_MARKED = -1
-_TAKES = {  # how many values an opcode takes from the stack
-    **{"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3, "TUPLE": _MARKED},
-    **{"APPEND": 1, "APPENDS": _MARKED, "SETITEM": 2, "SETITEMS": _MARKED},
-    **{"STACK_GLOBAL": 2, "REDUCE": 2, "BUILD": 1},
-}
-
-
-class _Walk:
-    """The stack, the marks in it and the memo, as a pickle changes them from step to step."""
-
-    def __init__(self, size: int) -> None:
-        self.stack: list[Any] = []
-        self._marks: list[int] = []
-        self._memo: dict[int, Any] = {}
-        self._left = size  # characters that may still be encoded: else a few bytes could ask for the same text again
-
-    def step(self, opcode: str, value: Any) -> None:
-        match opcode:
-            case "PROTO" | "FRAME" | "STOP":
-                pass
-            case "MARK":
-                self._marks.append(len(self.stack))
-            case "MEMOIZE":
-                self._memo[len(self._memo)] = self.stack[-1]
-            case "BINPUT" | "LONG_BINPUT":
-                self._memo[value] = self.stack[-1]
-            case "BINGET" | "LONG_BINGET":
-                self.stack.append(self._memo[value])
-            case _ if opcode in _PUSHES:
-                self.stack.append(_PUSHES[opcode](value))
-            case _ if opcode in _TAKES:
-                self._combine(opcode, self._take(_TAKES[opcode]))
-            case _:
-                raise _Foreign(f"is not a whole pickle of a batch: it uses the opcode {opcode}.")
-
-    def _take(self, count: int) -> list[Any]:
-        start = self._marks.pop() if count == _MARKED else len(self.stack) - count
-        if not 0 <= start <= len(self.stack):
-            raise IndexError
-        taken = self.stack[start:]
-        del self.stack[start:]
-        return taken
-
-    def _combine(self, opcode: str, taken: list[Any]) -> None:
-        match opcode:
-            case "APPEND" | "APPENDS":
-                self._top(list).extend(taken)
-            case "SETITEM" | "SETITEMS":
-                keys = taken[::2]
-                if not all(isinstance(key, str | bytes) for key in keys):  # a tuple can take any time to hash
-                    raise TypeError
-                self._top(dict).update(zip(keys, taken[1::2], strict=True))
-            case "BUILD":
-                self._top(Record).state = taken[0]
-            case "STACK_GLOBAL":
-                self.stack.append(_named(".".join(taken)))
-            case "REDUCE":
-                self.stack.append(self._call(*taken))
-            case _:
-                self.stack.append(tuple(taken))
-
-    def _top(self, kind: type) -> Any:
-        if type(self.stack[-1]) is not kind:
-            raise TypeError
-        return self.stack[-1]
-
-    def _call(self, called: Any, arguments: Any) -> Record | bytes:
-        match called, arguments:
-            case Record("encode", None), (str(words), "latin1" | b"latin1"):
-                self._left -= len(words)
-                if self._left < 0:
-                    raise ValueError
-                return words.encode("latin-1")
-            case Record(name, None), tuple():
-                return Record(name, arguments)
-        raise TypeError
-
-
-def _named(name: str) -> Record:
-    if name not in _KNOWN:
-        shown = name[:80].encode("unicode_escape").decode()
-        raise _Foreign(f"names {shown}, which no CIFAR batch does: nothing of it was executed.")
-    return Record(_KNOWN[name])

@@ -84,6 +84,7 @@ class Static(Architecture):
     optimizer: str | Callable = "adam"
     schedule: str = "constant"
     batch: int | None = 16
+    cka: str = "plain"
     dials: tuple[str, ...] = DIALS
 
     # Fields that only a part of the work depends on, cheapest first: a sweep shares the rest along them.

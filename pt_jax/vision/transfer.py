@@ -176,14 +176,16 @@ def _by_layer(above: Upstream, below: Downstream, target: Task, static: Static) 
     def moved(params: Params) -> Array:
         return jnp.array([distance.l2(params[name], upstream[name]).whole for name in names])
 
+    cka = partial(similarity.layers, debiased=static.cka == "debiased")
+
     def ratio(name: str) -> Array | float:
         random, trained = above.random[name], below.transfer[name]
         return transferability.blocks(random, upstream[name], trained, lambda _: name).get(name, jnp.nan)
 
     return {
-        "cka": similarity.layers(after, before),
-        "cka_scratch": similarity.layers(scratch, before),
-        "cka_runs": similarity.layers(after, scratch),
+        "cka": cka(after, before),
+        "cka_scratch": cka(scratch, before),
+        "cka_runs": cka(after, scratch),
         "distance": moved(below.transfer),
         "distance_scratch": moved(below.scratch),
         "transferability": jnp.array([ratio(name) for name in names]),

@@ -6,6 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from pt_jax.diagnostics import activations
 from tests.diagnostics.cases import IMAGES, MODEL, params, stack
@@ -63,3 +64,25 @@ def test_jit_and_vmap_over_64_models():
     together = jax.vmap(function, (0, None))(stack(models), IMAGES)
     # float32 sums of up to 18 terms in another order.
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), together, loop)
+
+
+def test_any_function_by_names():
+    x = np.arange(12.0).reshape(4, 3)
+
+    def two(images):
+        return [images * 2, images.sum(1)]
+
+    found = activations.named(two, ["conv", "head"], x)
+    assert list(found) == ["conv", "head"] and found["head"].dtype == jnp.float32
+    np.testing.assert_array_equal(found["conv"], 2 * x)
+    picked = activations.named(lambda images: dict(zip("abc", (*two(images), images[0]), strict=True)), ["b"], x)
+    np.testing.assert_array_equal(picked["b"], x.sum(1))
+    for function, names, message in (
+        (two, ["conv"], "function returned 2 activations for 1 names; expected as many"),
+        (two, ["a", "a"], r"names = \['a', 'a'\] is not accepted: use each of a at most once"),
+        (lambda images: {"a": images}, ["b"], "use each of a at most once"),
+        (lambda images: [images[0]], ["a"], r"a has shape \(3,\); expected \(4,\) and so on"),
+        (lambda images: ["text"], ["a"], "a is not accepted: use an array of numbers"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            activations.named(function, names, x)

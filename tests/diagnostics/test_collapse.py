@@ -15,6 +15,7 @@ from tests.compiling import jit
 from tests.diagnostics.cases import assert_float32_is_close, assert_one_trace, assert_vmap_equals_loop, stack
 
 metrics = jit(collapse.metrics)
+OF = ("", "_weights")  # of the class means, and of the rows of W
 
 
 def rotation(d, seed=1):
@@ -53,14 +54,22 @@ def reference(features, labels, weight, bias):
     variance = [np.mean(np.sum((features[labels == k] - means[k]) ** 2, 1)) for k in range(classes)]
     pairs = [(i, j) for i in range(classes) for j in range(i)]
     nearest = np.argmin(np.sum((features[:, None] - means) ** 2, 2), 1)
-    return [
-        np.trace(inverse @ within) / classes,
-        np.trace(within) / np.trace(between),
-        np.linalg.norm(m @ m.T / np.linalg.norm(m @ m.T) - etf),
-        np.linalg.norm(weight @ m.T / np.linalg.norm(weight @ m.T) - etf),
-        np.mean(np.argmax(features @ weight.T + bias, 1) == nearest),
-        np.mean([(variance[i] + variance[j]) / 2 / np.sum((means[i] - means[j]) ** 2) for i, j in pairs]),
-    ]
+    norms = [np.linalg.norm(x, axis=1) for x in (m, weight)]
+    cosines = [[x[i] @ x[j] / n[i] / n[j] for i, j in pairs] for x, n in zip((m, weight), norms, strict=True)]
+    return {
+        "nc1": np.trace(inverse @ within) / classes,
+        "nc1_quotient": np.trace(within) / np.trace(between),
+        "nc2": np.linalg.norm(m @ m.T / np.linalg.norm(m @ m.T) - etf),
+        "nc2_weights": np.linalg.norm(weight @ weight.T / np.linalg.norm(weight @ weight.T) - etf),
+        "nc3": np.linalg.norm(weight @ m.T / np.linalg.norm(weight @ m.T) - etf),
+        "nc3_distance": np.sum((weight / np.linalg.norm(weight) - m / np.linalg.norm(m)) ** 2),
+        "nc4": np.mean(np.argmax(features @ weight.T + bias, 1) == nearest),
+        "nc4_no_bias": np.mean(np.argmax(features @ weight.T, 1) == nearest),
+        "cdnv": np.mean([(variance[i] + variance[j]) / 2 / np.sum((means[i] - means[j]) ** 2) for i, j in pairs]),
+        **{f"equinorm{of}": np.std(x, ddof=1) / np.mean(x) for of, x in zip(OF, norms, strict=True)},
+        **{f"equiangularity{of}": np.std(x) for of, x in zip(OF, cosines, strict=True)},
+        **{f"angle{of}": np.mean(np.abs(np.add(x, 1 / (classes - 1)))) for of, x in zip(OF, cosines, strict=True)},
+    }
 
 
 ZERO = 1e-6  # two means are always a simplex: NC2 = 0, here the rounding of float32
@@ -76,8 +85,9 @@ CASES = [
 @pytest.mark.parametrize("number", range(len(CASES)))
 def test_metrics_are_their_definitions(number):
     args = case(**CASES[number])
+    expected = collapse.Collapse(**reference(*args))
     # float32: sums of some 100 terms, times the condition number of the class means, below 100.
-    np.testing.assert_allclose(metrics(*args), reference(*args), rtol=1e-4, atol=ZERO)
+    np.testing.assert_allclose(metrics(*args), expected, rtol=1e-4, atol=ZERO)
 
 
 @pytest.mark.parametrize(("classes", "d"), [(2, 1), (5, 9), (10, 64)])
@@ -85,8 +95,9 @@ def test_a_simplex_without_spread_is_collapsed(classes, d):
     vertices = simplex(classes, d)
     labels = np.repeat(np.arange(classes), np.arange(classes) + 2)
     found = metrics(vertices[labels] * 5 + 2, labels, vertices * 0.3, np.zeros(classes) - 0.3 * 2 * vertices.sum(1))
-    # nc1, nc1_quotient and cdnv are squares of float32 rounding, nc2 and nc3 rounding of K^2 entries.
-    np.testing.assert_allclose(found, [0, 0, 0, 0, 1, 0], atol=2e-6)
+    # nc1, nc1_quotient, nc3_distance and cdnv are squares of float32 rounding, the others rounding of K^2 entries.
+    expected = collapse.Collapse(*[0.0] * 15)._replace(nc4=1.0, nc4_no_bias=found.nc4_no_bias)
+    np.testing.assert_allclose(found, expected, atol=2e-6)
     assert max(found.nc1, found.nc1_quotient, found.cdnv) < 1e-11
 
 
@@ -130,16 +141,18 @@ def test_rotation_scale_shift_and_order_do_not_matter(number):
     samples, classes = rng.permutation(len(labels)), rng.permutation(len(bias))
     moved = (features @ turn + shift) * 7
     turned = weight @ turn
+    shifted = metrics(moved, labels, turned / 7, bias - turned @ shift)
     for after in (
-        metrics(moved, labels, turned / 7, bias - turned @ shift),
+        shifted._replace(nc4_no_bias=before.nc4_no_bias),  # a shift is a bias
         metrics(features[samples], np.argsort(classes)[labels[samples]], weight[classes], bias[classes]),
     ):
         np.testing.assert_allclose(after, before, rtol=2e-4, atol=ZERO)  # as above, with a shift to round
     # Yet spread and classifier are seen: twice the spread, and the rows of the classifier exchanged.
     means = np.stack([features[labels == k].mean(0) for k in range(len(bias))])[labels]
     wider = metrics(means + 2 * (features - means), labels, weight, bias)
-    expected = np.array(before) * [4, 4, 1, 1, np.nan, 4]
-    np.testing.assert_allclose(np.delete(wider, 4), np.delete(expected, 4), rtol=2e-4, atol=ZERO)
+    spread = {name: 4 * getattr(before, name) for name in ("nc1", "nc1_quotient", "cdnv")}
+    expected = before._replace(**spread, nc4=wider.nc4, nc4_no_bias=wider.nc4_no_bias)
+    np.testing.assert_allclose(wider, expected, rtol=2e-4, atol=ZERO)
     assert abs(metrics(features, labels, weight[::-1], bias).nc3 - before.nc3) > 0.01
 
 
@@ -171,11 +184,16 @@ def test_what_has_no_value_is_nan():
     for found in (
         metrics(features, np.zeros_like(labels), weight, bias),  # one class only
         metrics(features, labels * 0 - 1, weight, bias),  # no sample
-        # Constant features, some of which have another number as their mean in float32.
-        metrics(np.tile(constants, (1001, 1)), np.arange(1001) % 4, np.ones((4, 200)), bias),
         metrics(broken, labels, weight, bias),
     ):
         assert np.isnan(found).all()
+    # Constant features, some of which have another number as their mean in float32: only W has a frame.
+    found = metrics(np.tile(constants, (1001, 1)), np.arange(1001) % 4, np.eye(4, 200), bias)
+    expected = {
+        f"{name}_weights": getattr(found, f"{name}_weights") for name in ("nc2", "equinorm", "equiangularity", "angle")
+    }
+    np.testing.assert_array_equal(found, collapse.Collapse(*[np.nan] * 15)._replace(**expected))
+    np.testing.assert_allclose(found.angle_weights, 1 / 3, rtol=1e-6)  # orthogonal rows
     # Two classes with one mean: three means on a line have no NC1.
     line = np.array([[0.0, 0.0], [1.0, 2.0], [1.0, 2.0]])[[0, 0, 1, 1, 2, 2]]
     spread = np.array([[1.0, 0.0], [-1.0, 0.0]] * 3)

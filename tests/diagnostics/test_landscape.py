@@ -38,6 +38,10 @@ def test_a_quadratic_has_the_known_excess_and_barrier(curvature):
     expected = -curvature / 2 * T * (1 - T) * SQUARES
     np.testing.assert_allclose(found.excess, expected, atol=2e-5)  # float32, losses up to 50
     np.testing.assert_allclose(found.height, max(0, -curvature * SQUARES / 8), atol=2e-5)
+    ends = np.array([quadratic(A, curvature), quadratic(B, curvature)])
+    highest = max(ends[0] + T[5:16] * (ends[1] - ends[0]) + expected[5:16])  # 0 <= t <= 1
+    np.testing.assert_allclose(found.above_mean, highest - ends.mean(), atol=2e-5)
+    assert found.above_mean >= abs(ends[0] - ends[1]) / 2 - 2e-5
     assert (found.excess[0] > 0) == (curvature > 0)  # extrapolated, and not counted as a barrier
 
 

@@ -1,11 +1,15 @@
 """Names of modules, and pytrees that do not fit together."""
 
+from functools import partial
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
+from flax import nnx
 
-from pt_jax.diagnostics import parameters
+from pt_jax.diagnostics import distance, parameters
 from tests.diagnostics.cases import params
 
 
@@ -34,6 +38,54 @@ def test_names_of_modules(tree, names):
 def test_a_module_holds_those_inside_it_and_no_namesake():
     assert parameters.inside("Block_1/Dense_0", "Block_1") and parameters.inside("Block_1", "Block_1")
     assert not parameters.inside("Block_10", "Block_1") and not parameters.inside("Block_1", "Block_1/Dense_0")
+
+
+class Normed(nnx.Module):
+    def __init__(self, rngs):
+        self.conv = nnx.Conv(1, 2, (3, 3), rngs=rngs)
+        self.norm, self.drop = nnx.BatchNorm(2, rngs=rngs), nnx.Dropout(0.5, rngs=rngs)  # with counts and random keys
+
+
+CONV = {"conv": {"kernel": (3, 3, 1, 2), "bias": (2,)}}
+NORM = {"scale": (2,), "bias": (2,)}
+WHOLE = {**CONV, "norm": {**NORM, "mean": (2,), "var": (2,)}}
+
+
+def linen():
+    ones = partial(jax.tree.map, jnp.ones, is_leaf=lambda x: isinstance(x, tuple))
+    return {"params": ones({**CONV, "norm": NORM}), "batch_stats": {"norm": ones({"mean": (2,), "var": (2,)})}}
+
+
+@pytest.mark.parametrize(
+    ("network", "shapes"),
+    [
+        (Normed(nnx.Rngs(0)), WHOLE),
+        (nnx.state(Normed(nnx.Rngs(0))), WHOLE),
+        (linen(), {**CONV, "norm": NORM, "batch_stats/norm": {"mean": (2,), "var": (2,)}}),
+        (
+            {
+                "layer1.0.conv.weight": np.ones((2, 1, 3, 3)),
+                "layer1.0.bn.num_batches_tracked": np.array(3),
+                "b": np.ones(2),
+            },
+            {"layer1.0.conv": {"weight": (2, 1, 3, 3)}, "b": {"b": (2,)}},
+        ),
+    ],
+)
+def test_networks_of_every_library_by_module(network, shapes):
+    found = parameters.by_module(network)
+    assert jax.tree.map(jnp.shape, found) == shapes
+    assert parameters.by_module(found) == found and set(distance.l2(found, found).modules) == set(shapes)
+
+
+def test_a_network_from_a_file(tmp_path):
+    content = b"\x4c\0\0\0\0\0\0\0" + b'{"layer1.0.conv.weight":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}   '
+    (tmp_path / "net.safetensors").write_bytes(content + np.array([1, 2], np.float16).tobytes())
+    found = parameters.by_module(tmp_path / "net.safetensors")
+    assert set(found) == {"layer1.0.conv"} and found["layer1.0.conv"]["weight"].dtype == jnp.float32
+    np.testing.assert_array_equal(found["layer1.0.conv"]["weight"], [1, 2])
+    with pytest.raises(ValueError, match="network holds no tensor of real numbers"):
+        parameters.by_module({"steps": np.arange(3)})
 
 
 @pytest.mark.parametrize(

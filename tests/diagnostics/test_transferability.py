@@ -82,6 +82,27 @@ def test_vmap_one_trace_and_float64():
     assert_float32_is_close(transferability.layers, *double, rtol=1e-5)  # means of up to 72 absolute values
 
 
+def test_branches_beside_a_block_are_left_out():
+    names = ("conv1", "layer1.0.conv1", "layer1.0.conv2", "layer1.0.downsample.0", "fc")
+    r, a, b = (
+        {f"{name}.weight": jnp.full((2, 2), x) for name, x in zip(names, xs, strict=True)}
+        for xs in ((0.0,) * 5, (2.0,) * 5, (3.0, 3.0, 5.0, 90.0, 1.0))
+    )
+    b["layer1.0.bn1.weight"] = a["layer1.0.bn1.weight"] = r["layer1.0.bn1.weight"] = jnp.ones(2)
+
+    def residual(name):
+        return name.rpartition(".")[0] if name.startswith("layer") else name
+
+    found = transferability.layers(r, a, b, head="fc", block=residual)
+    # 3 / 1, (3 + 5) / (1 + 3) and 1 / 1; with the branch, (3 + 5 + 90) / (1 + 3 + 88).
+    for name, value in {"conv1": 3, "layer1.0": 2, "fc": 1}.items():
+        np.testing.assert_allclose(found.blocks[name], value, rtol=1e-6)
+    assert len(found.blocks) == 3
+    np.testing.assert_allclose(found.whole, 2.5, rtol=1e-6)
+    every = transferability.blocks(r, a, b, lambda name: residual(name).partition(".downsample")[0], without=())
+    np.testing.assert_allclose(every["layer1.0"], 98 / 92, rtol=1e-6)
+
+
 def test_the_published_values():
     assert len(transferability.RESNET50_CIFAR10) == 17
     assert abs(np.mean(transferability.RESNET50_CIFAR10) - 7.78) < 0.01  # two decimals are published

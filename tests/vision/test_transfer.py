@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 import pt_jax
+from pt_jax.diagnostics import similarity
 from pt_jax.vision import inherit
 from pt_jax.vision import networks as module
 from pt_jax.vision.fields import HEAD
 from pt_jax.vision.networks import networks
 from pt_jax.vision.point import Static
+from pt_jax.vision.transfer import _by_layer as by_layer
 from pt_jax.vision.transfer import transfer
 from tests.compiling import jit, jit_exact
 from tests.vision.pairs import PAIR, POINT, TINY, lane, leaves, same, trained
@@ -60,6 +62,21 @@ def test_a_projection_is_kept_or_dropped():
     assert same(nets.start["projection"], nets.upstream["projection"]) and keep.layer_names == (*LAYERS, "projection")
     assert drop.layer_names == LAYERS
     assert module.source_network(drop).names == (*LAYERS, "projection") and module.target_network(drop).names == LAYERS
+
+
+def test_cka_is_plain_or_debiased():
+    above, below = lane(TINY, networks)(0, POINT)  # a program that other tests have, too
+    _, target = module.draw_tasks(jax.random.key(0), POINT, TINY, PAIR)
+    nets = [module.outputs_on_test(params, target, TINY) for params in (below.transfer, below.scratch)]
+    found = [
+        jit(partial(by_layer, static=replace(TINY, cka=cka)))(above, below, target)["cka_runs"]
+        for cka in ("plain", "debiased")
+    ]
+    for debiased in (False, True):
+        np.testing.assert_allclose(found[debiased], similarity.layers(*nets, debiased=debiased), rtol=1e-5)  # float32
+    assert np.abs(found[0] - found[1]).min() > 1e-4
+    with pytest.raises(ValueError, match="cka = 'both' is not accepted: use plain, debiased"):
+        replace(TINY, cka="both")
 
 
 def test_frozen_inherited_parameters_stay_and_fresh_ones_train():
