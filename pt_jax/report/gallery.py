@@ -14,6 +14,7 @@ import pandas as pd
 
 from pt_jax.report import findings
 
+_AGAIN = "Published experiments, computed again"
 _SECTIONS = {
     "When does inheriting help, and when does it hurt?": (
         *("phase_diagram", "parameter_transfer", "map_u_v2", "map_alpha_u", "map_n1_u"),
@@ -28,8 +29,10 @@ _SECTIONS = {
         *("vision_transfer", "vision_negative", "vision_layers", "vision_blocks", "vision_twins", "vision_criticality"),
         *("vision_checkpoints", "vision_collapse", "vision_methods", "vision_transferability"),
     ),
-    "Extremes": ("million_trajectories", "million_dimensions", "smallest_error", "kou2023"),
+    _AGAIN: ("kou2023",),
+    "Extremes": ("million_trajectories", "million_dimensions", "smallest_error"),
 }
+_AGREES = 3  # standard errors of the difference
 
 
 def entry(folder: Path, name: str, rows: pd.DataFrame) -> str:
@@ -63,9 +66,12 @@ def write(folder: Path) -> Path:
     ]
     rows = _judged(folder)
     known = {name for names in _SECTIONS.values() for name in names}
-    for title, names in {**_SECTIONS, "More": tuple(sorted(there - known))}.items():
+    again = sorted(name for name in there - known if name.startswith("published_"))
+    for title, names in {**_SECTIONS, "More": sorted(there - known - set(again))}.items():
+        names = [*names, *again] if title == _AGAIN else names
         shown = [entry(folder, name, rows[rows["figure"] == name]) for name in names if name in there]
         lines += [f"## {title}\n", *shown] if shown else []
+        lines += _beside(folder, again) if title == _AGAIN and again else []
     if len(rows):
         lines += [
             "## Published findings on real networks\n",
@@ -78,6 +84,23 @@ def write(folder: Path) -> Path:
     path = folder / "README.md"
     path.write_text("\n".join(lines))
     return path
+
+
+def _beside(folder: Path, names: list[str]) -> list[str]:
+    """Return a table of how far the numbers in the CSV of each figure are from the published ones in it."""
+    lines = [
+        "Numbers here beside the published ones, in standard errors of their difference. Times as fast: core time of the\n"
+        "published script over ours for a training, both on the same cores.\n",
+        f"| command | numbers compared | within {_AGREES} standard errors | mean difference | times as fast |",
+        "| --- " * 5 + "|",
+    ]
+    for name in names:
+        table = pd.read_csv(folder / f"{name}.csv").dropna(subset=["published", "here"])
+        apart = table["here"] - table["published"]
+        agree = (apart.abs() <= _AGREES * table["se"]).mean()
+        faster = f"{table['times_as_fast'].max():,.0f}" if "times_as_fast" in table else ""
+        lines.append(f"| `python sims/{name}.py` | {len(table):,} | {agree:.1%} | {apart.mean():+.4f} | {faster} |")
+    return [*lines, ""]
 
 
 def _judged(folder: Path) -> pd.DataFrame:

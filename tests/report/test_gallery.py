@@ -14,7 +14,7 @@ def test_every_figure_has_an_entry_under_its_heading(tmp_path):
     (tmp_path / "kou2023.json").write_text(json.dumps(part | {"finding": "One task."}))
     (tmp_path / "mine.json").write_text(json.dumps({"a": part | {"finding": "Two."}, "b": part, "predicted": guess}))
     text = gallery.write(tmp_path).read_text()
-    assert "### One task.\n\n![kou2023](kou2023.png)" in text and text.index("## Extremes") < text.index("## More")
+    assert "### One task.\n\n![kou2023](kou2023.png)" in text and text.index("## Published") < text.index("## More")
     assert "`python sims/kou2023.py`: 1,000 trajectories, 2 seeds a cell, 1.5 minutes on 2 x cpu." in text
     assert "`python sims/mine.py`: 2,000 trajectories, 2 seeds a cell, 3.5 minutes on 2 x cpu." in text
     assert "theory" not in text.split("## More")[0]
@@ -31,6 +31,16 @@ def test_findings_of_all_figures_are_judged_together(tmp_path):
     table = text.split("## Published findings")[1]
     assert "| it helps | arXiv 2 | gain | +0.05 [+0.03, +0.07] | **seen** | `python sims/vision_a.py` |" in table
     assert table.index("arXiv 1") < table.index("arXiv 2") and "**reversed** | `python sims/vision_b.py`" in table
+
+
+def test_published_numbers_are_counted_beside_ours(tmp_path):
+    part = {"function": "pt_jax.x.scratch", "trajectories": 9, "seeds": [0], "device": "2 x cpu", "seconds": 9}
+    (tmp_path / "published_a.json").write_text(json.dumps(part | {"finding": "As published."}))
+    rows = ["0.5,0.51,0.01,80", "0.5,0.54,0.01,80", "0,0,0,", "0.5,0.48,0.01,", ",0.3,0.01,"]  # the last has no number
+    (tmp_path / "published_a.csv").write_text("\n".join(["published,here,se,times_as_fast", *rows]))
+    text = gallery.write(tmp_path).read_text()
+    assert "### As published." in text.split("## Published experiments")[1]
+    assert "| `python sims/published_a.py` | 4 | 75.0% | +0.0075 | 80 |" in text and "## More" not in text
 
 
 def test_the_committed_numbers_call_a_standard_error_se():
