@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 import pt_jax
 
 LIMIT = 3.0  # standard errors of the difference within which a cell agrees
+_ROWS = 60  # that are printed; of a longer table those that are furthest off
 
 
 def beside(ds: xr.Dataset, value: str, published: pd.DataFrame) -> pd.DataFrame:
@@ -48,7 +49,8 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
         raise ValueError(f"table without {', '.join(sorted(missing))} is not accepted: use published, here and se.")
     apart = table["here"] - table["published"]
     off = (apart / table["se"]).where(apart != 0, 0.0)  # where nothing varies and both are equal, se is 0
-    print(table.assign(off=off).to_string(index=False, float_format="{:.4g}".format))
+    shown = off.abs().nlargest(_ROWS).index.sort_values()
+    print(table.assign(off=off).loc[shown].to_string(index=False, float_format="{:.4g}".format))
     agree, mean = (off.abs() <= LIMIT).mean(), apart.mean()
     print(f"{agree:.1%} of {len(table)} cells within {LIMIT:g} standard errors; mean difference {mean:+.5f}")
     return table.assign(off=off)
