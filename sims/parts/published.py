@@ -1,0 +1,82 @@
+"""A published experiment beside the same one computed here: what `sims/published_*.py` share.
+
+    off = (here - published) / se,    se = s sqrt(1/k + 1/n)
+
+s is the standard deviation over the n seeds here, k the number of trainings that a published mean is of. Were both of
+one law, 99.7% of the cells would have |off| <= 3, where means are normal.
+"""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+
+import pt_jax
+
+LIMIT = 3.0  # standard errors of the difference within which a cell agrees
+_ROWS = 60  # that are printed; of a longer table those that are furthest off
+
+
+def beside(ds: xr.Dataset, value: str, published: pd.DataFrame) -> pd.DataFrame:
+    """Return published means beside those of a sweep, for the cells that both have.
+
+    Args:
+        ds: result of a sweep.
+        value: name of a result.
+        published: one row a cell: columns called like axes of the sweep, `published`, and `trainings`, how many it is
+            the mean of.
+
+    Returns:
+        One row a cell: its columns, `published`, `here` and `se`, the standard error of their difference.
+    """
+    cells = [name for name in published.columns if name not in ("published", "trainings")]
+    here = pt_jax.stats.summary(ds, value)[["mean", "se", "seeds"]].to_dataframe().reset_index()
+    table = published.merge(here, on=cells)
+    both = table["se"] * np.sqrt(1 + table["seeds"] / table["trainings"])
+    return table[[*cells, "published"]].assign(here=table["mean"], se=both)
+
+
+def compare(table: pd.DataFrame) -> pd.DataFrame:
+    """Print a table of `published`, `here` and `se`, and the share of cells that agree; return it with `off`.
+
+    Raises:
+        ValueError: a column is missing.
+    """
+    if missing := {"published", "here", "se"} - set(table.columns):
+        raise ValueError(f"table without {', '.join(sorted(missing))} is not accepted: use published, here and se.")
+    apart = table["here"] - table["published"]
+    off = (apart / table["se"]).where(apart != 0, 0.0)  # where nothing varies and both are equal, se is 0
+    shown = off.abs().nlargest(_ROWS).index.sort_values()
+    print(table.assign(off=off).loc[shown].to_string(index=False, float_format="{:.4g}".format))
+    agree, mean = (off.abs() <= LIMIT).mean(), apart.mean()
+    print(f"{agree:.1%} of {len(table)} cells within {LIMIT:g} standard errors; mean difference {mean:+.5f}")
+    return table.assign(off=off)
+
+
+def speed(sweep: pt_jax.Sweep, theirs: float, trainings: int = 1) -> None:
+    """Print the core seconds of a training, published and here, compilation apart.
+
+    Args:
+        sweep: blocks of it are timed on the cores of this process.
+        theirs: core seconds of a training of the same cells in the published way.
+        trainings: published trainings that a trajectory stands for.
+    """
+    timed = pt_jax.plan(replace(sweep, seeds=range(10_000)), report=None)  # so many that it is worth timing
+    here = len(jax.local_devices()) / timed.rate / trainings
+    print(f"core seconds a training: published {theirs:.3g}, here {here:.3g}, {theirs / here:,.0f} times as fast")
+
+
+def agreement(ax: Axes, table: pd.DataFrame) -> None:
+    """Draw each cell, published against here, with bars of `LIMIT` standard errors of the difference."""
+    agree = table["off"].abs() <= LIMIT
+    for which, colour, words in ((agree, "tab:blue", "agree"), (~agree, "tab:red", "differ")):
+        one, name = table[which], f"{which.sum()} cells {words}"
+        bars = LIMIT * one["se"]
+        ax.errorbar(one["published"], one["here"], bars, fmt="o", ms=3, lw=0.8, color=colour, alpha=0.7, label=name)
+    ends = [table[["published", "here"]].min().min(), table[["published", "here"]].max().max()]
+    ax.plot(ends, ends, "k-", lw=0.8, zorder=0)
+    ax.set(xlabel="published", ylabel=f"here, with {LIMIT:g} standard errors of the difference")
+    ax.legend(fontsize=8)
