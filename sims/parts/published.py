@@ -79,8 +79,8 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(off=off)
 
 
-def speed(sweep: pt_jax.Sweep, theirs: float, trainings: int = 1) -> None:
-    """Print the core seconds of a training, published and here, compilation apart.
+def speed(sweep: pt_jax.Sweep, theirs: float, trainings: int = 1) -> float:
+    """Print the core seconds of a training, published and here, compilation apart; return their ratio.
 
     Args:
         sweep: blocks of it are timed on the cores of this process.
@@ -90,6 +90,7 @@ def speed(sweep: pt_jax.Sweep, theirs: float, trainings: int = 1) -> None:
     timed = pt_jax.plan(replace(sweep, seeds=range(10_000)), report=None)  # so many that it is worth timing
     here = len(jax.local_devices()) / timed.rate / trainings
     print(f"core seconds a training: published {theirs:.3g}, here {here:.3g}, {theirs / here:,.0f} times as fast")
+    return theirs / here
 
 
 def agreement(ax: Axes, table: pd.DataFrame) -> None:
