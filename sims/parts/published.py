@@ -6,6 +6,7 @@ s is the standard deviation over the n seeds here, k the number of trainings tha
 one law, 99.7% of the cells would have |off| <= 3, where means are normal.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import jax
@@ -17,6 +18,7 @@ from matplotlib.axes import Axes
 import pt_jax
 
 LIMIT = 3.0  # standard errors of the difference within which a cell agrees
+_ROUNDING = 1e-6  # of float32; where nothing varies and both are equal, se is 0 or NaN
 _ROWS = 60  # that are printed; of a longer table those that are furthest off
 
 
@@ -39,6 +41,27 @@ def beside(ds: xr.Dataset, value: str, published: pd.DataFrame) -> pd.DataFrame:
     return table[[*cells, "published"]].assign(here=table["mean"], se=both)
 
 
+def whole(ds: xr.Dataset, values: Sequence[str], published: pd.DataFrame) -> pd.DataFrame:
+    """Return all cells of a sweep, and beside those that have one a published mean.
+
+    Args:
+        ds: result of a sweep.
+        values: names of results.
+        published: as in `beside`, with the names in `result`, and `sd`, the standard deviation over the trainings: s is
+            then that of both together, the pooled one of a two-sample t test.
+
+    Returns:
+        Columns of `published`, `here`, `own`, its standard error, `seeds`, `se` and `off`.
+    """
+    here = pt_jax.stats.table(ds, values).rename(columns={"mean": "here", "se": "own"})
+    table = here.merge(published, how="left")
+    seeds, trainings = table["seeds"], table["trainings"]
+    squares = (seeds - 1) * seeds * table["own"] ** 2 + (trainings - 1) * table["sd"] ** 2
+    table["se"] = np.sqrt(squares / (seeds + trainings - 2) * (1 / seeds + 1 / trainings))
+    apart = table["here"] - table["published"]
+    return table.assign(off=(apart / table["se"]).where(apart.abs() > _ROUNDING, 0.0))
+
+
 def compare(table: pd.DataFrame) -> pd.DataFrame:
     """Print a table of `published`, `here` and `se`, and the share of cells that agree; return it with `off`.
 
@@ -48,7 +71,7 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
     if missing := {"published", "here", "se"} - set(table.columns):
         raise ValueError(f"table without {', '.join(sorted(missing))} is not accepted: use published, here and se.")
     apart = table["here"] - table["published"]
-    off = (apart / table["se"]).where(apart != 0, 0.0)  # where nothing varies and both are equal, se is 0
+    off = (apart / table["se"]).where(apart.abs() > _ROUNDING, 0.0)
     shown = off.abs().nlargest(_ROWS).index.sort_values()
     print(table.assign(off=off).loc[shown].to_string(index=False, float_format="{:.4g}".format))
     agree, mean = (off.abs() <= LIMIT).mean(), apart.mean()
@@ -56,8 +79,8 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(off=off)
 
 
-def speed(sweep: pt_jax.Sweep, theirs: float, trainings: int = 1) -> None:
-    """Print the core seconds of a training, published and here, compilation apart.
+def speed(sweep: pt_jax.Sweep, theirs: float, trainings: int = 1) -> float:
+    """Print the core seconds of a training, published and here, compilation apart; return their ratio.
 
     Args:
         sweep: blocks of it are timed on the cores of this process.
@@ -67,16 +90,17 @@ def speed(sweep: pt_jax.Sweep, theirs: float, trainings: int = 1) -> None:
     timed = pt_jax.plan(replace(sweep, seeds=range(10_000)), report=None)  # so many that it is worth timing
     here = len(jax.local_devices()) / timed.rate / trainings
     print(f"core seconds a training: published {theirs:.3g}, here {here:.3g}, {theirs / here:,.0f} times as fast")
+    return theirs / here
 
 
 def agreement(ax: Axes, table: pd.DataFrame) -> None:
     """Draw each cell, published against here, with bars of `LIMIT` standard errors of the difference."""
     agree = table["off"].abs() <= LIMIT
     for which, colour, words in ((agree, "tab:blue", "agree"), (~agree, "tab:red", "differ")):
-        one, name = table[which], f"{which.sum()} cells {words}"
+        one, name = table[which], f"{which.sum()} cells {words}" if which.any() else None
         bars = LIMIT * one["se"]
         ax.errorbar(one["published"], one["here"], bars, fmt="o", ms=3, lw=0.8, color=colour, alpha=0.7, label=name)
     ends = [table[["published", "here"]].min().min(), table[["published", "here"]].max().max()]
     ax.plot(ends, ends, "k-", lw=0.8, zorder=0)
-    ax.set(xlabel="published", ylabel=f"here, with {LIMIT:g} standard errors of the difference")
+    ax.set(xlabel="published", ylabel=f"here (bars: {LIMIT:g} standard errors)")
     ax.legend(fontsize=8)
