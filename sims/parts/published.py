@@ -6,10 +6,10 @@ s is the standard deviation over the n seeds here, k the number of trainings tha
 one law, 99.7% of the cells would have |off| <= 3, where means are normal.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-import jax
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -19,6 +19,7 @@ import pt_jax
 
 LIMIT = 3.0  # standard errors of the difference within which a cell agrees
 _ROUNDING = 1e-6  # of float32; where nothing varies and both are equal, se is 0 or NaN
+_LEAST = 2.0  # core seconds that are timed
 _ROWS = 60  # that are printed; of a longer table those that are furthest off
 
 
@@ -82,13 +83,22 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
 def speed(sweep: pt_jax.Sweep, theirs: float, trainings: int = 1) -> float:
     """Print the core seconds of a training, published and here, compilation apart; return their ratio.
 
+    Processor time of all cores, which another load on the machine changes least.
+
     Args:
-        sweep: blocks of it are timed on the cores of this process.
+        sweep: run with as many seeds as take two seconds.
         theirs: core seconds of a training of the same cells in the published way.
         trainings: published trainings that a trajectory stands for.
     """
-    timed = pt_jax.plan(replace(sweep, seeds=range(10_000)), report=None)  # so many that it is worth timing
-    here = len(jax.local_devices()) / timed.rate / trainings
+    spent, seeds = 0.0, 1
+    while spent < _LEAST:
+        timed = replace(sweep, seeds=seeds)
+        for _ in range(2):  # the first compiles
+            start = time.process_time()
+            pt_jax.run(timed, report=None)
+            spent = time.process_time() - start
+        seeds *= 4
+    here = spent / timed.trajectories / trainings
     print(f"core seconds a training: published {theirs:.3g}, here {here:.3g}, {theirs / here:,.0f} times as fast")
     return theirs / here
 
