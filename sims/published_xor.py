@@ -47,12 +47,9 @@ def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
             d, n = (size, N) if name == "d" else (D, size)
             rates = np.stack([size, n * M / (2 * d), np.sqrt(n) / d], axis=1)
             axes = {f"{name},lr2,init_scale": rates, "u,v2": signals}
-            point, kept, static = (
-                pt_jax.Point(d=D, n2=N, m=M, flip2=FLIP),
-                ("error_scratch",),
-                pt_jax.Static(data="xor"),
-            )
-            found[f"{name}_{cos}"] = pt_jax.Sweep(pt_jax.scratch, point, axes, seeds, kept, static)
+            point, static = pt_jax.Point(d=D, n2=N, m=M, flip2=FLIP), pt_jax.Static(data="xor")
+            sweep = pt_jax.Sweep(pt_jax.scratch, point, axes, seeds, ("error_scratch",), static)
+            found[f"{name}_{cos}"] = sweep
     return found
 
 
@@ -69,9 +66,8 @@ def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
         maps.append(here.assign(**same, result="map"))
         if name == "d":
             theirs = known.loc[known["cos"] == float(cos), ["d", "norm", "published", "trainings"]]
-            rows.append(
-                published.beside(ds, "error", theirs).rename(columns={"d": "size"}).assign(**same, result="error")
-            )
+            cells = published.beside(ds, "error", theirs).rename(columns={"d": "size"})
+            rows.append(cells.assign(**same, result="error"))
         for level in LEVELS[float(cos)]:
             low, high = pt_jax.stats.bootstrap(ds, partial(exponent, level=level))
             one = {"published": THEOREM[name], "here": exponent(ds, level), "se": (high - low) / 3.92}
@@ -108,15 +104,12 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     lines = [plt.Line2D([], [], color="0.6", lw=1.4, label="contours at 0.4, above also at 0.3 (white)")]
     lines += [plt.Line2D([], [], color="r", ls="--", lw=1.2, label=r"theorem: $n\,\|\mu\|^4 / d$ constant")]
     pt_jax.plot.legend(figure, lines)
+    agree = f"{(cells['off'].abs() <= published.LIMIT).sum()} of {len(cells)} cells as by a plain loop"
     title = "The signal needed for XOR data grows with d nearly as the theorem says, and falls at least as fast with n"
-    figure.suptitle(
-        f"{title}\n({(cells['off'].abs() <= published.LIMIT).sum()} of {len(cells)} cells as by a plain loop)"
-    )
+    figure.suptitle(f"{title}\n({agree})")
     parts = [f"$m$ = {M} filters a class", f"labels flipped = {FLIP}", "noise level = 1", "200 steps"]
-    rates = ["learning rate = $n m / 2 d$", r"standard deviation of the weights = $\sqrt{n} / d$"]
-    pt_jax.plot.note(
-        figure, [*parts, *rates, f"{table.seeds.max():.0f} seeds a cell"]
-    )  # without the fields of a source
+    parts += ["learning rate = $n m / 2 d$", r"standard deviation of the weights = $\sqrt{n} / d$"]
+    pt_jax.plot.note(figure, [*parts, f"{table.seeds.max():.0f} seeds a cell"])  # without the fields of a source
     return figure
 
 
