@@ -96,6 +96,8 @@ def draw(table: pd.DataFrame) -> plt.Figure:
         words = ", ".join(f"{row.here:.3f} $\\pm$ {1.96 * row.se:.3f} (at {row.level})" for row in fits)
         ax.set_title(f"$\\cos\\theta$ = {cos}: {words}", fontsize=9)
         ax.set(xscale="log", yscale="log", xlabel=WORDS[name], ylabel=r"signal norm $\|\mu\|$")
+        ax.set_xticks(ticks := size[::2], labels=[f"{x:,.0f}" for x in ticks], minor=False)
+        ax.minorticks_off()
         ax.label_outer()
     figure.colorbar(mesh, ax=maps, label=f"test error (flipped labels, floor {FLIP})", location="bottom", aspect=50)
     cells = table[table["result"] == "error"]
@@ -107,8 +109,8 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     agree = f"{(cells['off'].abs() <= published.LIMIT).sum()} of {len(cells)} cells as by a plain loop"
     title = "The signal needed for XOR data grows with d nearly as the theorem says, and falls at least as fast with n"
     figure.suptitle(f"{title}\n({agree})")
-    parts = [f"$m$ = {M} filters a class", f"labels flipped = {FLIP}", "noise level = 1", "200 steps"]
-    parts += ["learning rate = $n m / 2 d$", r"standard deviation of the weights = $\sqrt{n} / d$"]
+    parts = ["titles: exponents of the contours", f"$m$ = {M} filters a class", f"labels flipped = {FLIP}", "200 steps"]
+    parts += ["noise level = 1", "learning rate = $n m / 2 d$", r"standard deviation of the weights = $\sqrt{n} / d$"]
     pt_jax.plot.note(figure, [*parts, f"{table.seeds.max():.0f} seeds a cell"])  # without the fields of a source
     return figure
 
