@@ -20,7 +20,7 @@ import xarray as xr
 from jax import Array
 from jax.typing import ArrayLike
 
-from pt_jax.diagnostics.similarity import gram, rows
+from pt_jax.diagnostics.similarity import gram, rows, scaled
 
 Layers = Mapping[str, ArrayLike]  # activations (n, ...) by the layer's name
 
@@ -32,7 +32,8 @@ class Sums(NamedTuple):
         cross: of each pair, (A, B).
         a: of each layer with itself, (A,).
         b: the same, (B,).
-        units: of the features of each layer, (A,) and (B,): the largest difference in the first minibatch that has any.
+        units: of the features of each layer, (A,) and (B,): the largest so far, see `similarity.scaled`; 1 for kernels
+            with a bandwidth. The sums are those of features in these units, and so stay in the range of float32.
     """
 
     cross: Array
@@ -76,18 +77,31 @@ def add(
     least = 4 if debiased else 2
     if len(sizes) > 1 or sizes[0] < least:
         raise ValueError(f"layers have {sizes} samples; expected the same number in all, at least {least}.")
-    units, grams = [], []
-    for layers, before in zip(features, sums.units, strict=True):
-        unit = jnp.where(before > 0, before, jnp.stack([jnp.max(jnp.abs(x - x[:1])) for x in layers]))
-        scaled = [x / jnp.where(u > 0, u, 1) for x, u in zip(layers, unit, strict=True)]
-        units.append(unit)
-        grams.append(jnp.stack([gram(x, debiased, bandwidth).ravel() for x in scaled]))
-    of_a, of_b = grams
     n = sizes[0]
     pairs = n * (n - 3) if debiased else (n - 1) ** 2
-    cross = sums.cross + jnp.matmul(of_a, of_b.T, precision="highest") / pairs
-    own_a, own_b = (jnp.sum(k**2, 1) / pairs for k in grams)
-    return Sums(cross, sums.a + own_a, sums.b + own_b, (units[0], units[1]))
+    (of_a, *a_units), (of_b, *b_units) = (
+        _grams(layers, before, debiased, bandwidth) for layers, before in zip(features, sums.units, strict=True)
+    )
+    (a_unit, a_kept, a_share), (b_unit, b_kept, b_share) = a_units, b_units
+    cross = jnp.matmul(of_a, of_b.T, precision="highest") / pairs
+    return Sums(
+        sums.cross * jnp.outer(a_kept, b_kept) + cross * jnp.outer(a_share, b_share),
+        sums.a * a_kept**2 + jnp.sum(of_a**2, 1) / pairs * a_share**2,
+        sums.b * b_kept**2 + jnp.sum(of_b**2, 1) / pairs * b_share**2,
+        (a_unit, b_unit),
+    )
+
+
+def _grams(
+    layers: Sequence[Array], before: Array, debiased: bool, bandwidth: ArrayLike | None
+) -> tuple[Array, Array, Array, Array]:
+    """Return Gram matrices of layers in their own units, the larger unit, and the squares of both units in it."""
+    features, units = zip(*map(scaled, layers), strict=True)
+    grams = jnp.stack([gram(x, debiased, bandwidth).ravel() for x in features])
+    own = jnp.stack(units) if bandwidth is None else jnp.ones_like(before)
+    unit = jnp.maximum(before, own)
+    kept, share = (jnp.where(unit > 0, u / unit, 0) ** 2 for u in (before, own))
+    return grams, unit, kept, share
 
 
 def cka(sums: Sums) -> Array:

@@ -85,6 +85,30 @@ def test_scale_does_not_matter_and_a_layer_may_begin_constant():
     assert np.isnan(similarity_matrix.matrix(given)[1]).all()
 
 
+def test_minibatches_of_very_different_scale_in_any_order():
+    x = np.random.default_rng(0).normal(size=(16, 3, 3, 4)).astype(np.float32)
+    y, z = x[:8].reshape(8, -1) @ np.ones((36, 5)), x[8:]
+    small = {"stem": x[:8] * np.float32(1e-10), "head": y * 1e-10}
+    one, two = (small, {"stem": z, "block": y}), ({"stem": z, "head": y}, {"stem": x[:8], "block": y})
+    found = similarity_matrix.matrix([one, two])
+    np.testing.assert_allclose(similarity_matrix.matrix([two, one]), found, rtol=1e-5)  # float32
+
+    def own(a, b):
+        k, m = (u.reshape(8, -1).astype(float) for u in (a, b))
+        return hsic(k @ k.T, m @ m.T, True)
+
+    first = own(z, x[:8]) / np.sqrt(own(z, z) * (own(z, z) + own(x[:8], x[:8])))  # of the small minibatch, nothing
+    np.testing.assert_allclose(found[0, 0], first, rtol=1e-5)
+
+
+def test_a_layer_of_a_confident_network_is_like_itself():
+    logits = 60 * np.random.default_rng(0).normal(size=(64, 9)).astype(np.float32)
+    outputs = np.asarray(jax.nn.softmax(logits))
+    assert outputs.min() == 0  # spreads of minibatches range over many powers of 10
+    pairs = [({"out": x}, {"out": x}) for x in np.split(outputs[np.argsort(outputs[:, 0])], 8)]
+    np.testing.assert_allclose(similarity_matrix.matrix(pairs), 1, rtol=1e-5)
+
+
 def test_bad_input_is_named():
     (a, b), (other, _) = batches(2)
     cases = {
