@@ -88,9 +88,7 @@ def gram(x: Array, debiased: bool, bandwidth: ArrayLike | None = None) -> Array:
     x = _centred(x)  # the kernels do not see it, and rounding is less
     k = _product(x, x.T)
     if bandwidth is not None:
-        bandwidth = scalar("bandwidth", bandwidth)
-        if not isinstance(bandwidth, jax.core.Tracer) and not bandwidth > 0:
-            raise ValueError(f"bandwidth is {bandwidth}; expected a positive fraction of the median distance.")
+        bandwidth = positive(bandwidth)
         squares = jnp.diagonal(k)
         distances = jnp.maximum(squares[:, None] + squares - 2 * k, 0)
         k = jnp.exp(-distances / (2 * bandwidth**2 * jnp.median(distances)))
@@ -98,6 +96,18 @@ def gram(x: Array, debiased: bool, bandwidth: ArrayLike | None = None) -> Array:
         return k - k.mean(0) - k.mean(1)[:, None] + k.mean()
     mean = jnp.sum(jnp.fill_diagonal(k, 0, inplace=False), 0) / (len(k) - 2)
     return jax.vmap(_off, (0, None, 0))(k, mean, jnp.arange(len(k)))
+
+
+def positive(bandwidth: ArrayLike) -> Array:
+    """Return the bandwidth of a kernel as an array.
+
+    Raises:
+        ValueError: it is not a positive number, where that is known: a traced one cannot be checked.
+    """
+    bandwidth = scalar("bandwidth", bandwidth)
+    if not isinstance(bandwidth, jax.core.Tracer) and not bandwidth > 0:
+        raise ValueError(f"bandwidth is {bandwidth}; expected a positive fraction of the median distance.")
+    return bandwidth
 
 
 def modules(
@@ -158,11 +168,11 @@ def rows(name: str, x: ArrayLike, positions: bool = False) -> Array:
         positions: keep the last axis alone as features, (n ..., C); else all but the first, (n, ... C).
 
     Raises:
-        ValueError: a single number, or no array of real numbers.
+        ValueError: a single number or none, or no array of real numbers.
     """
     x = real(name, x)
-    if x.ndim == 0:
-        raise ValueError(f"{name} holds a single number; expected the outputs of a layer, (n, ...).")
+    if x.ndim == 0 or x.size == 0:
+        raise ValueError(f"{name} has shape {x.shape}; expected the outputs of a layer, (n, ...), at least one number.")
     return x.reshape(-1, x.shape[-1]) if positions and x.ndim > 1 else x.reshape(len(x), -1)
 
 

@@ -20,7 +20,7 @@ import xarray as xr
 from jax import Array
 from jax.typing import ArrayLike
 
-from pt_jax.diagnostics.similarity import gram, rows, scaled
+from pt_jax.diagnostics.similarity import gram, positive, rows, scaled
 
 Layers = Mapping[str, ArrayLike]  # activations (n, ...) by the layer's name
 
@@ -68,11 +68,14 @@ def add(
         The sums with this minibatch. Memory: (A + B) n^2 numbers.
 
     Raises:
-        ValueError: another number of layers than before, or of samples, or too few of these.
+        ValueError: another number of layers than before, or of samples, or too few of these; or a bandwidth that is not
+            positive.
     """
     features = [rows("a", x) for x in a], [rows("b", x) for x in b]
     if sums.cross.shape != (len(a), len(b)):
         raise ValueError(f"a and b have {len(a)} and {len(b)} layers; expected {sums.cross.shape}, as at the start.")
+    if not (a and b):
+        raise ValueError("a or b has no layer; expected at least one of each network.")
     sizes = sorted({len(x) for z in features for x in z})
     least = 4 if debiased else 2
     if len(sizes) > 1 or sizes[0] < least:
@@ -110,7 +113,7 @@ def cka(sums: Sums) -> Array:
 
 
 def matrix(
-    batches: Iterable[tuple[Layers, Layers]], debiased: bool = True, bandwidth: float | None = None
+    batches: Iterable[tuple[Layers, Layers]], debiased: bool = True, bandwidth: ArrayLike | None = None
 ) -> xr.DataArray:
     """Return CKA by the names of the layers; `pt_jax.plot.heat_map` draws it.
 
@@ -127,17 +130,21 @@ def matrix(
         ValueError: no batch, layers of other names than in the first, or as for `add`.
     """
     sums, names = start(0, 0), None
+    bandwidth = (
+        None if bandwidth is None else positive(bandwidth)
+    )  # here and below: jit takes no other libraries' arrays
     for a, b in batches:
         if names is None:
             names = {"layer_a": list(a), "layer_b": list(b)}
             sums = start(len(a), len(b))
         if list(names.values()) != [list(a), list(b)]:
             raise ValueError("batches have layers of different names; expected those of the first in each.")
-        sums = _add(sums, list(a.values()), list(b.values()), debiased=debiased, bandwidth=bandwidth)
+        features = ([rows(name, x) for name, x in layers.items()] for layers in (a, b))
+        sums = _add(sums, *features, debiased=debiased, bandwidth=bandwidth)
         jax.block_until_ready(sums)  # else the next minibatches would be made and held meanwhile
     if names is None:
         raise ValueError("batches is empty; expected pairs of activations by name.")
     return xr.DataArray(np.asarray(cka(sums)), names, tuple(names), "debiased CKA" if debiased else "CKA")
 
 
-_add = jax.jit(add, static_argnames=("debiased", "bandwidth"))
+_add = jax.jit(add, static_argnames="debiased")
