@@ -43,8 +43,9 @@ _product = partial(jnp.matmul, precision="highest")  # no TF32 or bfloat16 produ
 def linear_cka(x: ArrayLike, y: ArrayLike, debiased: bool = False) -> Array:
     """Return the linear CKA of two sets of features of the same samples.
 
-    |Y^T X|_F^2 = sum_ij (X X^T)_ij (Y Y^T)_ij: taken on the side with the smaller matrix. The Gram side goes by blocks
-    of rows, so that memory is linear in n on either side.
+    |Y^T X|_F^2 = sum_ij (X X^T)_ij (Y Y^T)_ij: taken on the side with the smaller matrix, if debiased on that of the
+    Gram matrices, n^2 (p + q) products: outliers would cost the other its digits. The Gram side goes by blocks of rows,
+    so that memory is linear in n on either side.
 
     Args:
         x: features, (n, p), any unit; in float32 or better from here on.
@@ -57,16 +58,17 @@ def linear_cka(x: ArrayLike, y: ArrayLike, debiased: bool = False) -> Array:
     Raises:
         ValueError: not matrices, another number of samples, too few samples, or no features.
     """
-    x, y = (_scaled(value) for value in _checked(x, y, debiased))
+    x, y = (_centred(scaled(value)[0]) for value in _checked(x, y, debiased))
     return _hsic(x, y, debiased) / (jnp.sqrt(_hsic(x, x, debiased)) * jnp.sqrt(_hsic(y, y, debiased)))
 
 
 def rbf_cka(x: ArrayLike, y: ArrayLike, bandwidth: ArrayLike = 0.5, debiased: bool = False) -> Array:
     """Return the CKA with a Gaussian (RBF) kernel; arguments, result and errors as for `linear_cka` and `gram`.
 
-    NaN also where more than half of the pairs of samples have the same features. Memory grows with n^2.
+    NaN also where more than half of the pairs of samples have the same features. Memory grows with n^2. Distances
+    are differences of |x_i|^2, centred: in float32 they have no digits left where a few samples lie 1,000 medians off.
     """
-    k, other = (gram(_scaled(value), debiased, bandwidth) for value in _checked(x, y, debiased))
+    k, other = (gram(scaled(value)[0], debiased, bandwidth) for value in _checked(x, y, debiased))
     return jnp.sum(k * other) / (jnp.linalg.norm(k) * jnp.linalg.norm(other))
 
 
@@ -86,17 +88,26 @@ def gram(x: Array, debiased: bool, bandwidth: ArrayLike | None = None) -> Array:
     x = _centred(x)  # the kernels do not see it, and rounding is less
     k = _product(x, x.T)
     if bandwidth is not None:
-        bandwidth = scalar("bandwidth", bandwidth)
-        if not isinstance(bandwidth, jax.core.Tracer) and not bandwidth > 0:
-            raise ValueError(f"bandwidth is {bandwidth}; expected a positive fraction of the median distance.")
+        bandwidth = positive(bandwidth)
         squares = jnp.diagonal(k)
         distances = jnp.maximum(squares[:, None] + squares - 2 * k, 0)
         k = jnp.exp(-distances / (2 * bandwidth**2 * jnp.median(distances)))
     if not debiased:
         return k - k.mean(0) - k.mean(1)[:, None] + k.mean()
-    n, other = len(k), 1 - jnp.eye(len(k), dtype=k.dtype)
-    mean = jnp.sum(k * other, 0) / (n - 2)
-    return other * (k - mean - mean[:, None] + mean.sum() / (n - 1))
+    mean = jnp.sum(jnp.fill_diagonal(k, 0, inplace=False), 0) / (len(k) - 2)
+    return jax.vmap(_off, (0, None, 0))(k, mean, jnp.arange(len(k)))
+
+
+def positive(bandwidth: ArrayLike) -> Array:
+    """Return the bandwidth of a kernel as an array.
+
+    Raises:
+        ValueError: it is not a positive number, where that is known: a traced one cannot be checked.
+    """
+    bandwidth = scalar("bandwidth", bandwidth)
+    if not isinstance(bandwidth, jax.core.Tracer) and not bandwidth > 0:
+        raise ValueError(f"bandwidth is {bandwidth}; expected a positive fraction of the median distance.")
+    return bandwidth
 
 
 def modules(
@@ -157,12 +168,22 @@ def rows(name: str, x: ArrayLike, positions: bool = False) -> Array:
         positions: keep the last axis alone as features, (n ..., C); else all but the first, (n, ... C).
 
     Raises:
-        ValueError: a single number, or no array of real numbers.
+        ValueError: a single number or none, or no array of real numbers.
     """
     x = real(name, x)
-    if x.ndim == 0:
-        raise ValueError(f"{name} holds a single number; expected the outputs of a layer, (n, ...).")
+    if x.ndim == 0 or x.size == 0:
+        raise ValueError(f"{name} has shape {x.shape}; expected the outputs of a layer, (n, ...), at least one number.")
     return x.reshape(-1, x.shape[-1]) if positions and x.ndim > 1 else x.reshape(len(x), -1)
+
+
+def scaled(x: Array) -> tuple[Array, Array]:
+    """Return features in their own unit, so that squares of squares stay in range, and the unit.
+
+    The unit is the largest difference from the first sample, which is taken off: 0 where all samples are the same.
+    """
+    x = x - x[:1]
+    unit = jnp.max(jnp.abs(x))
+    return x / jnp.where(unit == 0, 1, unit), unit
 
 
 def _checked(x: ArrayLike, y: ArrayLike, debiased: bool) -> tuple[Array, Array]:
@@ -182,31 +203,22 @@ def _centred(x: Array) -> Array:
     return x - x.mean(0)
 
 
-def _scaled(x: Array) -> Array:
-    """Centre the columns and divide by the largest entry, so that squares of squares stay in range."""
-    x = _centred(x)
-    return x / jnp.max(jnp.abs(x))
-
-
 def _hsic(x: Array, y: Array, debiased: bool) -> Array:
-    """Return (n - 1)^2 HSIC_0 or n (n - 3) HSIC_1 of centred features, for which 1^T K = 0 with the diagonal."""
-    if not debiased:
-        return _squared(x, y, True)
-    n, of_x, of_y = len(x), jnp.sum(x**2, 1), jnp.sum(y**2, 1)
-    return _squared(x, y, False) + (of_x.sum() * of_y.sum() / (n - 1) - 2 * jnp.vdot(of_x, of_y)) / (n - 2)
+    """Return (n - 1)^2 HSIC_0 or n (n - 3) HSIC_1 of centred features: K 1 = 0 before its diagonal is left out."""
+    n = len(x)
+    if not debiased and x.shape[1] * y.shape[1] <= n**2:
+        return jnp.sum(_product(x.T, y) ** 2)
+    means = [-jnp.sum(z**2, 1) / (n - 2) for z in (x, y)] if debiased else []
+
+    def row(i: Array) -> Array:
+        of_x, of_y = _product(x, x[i]), _product(y, y[i])
+        if debiased:
+            of_x, of_y = (_off(k, mean, i) for k, mean in zip((of_x, of_y), means, strict=True))
+        return jnp.vdot(of_x, of_y)
+
+    return jnp.sum(jax.lax.map(row, jnp.arange(n), batch_size=_ROWS))
 
 
-def _squared(x: Array, y: Array, diagonal: bool) -> Array:
-    """Return sum_ij (x x^T)_ij (y y^T)_ij, without i = j on request: |y^T x|_F^2 with it."""
-    if x.shape[1] * y.shape[1] <= len(x) ** 2:
-        own = 0.0 if diagonal else jnp.vdot(jnp.sum(x**2, 1), jnp.sum(y**2, 1))
-        return jnp.sum(_product(x.T, y) ** 2) - own
-
-    index = jnp.arange(len(x))
-
-    def row(given: tuple[Array, Array, Array]) -> Array:
-        i, a, b = given
-        along = _product(x, a)
-        return jnp.vdot(along if diagonal else jnp.where(index == i, 0, along), _product(y, b))
-
-    return jnp.sum(jax.lax.map(row, (index, x, y), batch_size=_ROWS))
+def _off(k: Array, mean: Array, i: Array) -> Array:
+    """Return row i of a Gram matrix as HSIC_1 wants it: without the diagonal, and means over the other samples."""
+    return jnp.where(jnp.arange(len(k)) == i, 0, k - mean - mean[i] + mean.sum() / (len(k) - 1))

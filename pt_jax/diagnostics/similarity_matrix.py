@@ -20,7 +20,7 @@ import xarray as xr
 from jax import Array
 from jax.typing import ArrayLike
 
-from pt_jax.diagnostics.similarity import gram, rows
+from pt_jax.diagnostics.similarity import gram, positive, rows, scaled
 
 Layers = Mapping[str, ArrayLike]  # activations (n, ...) by the layer's name
 
@@ -32,7 +32,8 @@ class Sums(NamedTuple):
         cross: of each pair, (A, B).
         a: of each layer with itself, (A,).
         b: the same, (B,).
-        units: of the features of each layer, (A,) and (B,): the largest difference in the first minibatch that has any.
+        units: of the features of each layer, (A,) and (B,): the largest so far, see `similarity.scaled`; 1 for kernels
+            with a bandwidth. The sums are those of features in these units, and so stay in the range of float32.
     """
 
     cross: Array
@@ -67,27 +68,43 @@ def add(
         The sums with this minibatch. Memory: (A + B) n^2 numbers.
 
     Raises:
-        ValueError: another number of layers than before, or of samples, or too few of these.
+        ValueError: another number of layers than before, or of samples, or too few of these; or a bandwidth that is not
+            positive.
     """
     features = [rows("a", x) for x in a], [rows("b", x) for x in b]
     if sums.cross.shape != (len(a), len(b)):
         raise ValueError(f"a and b have {len(a)} and {len(b)} layers; expected {sums.cross.shape}, as at the start.")
+    if not (a and b):
+        raise ValueError("a or b has no layer; expected at least one of each network.")
     sizes = sorted({len(x) for z in features for x in z})
     least = 4 if debiased else 2
     if len(sizes) > 1 or sizes[0] < least:
         raise ValueError(f"layers have {sizes} samples; expected the same number in all, at least {least}.")
-    units, grams = [], []
-    for layers, before in zip(features, sums.units, strict=True):
-        unit = jnp.where(before > 0, before, jnp.stack([jnp.max(jnp.abs(x - x[:1])) for x in layers]))
-        scaled = [x / jnp.where(u > 0, u, 1) for x, u in zip(layers, unit, strict=True)]
-        units.append(unit)
-        grams.append(jnp.stack([gram(x, debiased, bandwidth).ravel() for x in scaled]))
-    of_a, of_b = grams
     n = sizes[0]
     pairs = n * (n - 3) if debiased else (n - 1) ** 2
-    cross = sums.cross + jnp.matmul(of_a, of_b.T, precision="highest") / pairs
-    own_a, own_b = (jnp.sum(k**2, 1) / pairs for k in grams)
-    return Sums(cross, sums.a + own_a, sums.b + own_b, (units[0], units[1]))
+    (of_a, *a_units), (of_b, *b_units) = (
+        _grams(layers, before, debiased, bandwidth) for layers, before in zip(features, sums.units, strict=True)
+    )
+    (a_unit, a_kept, a_share), (b_unit, b_kept, b_share) = a_units, b_units
+    cross = jnp.matmul(of_a, of_b.T, precision="highest") / pairs
+    return Sums(
+        sums.cross * jnp.outer(a_kept, b_kept) + cross * jnp.outer(a_share, b_share),
+        sums.a * a_kept**2 + jnp.sum(of_a**2, 1) / pairs * a_share**2,
+        sums.b * b_kept**2 + jnp.sum(of_b**2, 1) / pairs * b_share**2,
+        (a_unit, b_unit),
+    )
+
+
+def _grams(
+    layers: Sequence[Array], before: Array, debiased: bool, bandwidth: ArrayLike | None
+) -> tuple[Array, Array, Array, Array]:
+    """Return Gram matrices of layers in their own units, the larger unit, and the squares of both units in it."""
+    features, units = zip(*map(scaled, layers), strict=True)
+    grams = jnp.stack([gram(x, debiased, bandwidth).ravel() for x in features])
+    own = jnp.stack(units) if bandwidth is None else jnp.ones_like(before)
+    unit = jnp.maximum(before, own)
+    kept, share = (jnp.where(unit > 0, u / unit, 0) ** 2 for u in (before, own))
+    return grams, unit, kept, share
 
 
 def cka(sums: Sums) -> Array:
@@ -96,7 +113,7 @@ def cka(sums: Sums) -> Array:
 
 
 def matrix(
-    batches: Iterable[tuple[Layers, Layers]], debiased: bool = True, bandwidth: float | None = None
+    batches: Iterable[tuple[Layers, Layers]], debiased: bool = True, bandwidth: ArrayLike | None = None
 ) -> xr.DataArray:
     """Return CKA by the names of the layers; `pt_jax.plot.heat_map` draws it.
 
@@ -113,17 +130,21 @@ def matrix(
         ValueError: no batch, layers of other names than in the first, or as for `add`.
     """
     sums, names = start(0, 0), None
+    bandwidth = (
+        None if bandwidth is None else positive(bandwidth)
+    )  # here and below: jit takes no other libraries' arrays
     for a, b in batches:
         if names is None:
             names = {"layer_a": list(a), "layer_b": list(b)}
             sums = start(len(a), len(b))
         if list(names.values()) != [list(a), list(b)]:
             raise ValueError("batches have layers of different names; expected those of the first in each.")
-        sums = _add(sums, list(a.values()), list(b.values()), debiased=debiased, bandwidth=bandwidth)
+        features = ([rows(name, x) for name, x in layers.items()] for layers in (a, b))
+        sums = _add(sums, *features, debiased=debiased, bandwidth=bandwidth)
         jax.block_until_ready(sums)  # else the next minibatches would be made and held meanwhile
     if names is None:
         raise ValueError("batches is empty; expected pairs of activations by name.")
     return xr.DataArray(np.asarray(cka(sums)), names, tuple(names), "debiased CKA" if debiased else "CKA")
 
 
-_add = jax.jit(add, static_argnames=("debiased", "bandwidth"))
+_add = jax.jit(add, static_argnames="debiased")

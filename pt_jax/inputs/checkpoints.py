@@ -11,6 +11,7 @@ the other.
 import json
 import math
 import zipfile
+from itertools import pairwise
 from typing import Any
 
 import ml_dtypes  # of jax: NumPy has no bfloat16
@@ -22,6 +23,8 @@ from pt_jax.inputs.reading import Bounded, located
 
 _USE = "a safetensors file, or what torch.save wrote of a state_dict"
 _HEADER = 2**24  # bytes that a header may take: some 100,000 tensors
+_NAMES = 4  # times the file that copies of all tensors may take: T5 has its embedding under four names
+_OBJECT = 64  # bytes that an array takes beside its numbers, at least
 _DTYPES = {  # in safetensors, and the class of its storage in torch
     **{"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16, "BOOL": np.bool_},
     **{"I64": np.int64, "I32": np.int32, "I16": np.int16, "I8": np.int8, "U8": np.uint8},
@@ -50,7 +53,8 @@ def read(path: Any) -> dict[str, Any]:
         What is no tensor is left out.
 
     Raises:
-        ValueError: no such file, another kind, or one that is damaged or names what no state_dict does.
+        ValueError: no such file, another kind, or one that is damaged or names what no state_dict does; tensors that
+            overlap, are negated views, or whose copies would take more than four times the file.
     """
     found = located(path, _USE)
     try:
@@ -59,7 +63,7 @@ def read(path: Any) -> dict[str, Any]:
         with found.open("rb") as file:
             archived = file.read(4) == b"PK\3\4"  # a header of 67 MB it would be in safetensors, which is not accepted
             file.seek(0)
-            tensors = _torch(file, found.stat().st_size) if archived else _safetensors(file.read())
+            tensors = (_torch if archived else _safetensors)(file, found.stat().st_size)
         if not tensors:
             raise ValueError("it holds no tensor")
         return tensors
@@ -68,13 +72,13 @@ def read(path: Any) -> dict[str, Any]:
         raise ValueError(f"{found} is not accepted: use {_USE} ({reason.rstrip('.')}).") from None
 
 
-def _safetensors(content: bytes) -> dict[str, np.ndarray]:
-    size = int.from_bytes(content[:8], "little")
-    if size > min(len(content) - 8, _HEADER):
+def _safetensors(file: Any, total: int) -> dict[str, np.ndarray]:
+    size = int.from_bytes(file.read(8), "little")
+    if size > min(total - 8, _HEADER):
         raise ValueError(f"its header states {size:,} bytes")
-    header, data = json.loads(content[8 : 8 + size]), memoryview(content)[8 + size :]
+    header, data = json.loads(file.read(size)), memoryview(file.read())
     header.pop("__metadata__", None)
-    tensors = {}
+    tensors, places = {}, []
     for name, entry in header.items():
         start, end = entry["data_offsets"]
         if not 0 <= start <= end <= len(data) or entry["dtype"] not in _DTYPES:
@@ -83,13 +87,30 @@ def _safetensors(content: bytes) -> dict[str, np.ndarray]:
         if any(n < 0 for n in entry["shape"]):  # which NumPy would take for the rest
             raise ValueError(f"{name[:80]} has the shape {str(entry['shape'])[:80]}")
         tensors[name] = values.reshape(entry["shape"])
+        places.append((start, end))
+    if any(
+        start < end for (_, end), (start, _) in pairwise(sorted(places))
+    ):  # whoever copies them would need any memory
+        raise ValueError("its tensors overlap")
     return tensors
 
 
 def _torch(file: Any, size: int) -> dict[str, Any]:
     # Each part is read once, and so is the directory: more than that is asked for by parts that lie in each other.
     with zipfile.ZipFile(Bounded(file, 2 * size + 2**20)) as archive:
-        return _Archive(archive).tensors()
+        tensors, limit = _Archive(archive).tensors() or {}, max(_NAMES * size, 2**20)
+    if _needed(tensors, {}) > limit:
+        raise ValueError(f"its tensors take more than {limit:,} bytes, each counted where it is named")
+    return tensors
+
+
+def _needed(node: dict | np.ndarray, known: dict[int, int]) -> int:
+    """Return the bytes that copies of all tensors take: one that has several names has several copies."""
+    if isinstance(node, np.ndarray):
+        return node.nbytes + _OBJECT
+    if id(node) not in known:
+        known[id(node)] = sum(_needed(part, known) for part in node.values())
+    return known[id(node)]
 
 
 class _Archive:
@@ -130,6 +151,8 @@ class _Archive:
         match node:
             case Record("parameter", (tensor, *_)):
                 made = self._made(tensor)
+            case Record("tensor", (_, _, _, _, _, _, metadata, *_)) if metadata:
+                raise ValueError("it has a tensor with metadata, such as a negated one: save its resolve_neg()")
             case Record("tensor", (storage, offset, size, stride, *_)):
                 made = self._array(storage, offset, size, stride)
             case dict():
@@ -149,7 +172,10 @@ class _Archive:
         if f"{kind}/{key}" not in self._storages:
             self._storages[f"{kind}/{key}"] = np.frombuffer(self._part(f"data/{key}"), dtype)
         values = self._storages[f"{kind}/{key}"]
-        if len(size) != len(stride) or not all(type(n) is int and n >= 0 for n in (offset, *size, *stride)):
+        # Checked before anything is multiplied: NumPy has up to 64 dimensions, and 2**63 of anything.
+        if len(size) != len(stride) or len(size) > 64:
+            raise ValueError("it has a tensor without its shape")
+        if not all(type(n) is int and 0 <= n < 2**63 for n in (offset, *size, *stride)):
             raise ValueError("it has a tensor without its shape")
         last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
         if math.prod(size) and (last >= len(values) or math.prod(size) > len(values)):

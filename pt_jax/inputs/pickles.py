@@ -141,7 +141,8 @@ class _Walk:
                 self._top(list).extend(taken)
             case "SETITEM" | "SETITEMS":
                 keys = taken[::2]
-                if not all(isinstance(key, str | bytes | int) for key in keys):  # a tuple can take any time to hash
+                # A tuple can take any time to hash, and large numbers can be made to have the same hash.
+                if not all(isinstance(key, str | bytes) or (isinstance(key, int) and 0 <= key < 2**31) for key in keys):
                     raise TypeError
                 self._top(dict).update(zip(keys, taken[1::2], strict=True))
             case "BUILD":

@@ -1,5 +1,7 @@
 """Linear CKA: against HSIC written out in NumPy, its invariances, its memory, and by module of a network."""
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -107,10 +109,13 @@ def test_vmap_one_trace_and_float64(n, p, q):
 
 
 @pytest.mark.parametrize(("n", "p"), [(100_000, 64), (8_000, 20_000), (4_000, 1_000_000)])
-def test_memory_is_linear_in_samples(n, p):
+@pytest.mark.parametrize("debiased", [False, True])
+def test_memory_is_linear_in_samples(n, p, debiased):
+    measure = jit(partial(similarity.linear_cka, debiased=debiased))
+
     def temporary(n):
         shape = jax.ShapeDtypeStruct((n, p), jnp.float32)
-        return cka.lower(shape, shape).compile().memory_analysis().temp_size_in_bytes
+        return measure.lower(shape, shape).compile().memory_analysis().temp_size_in_bytes
 
     # Twice the samples, twice the memory; one n x n matrix in float32 would add 15% at 8,000 x 20,000.
     assert temporary(2 * n) < 2.02 * temporary(n)

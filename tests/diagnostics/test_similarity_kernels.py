@@ -44,6 +44,16 @@ def test_debiased_cka_is_hsic_1_over_its_norms(n, p, q):
     np.testing.assert_allclose(debiased(x, y), reference(x @ x.T, y @ y.T), rtol=1e-5)  # float32
 
 
+@pytest.mark.parametrize(("n", "p", "q"), [(50, 7, 4), (20, 60, 45)])
+def test_outliers_do_not_cost_debiased_cka_its_digits(n, p, q):
+    x, y = features(n, p, q)
+    x[3] *= 300
+    y[5] *= 300
+    # The means over the other samples are 300 / 20 of a feature: rounding is 15^2 eps of an entry.
+    np.testing.assert_allclose(debiased(x, y), reference(x @ x.T, y @ y.T), rtol=3e-4)
+    np.testing.assert_allclose(debiased(x, x), 1, rtol=1e-6)
+
+
 @pytest.mark.parametrize(("bandwidth", "unbiased"), [(0.5, False), (0.5, True), (2.0, False)])
 def test_rbf_cka_is_hsic_over_its_norms(bandwidth, unbiased):
     x, y = features(20, 60, 45)

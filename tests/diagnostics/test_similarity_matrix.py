@@ -85,6 +85,39 @@ def test_scale_does_not_matter_and_a_layer_may_begin_constant():
     assert np.isnan(similarity_matrix.matrix(given)[1]).all()
 
 
+def test_minibatches_of_very_different_scale_in_any_order():
+    x = np.random.default_rng(0).normal(size=(16, 3, 3, 4)).astype(np.float32)
+    y, z = x[:8].reshape(8, -1) @ np.ones((36, 5)), x[8:]
+    small = {"stem": x[:8] * np.float32(1e-10), "head": y * 1e-10}
+    one, two = (small, {"stem": z, "block": y}), ({"stem": z, "head": y}, {"stem": x[:8], "block": y})
+    found = similarity_matrix.matrix([one, two])
+    np.testing.assert_allclose(similarity_matrix.matrix([two, one]), found, rtol=1e-5)  # float32
+
+    def own(a, b):
+        k, m = (u.reshape(8, -1).astype(float) for u in (a, b))
+        return hsic(k @ k.T, m @ m.T, True)
+
+    first = own(z, x[:8]) / np.sqrt(own(z, z) * (own(z, z) + own(x[:8], x[:8])))  # of the small minibatch, nothing
+    np.testing.assert_allclose(found[0, 0], first, rtol=1e-5)
+
+
+def test_a_layer_of_a_confident_network_is_like_itself():
+    logits = np.random.default_rng(0).normal(size=(16, 9)).astype(np.float32)
+    logits[:8, 0] += 50  # so the outputs of the first minibatch differ by 1e-20, those of the second by 1
+    pairs = [({"out": x}, {"out": x}) for x in np.split(np.asarray(jax.nn.softmax(logits))[:, 1:], 2)]
+    np.testing.assert_allclose(similarity_matrix.matrix(pairs), 1, rtol=1e-5)
+
+
+def test_arrays_of_any_library():
+    ((a, b),) = batches(1)
+    expected = similarity_matrix.matrix([(a, b)], bandwidth=0.5)
+    lists = {name: x.tolist() for name, x in a.items()}
+    np.testing.assert_array_equal(similarity_matrix.matrix([(lists, b)], bandwidth=np.array(0.5)), expected)
+    torch = pytest.importorskip("torch")
+    tensors = {name: torch.tensor(x, requires_grad=True) for name, x in b.items()}
+    np.testing.assert_array_equal(similarity_matrix.matrix([(a, tensors)], bandwidth=np.float32(0.5)), expected)
+
+
 def test_bad_input_is_named():
     (a, b), (other, _) = batches(2)
     cases = {
@@ -92,10 +125,15 @@ def test_bad_input_is_named():
         "batches have layers of different names": [(a, b), ({"x": other["head"]}, b)],
         r"layers have \[7, 8\] samples; expected the same number": [(a, {name: x[:7] for name, x in b.items()})],
         r"layers have \[3\] samples; .* at least 4": [tuple({k: x[:3] for k, x in z.items()} for z in (a, b))],
-        "a holds a single number": [({"head": 1.0}, b)],
+        r"head has shape \(\); expected the outputs of a layer": [({"head": 1.0}, b)],
+        r"head has shape \(0, 3\); expected the outputs of a layer": [({"head": np.ones((0, 3))}, b)],
+        "a or b has no layer": [(a, {})],
     }
     for message, given in cases.items():
         with pytest.raises(ValueError, match=message):
             similarity_matrix.matrix(given)
+    for bandwidth in (0, -1.0, np.array(np.nan)):
+        with pytest.raises(ValueError, match=r"bandwidth is .*; expected a positive fraction of the median distance"):
+            similarity_matrix.matrix([(a, b)], bandwidth=bandwidth)
     with pytest.raises(ValueError, match=r"a and b have 2 and 1 layers; expected \(1, 1\), as at the start"):
         similarity_matrix.add(similarity_matrix.start(1, 1), [b["stem"]] * 2, [b["stem"]])

@@ -62,9 +62,9 @@ class Writer(pickle._Pickler):
         return super().save(obj, save_persistent_id)
 
 
-def tensor(key, kind, count, size=(3, 2), stride=(2, 1), offset=0):
+def tensor(key, kind, count, size=(3, 2), stride=(2, 1), offset=0, metadata=()):
     storage = Named("storage", Named("name", f"torch {STORAGES.get(kind, kind)}Storage"), key, "cpu", count)
-    return Named("call", "torch._utils _rebuild_tensor_v2", (storage, offset, size, stride, False, {}))
+    return Named("call", "torch._utils _rebuild_tensor_v2", (storage, offset, size, stride, False, {}, *metadata))
 
 
 def npz(**arrays):
@@ -132,6 +132,10 @@ def test_torch_itself_if_it_is_there(tmp_path):
 
 LOOP = b"\x80\x02}q\x00X\x01\x00\x00\x00ah\x00s."  # a dictionary in itself
 DOUBLED = b"\x80\x02}q\x00" + b"}q\x01(X\x01\x00\x00\x00ah\x00X\x01\x00\x00\x00bh\x00uq\x00" * 60 + b"."
+LARGE = tensor("0", "F64", 2**15, (2**15,), (1,))
+SHARED = {"w": LARGE}
+for _ in range(12):
+    SHARED = {"a": SHARED, "b": SHARED}
 REFUSED = {
     "nothing": (b"", "its header states 0 bytes"),
     "a header of 8 exabytes": (struct.pack("<Q", 2**63) + b"{}", "its header states"),
@@ -162,6 +166,16 @@ REFUSED = {
     "a shape of text": (torch(size=("a", 2)), "without its shape"),
     "a dictionary in itself": (archive({}, {}, **{"data.pkl": LOOP}), "recursion"),
     "doubled 60 times": (archive({}, {}, **{"data.pkl": DOUBLED}), "it holds no tensor"),
+    "numbers of 600 digits": (torch(size=(2**2000,) * 4000, stride=(1,) * 4000), "without its shape"),
+    "one number too large": (torch(size=(2**63, 1)), "without its shape"),
+    "a negated tensor": (torch(metadata=[{"neg": True}]), "such as a negated one"),
+    "keys of one hash": (archive({"w": STATE["layer0.F32"], "state": {2**61 - 1: 0}}, PARTS), "damaged"),
+    "one tensor, many names": (
+        archive({str(i): LARGE for i in range(5)}, {"0": np.zeros(2**15)}),
+        "each counted where",
+    ),
+    "tensors in one place": (safetensors(data_offsets=[0, 24], shape=[24], dtype="U8"), "its tensors overlap"),
+    "a shared dictionary": (archive({"a": SHARED, "b": SHARED}, {"0": np.zeros(2**15)}), "each counted where"),
     "damage": (archive(STATE, PARTS)[:-40], "not a zip file"),
 }
 
