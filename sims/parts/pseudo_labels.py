@@ -60,7 +60,7 @@ def transfer(key: jax.Array, point: Any, static: Any, data: None = None) -> Erro
     world, second = span_world(key, point, static), readout(point.m, static.m)
     source, target = _balanced(world.task1), _balanced(world.task2)
 
-    def trained(net: Net, task: Task, decay: jax.Array | float) -> Net:
+    def trained(net: Net, task: Task, decay: Any) -> Net:
         ratio = Net(jnp.ones((1, 2 * static.m, 1)), jnp.ones((1, 2 * static.m)), ())
         descent = Descent(point.lr2, ratio, point.steps2, {"weight_decay": decay})
         first = jax.tree.map(lambda x: x[None], net)
