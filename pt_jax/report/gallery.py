@@ -95,10 +95,11 @@ def _beside(folder: Path, names: list[str]) -> list[str]:
         "| --- " * 5 + "|",
     ]
     for name in names:
-        table = pd.read_csv(folder / f"{name}.csv").dropna(subset=["published", "here"])
+        whole = pd.read_csv(folder / f"{name}.csv")
+        table = whole.dropna(subset=["published", "here"])
         apart = table["here"] - table["published"]
         agree = (apart.abs() <= _AGREES * table["se"]).mean()
-        faster = f"{table['times_as_fast'].max():,.0f}" if "times_as_fast" in table else ""
+        faster = f"{whole['times_as_fast'].max():,.0f}" if "times_as_fast" in whole else ""
         lines.append(f"| `python sims/{name}.py` | {len(table):,} | {agree:.1%} | {apart.mean():+.4f} | {faster} |")
     return [*lines, ""]
 
