@@ -203,7 +203,10 @@ REFUSED = {
     "complex features": (lambda: similarity.linear_cka(1j * IMAGES[0, :, :, 0], W["w"]), "expected real numbers"),
     "masked features": (lambda: similarity.linear_cka(np.ma.ones((3, 2)), FEATURES), "x is not accepted"),
     "a key as features": (lambda: similarity.linear_cka(KEY, FEATURES), "x is not accepted"),
-    "one number a layer": (lambda: similarity.layers([1.0], [1.0]), r"a has shape \(\); expected the outputs of a layer"),
+    "one number a layer": (
+        lambda: similarity.layers([1.0], [1.0]),
+        r"a has shape \(\); expected the outputs of a layer",
+    ),
     "layers of two networks": (lambda: similarity.layers([FEATURES], []), "a has 1 layers and b has 0"),
     "text as bias": (lambda: collapse.metrics(FEATURES, LABELS, FEATURES[:2], "none"), "bias is not accepted"),
     "labels of numbers": (lambda: mistakes.overlap(FEATURES, FEATURES, [0.0] * 4), "labels has dtype float64"),
