@@ -121,8 +121,8 @@ def _by_block(
         if jnp.ndim(r) >= 2 and not set(parts(name)) & set(without):
             pairs.setdefault(block(name), []).append((_difference(r, b), _difference(a, b)))
     return {
-        name: (jnp.stack(start).mean(), jnp.stack(moved).mean())
-        for name, (start, moved) in ((name, zip(*pair, strict=True)) for name, pair in pairs.items())
+        name: (jnp.stack([start for start, _ in pair]).mean(), jnp.stack([moved for _, moved in pair]).mean())
+        for name, pair in pairs.items()
     }
 
 
