@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from pt_jax.diagnostics.arrays import real
+from pt_jax.diagnostics.arrays import real, whole
 from pt_jax.diagnostics.frame import product
 from pt_jax.diagnostics.labels import indicator
 
@@ -33,6 +33,9 @@ class Means(NamedTuple):
 
 def none(classes: int, dimension: int, dtype: Any = jnp.float32) -> Means:
     """Return the means before the first batch, of K classes in D dimensions."""
+    for name, value in (("classes", classes), ("dimension", dimension)):
+        if whole(name, value) < 1:
+            raise ValueError(f"{name} = {value} is not accepted: use a whole number of at least 1.")
     zeros = jnp.zeros((classes, dimension), dtype)
     return Means(jnp.zeros(classes, jnp.int32), zeros, zeros[0])
 

@@ -125,7 +125,7 @@ def metrics(features: ArrayLike, labels: ArrayLike, weight: ArrayLike, bias: Arr
 
 
 def variability(features: ArrayLike, labels: ArrayLike, classes: int) -> Array:
-    """Return NC1 alone, which needs no classifier: arguments, result and errors as for `metrics`, of K classes."""
+    """Return NC1 alone, which needs no classifier: arguments, result and errors as for `metrics`; K classes."""
     features = real("features", features)
     if features.ndim != 2:
         raise ValueError(f"features has shape {features.shape}; expected (samples, D).")
@@ -186,7 +186,7 @@ def _add_spread(spread: Spread, features: Array, truth: Array, classifier: tuple
         here = groups.here > 0
         by_logits, by_mean = (jnp.argmax(jnp.where(here, x, -jnp.inf), -1) for x in (both, nearness))
         agreed = agreed + jnp.sum((by_logits == by_mean) & present, 1, dtype=jnp.int32)
-        failed = failed | jnp.any(jnp.isnan(both + nearness) & present[:, None], (1, 2))
+        failed = failed | jnp.any(jnp.isnan(both + nearness) & present[:, None] & here, (1, 2))
     return Spread(
         spread.means,
         spread.directions,
@@ -253,7 +253,8 @@ def _cdnv(variance: Array, groups: _Classes) -> Array:
     def row(k: Array) -> Array:
         pair = (here * here[k] > 0) & (jnp.arange(len(means)) > k)
         squares = jnp.where(pair, jnp.sum((means - means[k]) ** 2, 1), 1)
-        return jnp.sum(jnp.where(pair, (variance + variance[k]) / (2 * squares), 0))
+        values = jnp.where(squares == 0, jnp.inf, (variance + variance[k]) / (2 * squares))  # no NaN without spread
+        return jnp.sum(jnp.where(pair, values, 0))
 
     pairs = groups.classes * (groups.classes - 1) / 2
     return jnp.sum(jax.lax.map(row, jnp.arange(len(means)))) / pairs
@@ -267,8 +268,8 @@ def _fitting(means: Means, weight: ArrayLike) -> Array:
 
 
 def _check(features: Array, weight: Array) -> None:
-    if features.ndim != 2 or weight.ndim != 2 or weight.shape[1] != features.shape[1]:
+    if features.ndim != 2 or weight.ndim != 2 or weight.shape[1] != features.shape[1] or not features.shape[1]:
         shapes = f"{features.shape} and weight has {weight.shape}"
-        raise ValueError(f"features has shape {shapes}; expected (samples, D) and (classes, D) of one D.")
+        raise ValueError(f"features has shape {shapes}; expected (samples, D) and (classes, D) of one D, at least 1.")
     if len(weight) < 2:
         raise ValueError(f"weight has {len(weight)} row; expected one for each of at least 2 classes.")

@@ -35,7 +35,7 @@ def frame(vectors: Array, here: Array, classes: Array) -> Frame:
         here: which rows count, (K,) of 0 and 1.
         classes: how many these are; K above is their number.
     """
-    vectors = here[:, None] * unit(vectors)
+    vectors = _unit(vectors, here)
     others = jnp.outer(here, here) * (1 - jnp.eye(len(here), dtype=vectors.dtype))
     norms = jnp.linalg.norm(vectors, axis=1)
     mean = norms.sum() / classes
@@ -53,17 +53,18 @@ def frame(vectors: Array, here: Array, classes: Array) -> Frame:
 
 def alignment(a: Array, b: Array, here: Array, classes: Array) -> Array:
     """Return | A B^T / |A B^T|_F - (I - 1 1^T / K) / sqrt(K-1) |_F over the rows that count; see `frame`."""
-    products = product(here[:, None] * unit(a), (here[:, None] * unit(b)).T)
+    products = product(_unit(a, here), _unit(b, here).T)
     simplex = (jnp.diag(here) - jnp.outer(here, here) / classes) / jnp.sqrt(classes - 1)
     return jnp.linalg.norm(products / jnp.linalg.norm(products) - simplex)
 
 
 def distance(a: Array, b: Array, here: Array) -> Array:
     """Return | A / |A|_F - B / |B|_F |_F^2 over the rows that count, (K,) of 0 and 1."""
-    a, b = (here[:, None] * unit(x) for x in (a, b))
+    a, b = (_unit(x, here) for x in (a, b))
     return jnp.sum((a / jnp.linalg.norm(a) - b / jnp.linalg.norm(b)) ** 2)
 
 
-def unit(x: Array) -> Array:
-    """Return an array in units of its largest entry, so that fourth powers stay in the range of float32."""
+def _unit(x: Array, here: Array) -> Array:
+    """Return the rows that count over their largest entry, so that fourth powers stay in the range; others are 0."""
+    x = jnp.where(here[:, None] > 0, x, 0)  # no product: NaN stays NaN in one
     return x / jnp.max(jnp.abs(x))

@@ -32,7 +32,8 @@ def by_module(network: Params | str | PathLike) -> dict[str, dict[str, Array]]:
         for every measure here. Counts and random keys are left out.
 
     Raises:
-        ValueError: the file cannot be read, a leaf is no array, or no tensor is real.
+        ValueError: the file cannot be read, a leaf is no array, no tensor is real, one has no name, or two have one
+            name: `a.b` beside `b` in `a`.
     """
     tree = checkpoints.read(network) if isinstance(network, str | PathLike) else network
     found: dict[str, dict[str, Array]] = {}
@@ -40,7 +41,13 @@ def by_module(network: Params | str | PathLike) -> dict[str, dict[str, Array]]:
         is_key = isinstance(leaf, Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         if not is_key and jnp.issubdtype(array(name, leaf).dtype, jnp.floating):
             own = name[max(name.rfind("/"), name.rfind(".")) + 1 :]
-            found.setdefault(module, {})[own] = real(name, leaf)
+            if own in found.setdefault(module, {}):
+                raise ValueError(
+                    f"network has two tensors {own!r} in the module {module!r}; expected names that differ."
+                )
+            found[module][own] = real(name, leaf)
+    if "" in found:
+        raise ValueError("network has a tensor without a name; expected a pytree of tensors that have some.")
     if not found:
         raise ValueError("network holds no tensor of real numbers; expected the parameters of one.")
     return found

@@ -38,8 +38,8 @@ class Transferability(NamedTuple):
     """T by block and over the network: dimensionless.
 
     Attributes:
-        blocks: T by block name; NaN where the block did not move in fine-tuning.
-        whole: mean over the blocks that moved, without the head; NaN where none did.
+        blocks: T by block name; NaN where the block did not move in fine-tuning, or weights are NaN.
+        whole: mean over the blocks that moved, without the head; NaN where none did, or weights of these are NaN.
     """
 
     blocks: dict[str, Array]
@@ -91,10 +91,13 @@ def layers(
     Raises:
         ValueError: pytrees of different structure or shapes, no weights, or no block of the head's name.
     """
-    found = blocks(theta_r, theta_a, theta_b, block, without)
+    differences = _by_block(theta_r, theta_a, theta_b, block, without)
+    found = {name: _ratio(*pair) for name, pair in differences.items()}
     if head not in (None, *found) or set(found) <= {head}:
         raise ValueError(f"head is {head!r}; expected None or one of several blocks with weights: {', '.join(found)}.")
-    return Transferability(found, jnp.nanmean(jnp.stack([x for name, x in found.items() if name != head])))
+    counted = [name for name in found if name != head]
+    moved = jnp.array([differences[name][1] for name in counted]) != 0  # NaN has: it is not to be lost
+    return Transferability(found, jnp.mean(jnp.array([found[name] for name in counted]), where=moved))
 
 
 def blocks(
@@ -105,12 +108,22 @@ def blocks(
     without: Collection[str] = _BESIDE,
 ) -> dict[str, Array]:
     """Return T of each block that has weights; arguments and errors as for `layers`, but none may have any."""
+    return {name: _ratio(*pair) for name, pair in _by_block(theta_r, theta_a, theta_b, block, without).items()}
+
+
+def _by_block(
+    theta_r: Params, theta_a: Params, theta_b: Params, block: Callable[[str], str], without: Collection[str]
+) -> dict[str, tuple[Array, Array]]:
+    """Return D(theta_r, theta_b) and D(theta_a, theta_b) of each block that has weights."""
     theta_r, theta_a, theta_b = check(theta_r=theta_r, theta_a=theta_a, theta_b=theta_b)
     pairs: dict[str, list[tuple[Array, Array]]] = {}
     for name, r, a, b in zip(modules(theta_r), *map(jax.tree.leaves, (theta_r, theta_a, theta_b)), strict=True):
         if jnp.ndim(r) >= 2 and not set(parts(name)) & set(without):
             pairs.setdefault(block(name), []).append((_difference(r, b), _difference(a, b)))
-    return {name: _ratio(*(jnp.stack(x).mean() for x in zip(*pair, strict=True))) for name, pair in pairs.items()}
+    return {
+        name: (jnp.stack([start for start, _ in pair]).mean(), jnp.stack([moved for _, moved in pair]).mean())
+        for name, pair in pairs.items()
+    }
 
 
 def _difference(x: Array, y: Array) -> Array:
@@ -118,4 +131,4 @@ def _difference(x: Array, y: Array) -> Array:
 
 
 def _ratio(start: Array, moved: Array) -> Array:
-    return jnp.where(moved > 0, start / jnp.where(moved > 0, moved, 1), jnp.nan)
+    return jnp.where(moved == 0, jnp.nan, start / jnp.where(moved == 0, 1, moved))

@@ -35,7 +35,7 @@ def heat_map(values: xr.DataArray, ax: Axes | None = None, limits: panel.Limits 
         _, ax = plt.subplots(figsize=(max(size[0], 4), max(size[1], 3)), layout="constrained")
     figure: Figure = ax.get_figure()  # type: ignore[assignment]
     ax.set_facecolor("0.8")
-    low, high = limits or (None, None)
+    low, high = (None, None) if limits is None else limits
     image = ax.imshow(values, origin="lower", cmap="magma", vmin=low, vmax=high, interpolation="nearest")
     for axis, name, angle in ((ax.xaxis, along, 90), (ax.yaxis, up, 0)):
         labels: dict[str, Any] = {"labels": words.each(values[name].values.tolist()), "rotation": angle, "fontsize": 7}

@@ -82,6 +82,7 @@ def test_any_function_by_names():
         (two, ["a", "a"], r"names = \['a', 'a'\] is not accepted: use each of a at most once"),
         (lambda images: {"a": images}, ["b"], "use each of a at most once"),
         (lambda images: [images[0]], ["a"], r"a has shape \(3,\); expected \(4,\) and so on"),
+        (lambda images: None, ["a"], "function returned a NoneType; expected activations by name or in a list"),
         (lambda images: ["text"], ["a"], "a is not accepted: use an array of numbers"),
     ):
         with pytest.raises(ValueError, match=message):

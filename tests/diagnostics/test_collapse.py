@@ -158,9 +158,11 @@ def test_rotation_scale_shift_and_order_do_not_matter(number):
 
 def test_absent_classes_are_as_if_they_were_not_there():
     features, labels, weight, bias = case(classes=3, sizes=(9, 9, 9))
-    more = np.insert(np.insert(weight, 3, 100.0, axis=0), 1, -3.0, axis=0)  # classes 1 and 4 do not occur
-    found = metrics(features, np.array([0, 2, 3])[labels], more, np.insert(np.insert(bias, 3, 9.0), 1, 9.0))
-    np.testing.assert_allclose(found, metrics(features, labels, weight, bias), rtol=2e-5)
+    expected = metrics(features, labels, weight, bias)
+    for one, other in ((100.0, -3.0), (1e30, np.nan)):
+        more = np.insert(np.insert(weight, 3, one, axis=0), 1, other, axis=0)  # classes 1 and 4 do not occur
+        found = metrics(features, np.array([0, 2, 3])[labels], more, np.insert(np.insert(bias, 3, 9.0), 1, other))
+        np.testing.assert_allclose(found, expected, rtol=2e-5)
 
 
 def test_padding_is_as_if_it_were_not_there():
@@ -199,6 +201,7 @@ def test_what_has_no_value_is_nan():
     spread = np.array([[1.0, 0.0], [-1.0, 0.0]] * 3)
     found = metrics(line + spread, np.repeat([0, 1, 2], 2), np.ones((3, 2)), np.ones(3))
     assert np.isnan(found.nc1) and np.isinf(found.cdnv) and np.isfinite(found.nc2)
+    assert np.isinf(metrics(line, np.repeat([0, 1, 2], 2), np.ones((3, 2)), np.ones(3)).cdnv)
 
 
 def test_vmap_one_trace_and_float64():
@@ -271,6 +274,7 @@ def test_lanes_on_four_devices_end_and_equal_a_loop():
         ({"features": np.ones((36, 5))}, r"features has shape \(36, 5\) and weight has \(4, 6\); expected"),
         ({"features": np.ones(36)}, r"features has shape \(36,\)"),
         ({"weight": np.ones((1, 6))}, "weight has 1 row; expected one for each of at least 2 classes"),
+        ({"features": np.ones((36, 0)), "weight": np.ones((4, 0))}, r"of one D, at least 1"),
         ({"bias": np.ones(5)}, r"bias has shape \(5,\); expected \(4,\)"),
         ({"labels": np.zeros(35, int)}, r"labels has shape \(35,\); expected \(36,\)"),
         ({"labels": np.full(36, 4)}, r"labels lie in 4\.\.4; expected 0\.\.3"),
@@ -280,3 +284,9 @@ def test_bad_input_is_named(change, message):
     call = dict(zip(("features", "labels", "weight", "bias"), case(), strict=True)) | change
     with pytest.raises(ValueError, match=message):
         collapse.metrics(**call)
+
+
+@pytest.mark.parametrize("classes", [0, -1, 2.5])
+def test_a_number_of_classes_that_is_none_is_named(classes):
+    with pytest.raises(ValueError, match=f"classes = {classes} is not accepted: use a whole number"):
+        collapse.variability(np.ones((4, 2)), np.zeros(4, int), classes)

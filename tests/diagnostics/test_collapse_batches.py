@@ -86,6 +86,8 @@ def test_bad_input_is_named():
         class_means.add(means, features, labels)
     with pytest.raises(ValueError, match=r"labels lie in 0\.\.3; expected 0\.\.2"):
         class_means.add(class_means.none(3, 6), features, labels)
+    with pytest.raises(ValueError, match="dimension = 0 is not accepted: use a whole number of at least 1"):
+        class_means.none(3, 0)
     spread = collapse.no_spread(class_means.add(class_means.none(4, 6), features, labels))
     for call in (lambda w: collapse.add_spread(spread, features, labels, w), lambda w: collapse.result(spread, w)):
         with pytest.raises(ValueError, match=r"weight has shape \(3, 6\); expected \(4, 6\), that of the class means"):

@@ -101,6 +101,19 @@ def test_what_does_not_fit_is_named(other, message):
         parameters.check(a={"w": jnp.ones(2), "v": jnp.ones(2)}, b=other)
 
 
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ({"a": {"b": np.ones(2)}, "a.b": np.zeros(3)}, "two tensors 'b' in the module 'a'"),
+        ({"params": {"d": np.ones(2)}, "d": np.zeros(3)}, "two tensors 'd' in the module 'd'"),
+        (3.0, "network has a tensor without a name"),
+    ],
+)
+def test_a_tensor_is_not_lost_for_its_name(network, message):
+    with pytest.raises(ValueError, match=message):
+        parameters.by_module(network)
+
+
 def test_a_pytree_without_tensors_is_named():
     with pytest.raises(ValueError, match="a holds no tensor"):
         parameters.check(a={}, b={})

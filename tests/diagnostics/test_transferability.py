@@ -65,6 +65,14 @@ def test_a_layer_that_did_not_move_is_nan_and_has_no_part_in_the_mean():
     assert np.isnan(transferability.layers(R, A, A).whole)
 
 
+def test_weights_that_are_nan_are_not_left_out_of_the_mean():
+    for i in range(3):
+        broken = [R, A, B]
+        broken[i] = broken[i] | {"Block_1": jax.tree.map(lambda x: x * jnp.nan, B["Block_1"])}
+        found = transferability.layers(*broken, head="head")
+        assert np.isnan(found.blocks["Block_1"]) and np.isfinite(found.blocks["Block_0"]) and np.isnan(found.whole)
+
+
 def test_shift_scale_and_order_do_not_matter():
     before = transferability.layers(*three(0))
     shift = params(7)

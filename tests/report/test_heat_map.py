@@ -13,7 +13,7 @@ VALUES = xr.DataArray(
 
 
 def test_a_matrix_has_its_numbers_names_and_limits():
-    figure = plot.heat_map(VALUES, limits=(0, 1))
+    figure = plot.heat_map(VALUES, limits=np.array([0.0, 1.0]))
     ax, bar = figure.axes
     (image,) = ax.images
     np.testing.assert_array_equal(image.get_array().filled(np.nan), VALUES)
