@@ -3,7 +3,7 @@
 `by_module` finds them in flax.linen; `named` takes them from a function that returns them, whatever the network.
 """
 
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -61,9 +61,9 @@ def named(function: Callable[..., Any], names: Sequence[str], images: ArrayLike)
     Raises:
         ValueError: another number of activations, a name that is not there or twice, or one without the sample axis.
     """
-    found: Any = function(images)
+    found = function(images)
     if not isinstance(found, Mapping):
-        if not isinstance(found, Sized):
+        if not hasattr(found, "__len__"):
             raise ValueError(f"function returned a {type(found).__name__}; expected activations by name or in a list.")
         if len(found) != len(names):
             raise ValueError(f"function returned {len(found)} activations for {len(names)} names; expected as many.")
