@@ -12,8 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from pt_jax.diagnostics.arrays import real, whole
-from pt_jax.diagnostics.frame import product
+from pt_jax.diagnostics.arrays import product, real, whole
 from pt_jax.diagnostics.labels import indicator
 
 
@@ -32,7 +31,11 @@ class Means(NamedTuple):
 
 
 def none(classes: int, dimension: int, dtype: Any = jnp.float32) -> Means:
-    """Return the means before the first batch, of K classes in D dimensions."""
+    """Return the means before the first batch, of K classes in D dimensions.
+
+    Raises:
+        ValueError: one of the two is no whole number of at least 1.
+    """
     for name, value in (("classes", classes), ("dimension", dimension)):
         if whole(name, value) < 1:
             raise ValueError(f"{name} = {value} is not accepted: use a whole number of at least 1.")

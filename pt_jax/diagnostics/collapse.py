@@ -40,9 +40,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from pt_jax.diagnostics import class_means
-from pt_jax.diagnostics.arrays import real
+from pt_jax.diagnostics.arrays import product, real
 from pt_jax.diagnostics.class_means import Means
-from pt_jax.diagnostics.frame import alignment, distance, frame, product
+from pt_jax.diagnostics.frame import alignment, distance, frame
 from pt_jax.diagnostics.jacobi import orthogonal_rows
 
 

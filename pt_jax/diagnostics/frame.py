@@ -9,13 +9,12 @@ Source: 'Prevalence of neural collapse during the terminal phase of deep learnin
 published notebook for the standard deviation; `simplex` is NC2 of arXiv 2212.12206.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
 
-product = partial(jnp.matmul, precision="highest")  # no TF32 or bfloat16 products on an accelerator
+from pt_jax.diagnostics.arrays import product
 
 
 class Frame(NamedTuple):

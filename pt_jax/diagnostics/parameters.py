@@ -40,11 +40,9 @@ def by_module(network: Params | str | PathLike) -> dict[str, dict[str, Array]]:
     for name, module, leaf in zip(_names(tree), modules(tree), jax.tree.leaves(tree), strict=True):
         is_key = isinstance(leaf, Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         if not is_key and jnp.issubdtype(array(name, leaf).dtype, jnp.floating):
-            own = name[max(name.rfind("/"), name.rfind(".")) + 1 :]
+            own = parts(name)[-1]
             if own in found.setdefault(module, {}):
-                raise ValueError(
-                    f"network has two tensors {own!r} in the module {module!r}; expected names that differ."
-                )
+                raise ValueError(f"network has two tensors {own!r} in the module {module!r}; expected different names.")
             found[module][own] = real(name, leaf)
     if "" in found:
         raise ValueError("network has a tensor without a name; expected a pytree of tensors that have some.")

@@ -24,7 +24,6 @@ transfer learning?', arXiv 2008.11687 (its use here).
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import jax
@@ -33,11 +32,10 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from pt_jax.diagnostics.activations import by_module
-from pt_jax.diagnostics.arrays import real, scalar
+from pt_jax.diagnostics.arrays import product, real, scalar
 from pt_jax.diagnostics.parameters import Params, check
 
 _ROWS = 128  # rows of the Gram matrices that are held at once
-_product = partial(jnp.matmul, precision="highest")  # no TF32 or bfloat16 products on an accelerator
 
 
 def linear_cka(x: ArrayLike, y: ArrayLike, debiased: bool = False) -> Array:
@@ -86,7 +84,7 @@ def gram(x: Array, debiased: bool, bandwidth: ArrayLike | None = None) -> Array:
         ValueError: the bandwidth is not a positive number.
     """
     x = _centred(x)  # the kernels do not see it, and rounding is less
-    k = _product(x, x.T)
+    k = product(x, x.T)
     if bandwidth is not None:
         bandwidth = positive(bandwidth)
         squares = jnp.diagonal(k)
@@ -207,11 +205,11 @@ def _hsic(x: Array, y: Array, debiased: bool) -> Array:
     """Return (n - 1)^2 HSIC_0 or n (n - 3) HSIC_1 of centred features: K 1 = 0 before its diagonal is left out."""
     n = len(x)
     if not debiased and x.shape[1] * y.shape[1] <= n**2:
-        return jnp.sum(_product(x.T, y) ** 2)
+        return jnp.sum(product(x.T, y) ** 2)
     means = [-jnp.sum(z**2, 1) / (n - 2) for z in (x, y)] if debiased else []
 
     def row(i: Array) -> Array:
-        of_x, of_y = _product(x, x[i]), _product(y, y[i])
+        of_x, of_y = product(x, x[i]), product(y, y[i])
         if debiased:
             of_x, of_y = (_off(k, mean, i) for k, mean in zip((of_x, of_y), means, strict=True))
         return jnp.vdot(of_x, of_y)

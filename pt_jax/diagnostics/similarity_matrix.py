@@ -20,6 +20,7 @@ import xarray as xr
 from jax import Array
 from jax.typing import ArrayLike
 
+from pt_jax.diagnostics.arrays import product
 from pt_jax.diagnostics.similarity import gram, positive, rows, scaled
 
 Layers = Mapping[str, ArrayLike]  # activations (n, ...) by the layer's name
@@ -86,7 +87,7 @@ def add(
         _grams(layers, before, debiased, bandwidth) for layers, before in zip(features, sums.units, strict=True)
     )
     (a_unit, a_kept, a_share), (b_unit, b_kept, b_share) = a_units, b_units
-    cross = jnp.matmul(of_a, of_b.T, precision="highest") / pairs
+    cross = product(of_a, of_b.T) / pairs
     return Sums(
         sums.cross * jnp.outer(a_kept, b_kept) + cross * jnp.outer(a_share, b_share),
         sums.a * a_kept**2 + jnp.sum(of_a**2, 1) / pairs * a_share**2,
@@ -130,9 +131,8 @@ def matrix(
         ValueError: no batch, layers of other names than in the first, or as for `add`.
     """
     sums, names = start(0, 0), None
-    bandwidth = (
-        None if bandwidth is None else positive(bandwidth)
-    )  # here and below: jit takes no other libraries' arrays
+    if bandwidth is not None:  # checked here, as the activations below: jit takes no other libraries' arrays
+        bandwidth = positive(bandwidth)
     for a, b in batches:
         if names is None:
             names = {"layer_a": list(a), "layer_b": list(b)}

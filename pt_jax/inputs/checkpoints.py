@@ -88,9 +88,8 @@ def _safetensors(file: Any, total: int) -> dict[str, np.ndarray]:
             raise ValueError(f"{name[:80]} has the shape {str(entry['shape'])[:80]}")
         tensors[name] = values.reshape(entry["shape"])
         places.append((start, end))
-    if any(
-        start < end for (_, end), (start, _) in pairwise(sorted(places))
-    ):  # whoever copies them would need any memory
+    # Whoever copies tensors on the same bytes would need any memory.
+    if any(start < end for (_, end), (start, _) in pairwise(sorted(places))):
         raise ValueError("its tensors overlap")
     return tensors
 

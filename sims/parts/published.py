@@ -59,8 +59,7 @@ def whole(ds: xr.Dataset, values: Sequence[str], published: pd.DataFrame) -> pd.
     seeds, trainings = table["seeds"], table["trainings"]
     squares = (seeds - 1) * seeds * table["own"] ** 2 + (trainings - 1) * table["sd"] ** 2
     table["se"] = np.sqrt(squares / (seeds + trainings - 2) * (1 / seeds + 1 / trainings))
-    apart = table["here"] - table["published"]
-    return table.assign(off=(apart / table["se"]).where(apart.abs() > _ROUNDING, 0.0))
+    return table.assign(off=_off(table))
 
 
 def compare(table: pd.DataFrame) -> pd.DataFrame:
@@ -71,13 +70,17 @@ def compare(table: pd.DataFrame) -> pd.DataFrame:
     """
     if missing := {"published", "here", "se"} - set(table.columns):
         raise ValueError(f"table without {', '.join(sorted(missing))} is not accepted: use published, here and se.")
-    apart = table["here"] - table["published"]
-    off = (apart / table["se"]).where(apart.abs() > _ROUNDING, 0.0)
+    off = _off(table)
     shown = off.abs().nlargest(_ROWS).index.sort_values()
     print(table.assign(off=off).loc[shown].to_string(index=False, float_format="{:.4g}".format))
-    agree, mean = (off.abs() <= LIMIT).mean(), apart.mean()
+    agree, mean = (off.abs() <= LIMIT).mean(), (table["here"] - table["published"]).mean()
     print(f"{agree:.1%} of {len(table)} cells within {LIMIT:g} standard errors; mean difference {mean:+.5f}")
     return table.assign(off=off)
+
+
+def _off(table: pd.DataFrame) -> pd.Series:
+    apart = table["here"] - table["published"]
+    return (apart / table["se"]).where(apart.abs() > _ROUNDING, 0.0)
 
 
 def speed(sweep: pt_jax.Sweep, theirs: float, trainings: int = 1) -> float:
