@@ -20,7 +20,6 @@ from jax import Array
 
 from pt_jax.diagnostics import criticality, distance, landscape, mistakes, similarity
 from pt_jax.vision import training
-from pt_jax.vision.datasets import Pair
 from pt_jax.vision.inherit import Params
 from pt_jax.vision.networks import (
     COMPARED,
@@ -35,6 +34,7 @@ from pt_jax.vision.networks import (
     train_target,
 )
 from pt_jax.vision.point import Point, Static
+from pt_jax.vision.samples import Pair
 from pt_jax.vision.task import Task
 
 _PAIRS = {  # dimension `pair`; those with P have no target head

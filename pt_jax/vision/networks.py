@@ -19,12 +19,12 @@ from pt_jax.inputs.arguments import check_one, typed_key
 from pt_jax.inputs.field import shown
 from pt_jax.vision import inherit, models
 from pt_jax.vision import task as tasks
-from pt_jax.vision.datasets import Dataset, Pair
 from pt_jax.vision.fields import DIALS, HEAD
 from pt_jax.vision.inherit import Params
 from pt_jax.vision.models import Network
 from pt_jax.vision.own import Own
 from pt_jax.vision.point import Point, Static, check_tested, validate
+from pt_jax.vision.samples import Dataset, Pair
 from pt_jax.vision.task import Task
 from pt_jax.vision.training import Run, train
 

