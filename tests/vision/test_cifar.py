@@ -11,6 +11,7 @@ import tarfile
 import numpy as np
 import pytest
 
+from pt_jax.inputs import archives
 from pt_jax.vision import cifar
 from tests.strangers import outcome
 
@@ -228,7 +229,7 @@ def test_a_hostile_archive_is_one_sentence(hostile, number):
 
 
 def test_hostile_archives_do_nothing_and_take_little_memory(hostile):
-    assert not hostile.acts and hostile.memory < (cifar.LARGEST_ARCHIVE + cifar.LARGEST_BATCH) / 2**20
+    assert not hostile.acts and hostile.memory < (archives.LARGEST_ARCHIVE + archives.LARGEST_FILE) / 2**20
 
 
 def test_every_flipped_bit_of_an_archive_is_found_or_harmless(tmp_path):
