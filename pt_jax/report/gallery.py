@@ -98,7 +98,7 @@ def _beside(folder: Path, names: list[str]) -> list[str]:
         whole = pd.read_csv(folder / f"{name}.csv")
         table = whole.dropna(subset=["published", "here"])
         apart = table["here"] - table["published"]
-        agree = (apart.abs() <= _AGREES * table["se"]).mean()
+        agree = (table["off"].abs() <= _AGREES).mean()
         faster = f"{whole['times_as_fast'].max():,.0f}" if "times_as_fast" in whole else ""
         lines.append(f"| `python sims/{name}.py` | {len(table):,} | {agree:.1%} | {apart.mean():+.4f} | {faster} |")
     return [*lines, ""]
