@@ -10,8 +10,8 @@ p if n |mu|^4 >= C sigma^4 d, and p plus a constant if n |mu|^4 <= C' sigma^4 d.
 
 The paper's code, figures and settings were not at hand. All settings are chosen here, with d >= n^2; lr = n m / (2 d)
 and init_scale = sqrt(n) / d keep pace with d. So `published` is the exponent of the theorem, and for some cells the
-mean of a plain PyTorch loop over this network in R^d. Exponents are k of |mu| ~ d^k or n^k along a contour, their
-standard errors of the bootstrap over seeds. Where cos(theta) = 0.8 the contour at 0.3 leaves the map:
+mean of a plain PyTorch loop over this network in R^d, `parts/xor_plain.py`. Exponents are k of |mu| ~ d^k or n^k along
+a contour, their standard errors of the bootstrap over seeds. Where cos(theta) = 0.8 the contour at 0.3 leaves the map:
 it is not fitted.
 """
 

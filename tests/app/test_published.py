@@ -9,6 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import pt_jax
+from pt_jax.signal_noise.data import span_world
+
 SIMS = Path(__file__).parents[2] / "sims"
 
 
@@ -103,6 +106,29 @@ def test_rows_are_parted_as_if_they_had_been_drawn_apart(part):
     np.testing.assert_allclose(first + second, np.einsum("nij,nik->njk", whole, whole), rtol=1e-3, atol=1e-3)
     close(np.trace(first @ first, axis1=1, axis2=2), some * width * (some + width + 1))
     close(np.trace(first @ second, axis1=1, axis2=2), some * others * width)  # independent
+
+
+def test_training_until_fitted_is_gradient_descent_on_the_vectors(part):
+    leaky = part("leaky")
+    point = pt_jax.Point(d=25, n2=12, m=4, u=0.6, v2=0.0, sigma2=0.2, flip2=0.2, lr2=0.01, steps2=5000, init_scale=0.03)
+    options = {"data": "one_patch", "n_test": 50, "rules": ()}
+    static = pt_jax.Static.covering(point, model=(leaky.nothing, leaky.alternating), **options)
+    key = jax.random.key(4)
+    own = jax.random.fold_in(key, 25)
+    world = span_world(own, jax.tree.map(jnp.asarray, point), static, alone=True)
+    x = world.task2.coefficients[:, 0] @ world.task2.signals + world.task2.noise
+    y, w = world.task2.seen, world.fresh.weights
+
+    @jax.jit
+    def margins(w):
+        h = x @ w.T
+        return y * jnp.sum(jnp.where(h > 0, h, 0.1 * h) * jnp.array([1.0, -1.0] * 4), axis=1)
+
+    slope, steps = jax.jit(jax.grad(lambda w: jnp.mean(jnp.maximum(0.0, 1 - margins(w))))), 0
+    while (margins(w) <= 0).any():
+        w, steps = w - 0.01 * slope(w), steps + 1
+    found = leaky.until_fitted(key, jax.tree.map(jnp.asarray, point), static)
+    assert steps > 10 and found.steps == steps and not found.diverged
 
 
 def test_an_unknown_method_is_refused(part):

@@ -36,8 +36,8 @@ def test_findings_of_all_figures_are_judged_together(tmp_path):
 def test_published_numbers_are_counted_beside_ours(tmp_path):
     part = {"function": "pt_jax.x.scratch", "trajectories": 9, "seeds": [0], "device": "2 x cpu", "seconds": 9}
     (tmp_path / "published_a.json").write_text(json.dumps(part | {"finding": "As published."}))
-    rows = [",0.3,0.01,80", "0.5,0.51,0.01,", "0.5,0.54,0.01,", "0,0,0,", "0.5,0.48,0.01,"]  # the first has no number
-    (tmp_path / "published_a.csv").write_text("\n".join(["published,here,se,times_as_fast", *rows]))
+    rows = [",0.3,,80", "0.5,0.51,1,", "0.5,0.54,4,", "0,0,0,", "0.5,0.48,-2,"]  # the first has no number
+    (tmp_path / "published_a.csv").write_text("\n".join(["published,here,off,times_as_fast", *rows]))
     text = gallery.write(tmp_path).read_text()
     assert "### As published." in text.split("## Published experiments")[1]
     assert "| `python sims/published_a.py` | 4 | 75.0% | +0.0075 | 80 |" in text and "## More" not in text
