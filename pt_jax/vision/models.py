@@ -50,6 +50,7 @@ class Network(nn.Module):
     stages: int
     depth: int
     conv: str = "winograd"
+    convolves = True  # of the kind of network, no field
 
     @nn.compact
     def __call__(self, images: Array, skip: Array | None = None) -> Output:
@@ -115,6 +116,8 @@ class ResNet(Network):
 
 class ViT(Network):
     """4 x 4 patches as tokens of 2 width numbers, blocks of attention and two dense layers, the mean of the tokens."""
+
+    convolves = False
 
     def layer(self, i: int, name: str, x: Array) -> Array:
         """Return the tokens, (n, 16, 2 width)."""

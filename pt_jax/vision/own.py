@@ -42,6 +42,7 @@ class Own:
     classes: int
     names: tuple[str, ...]
     last: str
+    convolves = False  # not known: its samples are trained together
 
     def init(self, key: Array, images: Array) -> dict[str, Any]:
         """Return random parameters by layer, the head under `HEAD`."""

@@ -127,9 +127,18 @@ class Static(Architecture):
     @property
     def lanes(self) -> int:
         """How many trajectories train within 1 MB, about the fast cache of a CPU core."""
+        return max(1, 2**20 // (self._columns * (self.batch or self.n2)))
+
+    @property
+    def at_once(self) -> int:
+        """With how many samples at once a CPU core trains a convolution soonest: a power of 2, within about 2 MB."""
+        return 2 ** max(1, (2**21 // self._columns).bit_length() - 1)
+
+    @property
+    def _columns(self) -> int:
+        """Bytes of a sample's shifted images."""
         height, width, _ = self.shape
-        columns = 9 * self.width * height * width * (self.batch or self.n2)
-        return max(1, 2**20 // (4 * columns))
+        return 4 * 9 * self.width * height * width
 
     @classmethod
     def covering(cls, data: Any, point: Point | None = None, **options: Any) -> "Static":
