@@ -15,11 +15,11 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import tyro
 
@@ -69,6 +69,7 @@ class Script(Flags):
         seeds: Trajectories in each cell; by default the script's own number.
         quick: A coarser map, by default with 16 seeds.
         redraw: Draw again from the CSV in --out, and compute nothing.
+        images: What to run on, where a script knows several; without it the first, or with --redraw all there are.
         out: Folder of the figures, their numbers and provenance; by default figures, with --quick the store's.
         store: Folder of the stores, one for each script.
     """
@@ -76,43 +77,89 @@ class Script(Flags):
     seeds: int | None = None
     quick: bool = False
     redraw: bool = False
+    images: str | None = None
     out: Path | None = None
     store: Path = Path("results")
 
 
 def main(
     doc: str | None,
-    sweeps: Callable[[bool, int], Mapping[str, "Sweep"]],
+    sweeps: Callable[..., Mapping[str, "Sweep"]],
     numbers: Callable[[dict[str, "xr.Dataset"]], "pd.DataFrame"],
     draw: Callable[["pd.DataFrame"], "Figure"],
     seeds: int,
     findings: Callable[[dict[str, "xr.Dataset"]], Iterable["Finding"]] | None = None,
+    images: Sequence[str] = (),
 ) -> None:
     """Run a script: read its flags, carry out its sweeps, keep the numbers that are plotted, and draw them.
 
     Args:
         doc: of the script, the text of --help.
-        sweeps: of (quick, seeds), by name.
+        sweeps: of (quick, seeds), by name; of (quick, seeds, images) where there are several.
         numbers: what is plotted, from the datasets by name; see `stats.table`.
         draw: the figure of these numbers as they are read back from the CSV; its title is its finding.
         seeds: in each cell by default.
         findings: published ones, and the effects that decide them; kept in NAME.findings.csv for the gallery.
+        images: those that the script can be run on, such as "cifar10 32x32", by their first word; the default first.
+            Its numbers and findings say in `images` which they are of, and others than the default add the word to the
+            names of figure and store.
     """
     name = Path(sys.argv[0]).stem
     with exits(name):
-        _run(name, tyro.cli(Script, description=inspect.cleandoc(doc or "")), sweeps, numbers, draw, seeds, findings)
+        flags = tyro.cli(Script, description=inspect.cleandoc(doc or ""))
+        for version in _versions(name, flags, images):
+            _run(version, flags, sweeps, numbers, draw, seeds, findings)
 
 
-def _run(
-    name: str, flags: Script, sweeps: Any, numbers: Any, draw: Any, seeds: int, findings: Callable[..., Any] | None
-) -> None:
-    """Carry out a script of this name; arguments as in `main`."""
+class _Version(NamedTuple):
+    """A script on some images, and its default ones; both "" where it knows none."""
+
+    name: str
+    images: str
+    default: str
+
+    def said(self, table: "pd.DataFrame") -> "pd.DataFrame":
+        return table.assign(images=self.images) if self.images else table
+
+
+def _versions(name: str, flags: Script, images: Sequence[str]) -> list[_Version]:
+    """Return what a command asks for.
+
+    Raises:
+        ValueError: images that the script does not know.
+    """
+    first = images[0] if images else ""
+    default = _Version(name, first, first)
+    others = [_Version(f"{name}_{each.split()[0]}", each, first) for each in images[1:]]
+    known = {one.images.split()[0]: one for one in (default, *others) if images}
+    if flags.images is None:
+        drawn = [one for one in known.values() if flags.redraw and _path(one.name, flags).with_suffix(".csv").exists()]
+        return drawn or [default]
+    if flags.images not in known:
+        use = f"one of {', '.join(known)}" if known else "this script without it"
+        raise ValueError(f"--images = {flags.images} is not accepted: use {use}.")
+    return [known[flags.images]]
+
+
+def _store(name: str, flags: Script) -> Path:
+    return flags.store.expanduser() / (name + "-quick" if flags.quick else name)
+
+
+def _path(name: str, flags: Script) -> Path:
+    """Return the path of a figure and its numbers, without a suffix."""
+    return (flags.out or (_store(name, flags) if flags.quick else Path("figures"))).expanduser() / name
+
+
+def _run(version: _Version, flags: Script, sweeps: Any, numbers: Any, draw: Any, seeds: int, findings: Any) -> None:
+    """Carry out a script on some images; arguments as in `main`."""
     from pt_jax.report import plot
     from pt_jax.sweep.provenance import provenance
 
-    folder = flags.store.expanduser() / (name + "-quick" if flags.quick else name)
-    path = (flags.out or (folder if flags.quick else Path("figures"))).expanduser() / name
-    made = sweeps(flags.quick, (_QUICK_SEEDS if flags.quick else seeds) if flags.seeds is None else flags.seeds)
+    folder, path = _store(version.name, flags), _path(version.name, flags)
+    wanted = (_QUICK_SEEDS if flags.quick else seeds) if flags.seeds is None else flags.seeds
+    # To draw again, units and names are needed alone: they are the same without the images of the others.
+    images = version.default if flags.redraw else version.images
+    made = sweeps(flags.quick, wanted, *([images] if images else []))
     if flags.redraw:
         known = json.loads(Path(f"{path}.json").read_text())
         origin = {"": known} if "function" in known else known
@@ -121,14 +168,17 @@ def _run(
         found = carry_out(made, {key: folder / key for key in made}, flags)
         origin = {key: _in_short(provenance(ds)) for key, ds in found.items()}
         path.parent.mkdir(parents=True, exist_ok=True)
-        numbers(found).to_csv(f"{path}.csv", index=False, float_format="%.6g")
+        version.said(numbers(found)).to_csv(f"{path}.csv", index=False, float_format="%.6g")
         if findings is not None:
             from pt_jax.report import findings as published
 
-            published.keep(path, findings(found))
+            published.keep(path, findings(found), version.images)
     figure = draw(read(path, made))
     finding = " ".join(figure.get_suptitle().split())
-    whole = {key: one | {"finding": finding} for key, one in origin.items()}
+    whole = {
+        key: one | {"finding": finding} | ({"images": version.images} if version.images else {})
+        for key, one in origin.items()
+    }
     print(plot.save(figure, path, provenance=whole.popitem()[1] if len(whole) == 1 else whole))
 
 

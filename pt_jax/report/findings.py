@@ -38,19 +38,20 @@ class Finding:
     matters: float
 
 
-def numbers(findings: Iterable[Finding]) -> pd.DataFrame:
-    """Return one row a finding: its words, mean, standard error and seeds."""
+def numbers(findings: Iterable[Finding], images: str = "") -> pd.DataFrame:
+    """Return one row a finding: its words, mean, standard error and seeds, and the images that it is of."""
     rows = []
     for one in findings:
         cells = stats.summary(xr.Dataset({"effect": one.effect}), "effect")
         words = {name: getattr(one, name) for name in ("claim", "source", "measured", "matters")}
+        words["images"] = images
         rows.append(words | {name: cells[name].item() for name in ("mean", "se", "seeds")})
     return pd.DataFrame(rows)
 
 
-def keep(path: Path, findings: Iterable[Finding]) -> None:
+def keep(path: Path, findings: Iterable[Finding], images: str = "") -> None:
     """Write `path`.findings.csv, and print what the findings come to by themselves."""
-    rows = numbers(findings)
+    rows = numbers(findings, images)
     rows.to_csv(f"{path}.findings.csv", index=False, float_format="%.6g")
     for row in judged(rows).itertuples():
         print(f"{row.verdict}: {row.claim}; {row.measured} {row.mean:+.4g} [{row.low:+.4g}, {row.high:+.4g}]")
@@ -70,10 +71,9 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
 
 def markdown(rows: pd.DataFrame) -> list[str]:
     """Return a table of judged rows, which also have the column `command`."""
-    lines = ["| finding | source | effect | mean and 95% interval | here | command |", "| --- " * 6 + "|"]
-    for row in rows.itertuples():
+    lines = ["| finding | source | images | effect | mean and 95% interval | here | command |", "| --- " * 7 + "|"]
+    for row in rows.fillna({"images": ""}).itertuples():
         interval = f"{row.mean:+.3g} [{row.low:+.3g}, {row.high:+.3g}]"
-        lines.append(
-            f"| {row.claim} | {row.source} | {row.measured} | {interval} | **{row.verdict}** | `{row.command}` |"
-        )
+        cells = (row.claim, row.source, row.images, row.measured, interval, f"**{row.verdict}**", f"`{row.command}`")
+        lines.append(f"| {' | '.join(cells)} |")
     return lines

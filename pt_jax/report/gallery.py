@@ -37,8 +37,7 @@ _AGREES = 3  # standard errors of the difference
 
 def entry(folder: Path, name: str, rows: pd.DataFrame) -> str:
     """Return the part of one figure; `rows` are its judged findings."""
-    record = json.loads((folder / f"{name}.json").read_text())
-    parts: list[dict[str, Any]] = [record] if "function" in record else list(record.values())
+    parts = _parts(folder, name)
     simulated = [part for part in parts if not part["function"].endswith(".predicted")]
     trajectories = sum(part["trajectories"] for part in simulated)
     minutes = sum(part.get("seconds", 0.0) for part in parts) / 60
@@ -50,9 +49,23 @@ def entry(folder: Path, name: str, rows: pd.DataFrame) -> str:
     ]
     return (
         f"### {parts[0].get('finding') or name}\n\n![{name}]({name}.png)\n\n"
-        f"`python sims/{name}.py`: {trajectories:,} trajectories, {seeds} seeds a cell, {spent}.\n"
+        f"`{_command(folder, name)}`: {trajectories:,} trajectories, {seeds} seeds a cell, {spent}.\n"
         + "".join(f"{line}\n" for line in said)
     )
+
+
+def _parts(folder: Path, name: str) -> list[dict[str, Any]]:
+    """Return the provenance of the sweeps of a figure."""
+    record = json.loads((folder / f"{name}.json").read_text())
+    return [record] if "function" in record else list(record.values())
+
+
+def _command(folder: Path, name: str) -> str:
+    """Return the command that makes a figure: NAME_images is by NAME.py."""
+    there = (folder / f"{name}.json").exists()
+    word = _parts(folder, name)[0].get("images", "").partition(" ")[0] if there else ""
+    script = name.removesuffix(f"_{word}")
+    return f"python sims/{script}.py" + (f" --images {word}" if script != name else "")
 
 
 def write(folder: Path) -> Path:
@@ -66,9 +79,12 @@ def write(folder: Path) -> Path:
     ]
     rows = _judged(folder)
     known = {name for names in _SECTIONS.values() for name in names}
+    others = {name: name.rpartition("_")[0] for name in there - known}  # a figure of other images is NAME_images
     again = sorted(name for name in there - known if name.startswith("published_"))
-    for title, names in {**_SECTIONS, "More": sorted(there - known - set(again))}.items():
+    more = sorted(name for name in there - known - set(again) if others[name] not in known)
+    for title, names in {**_SECTIONS, "More": more}.items():
         names = [*names, *again] if title == _AGAIN else names
+        names = [each for name in names for each in (name, *sorted(x for x in others if others[x] == name))]
         shown = [entry(folder, name, rows[rows["figure"] == name]) for name in names if name in there]
         lines += [f"## {title}\n", *shown] if shown else []
         lines += _beside(folder, again) if title == _AGAIN and again else []
@@ -77,8 +93,8 @@ def write(folder: Path) -> Path:
             "## Published findings on real networks\n",
             "Each effect is above 0 where the finding holds. Seen and reversed survive control of the false-discovery\n"
             "rate over the whole table at 5%; not seen: the interval holds nothing that would matter; else unclear.\n"
-            "These are small networks on images of 8 x 8 pixels.\n",
-            *findings.markdown(rows.assign(command="python sims/" + rows["figure"] + ".py")),
+            "These are small networks, on the images that the third column names.\n",
+            *findings.markdown(rows.assign(command=[_command(folder, name) for name in rows["figure"]])),
             "",
         ]
     path = folder / "README.md"

@@ -4,7 +4,7 @@ import json
 import runpy
 import subprocess
 import sys
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import pandas as pd
@@ -46,8 +46,10 @@ def given(monkeypatch):
         found = []
         with monkeypatch.context() as patched:
 
-            def main(doc, sweeps, numbers, draw, seeds, findings=None):
-                found.append((doc, sweeps, numbers, draw, seeds))
+            def main(doc, sweeps, numbers, draw, seeds, findings=None, images=()):
+                # What a script needs not have fetched are its first images.
+                first = partial(sweeps, images=images[0]) if images else sweeps
+                found.append((doc, first, numbers, draw, seeds))
 
             patched.setattr(study, "main", main)
             patched.setattr("pt_jax.app.ending.listen", lambda name: None)  # Ctrl-C stays this process's own
@@ -83,6 +85,48 @@ def test_a_script_keeps_numbers_findings_and_figure(tmp_path, monkeypatch, capsy
     }
 
 
+def test_a_script_on_other_images_has_another_figure(tmp_path, monkeypatch, capsys):
+    asked = []
+
+    def sweeps(quick, seeds, images):
+        asked.append(images)
+        return {"map": SWEEP}
+
+    def draw(table):
+        figure = pt_jax.plot.phase_diagram(pt_jax.stats.cells(table, "total", ["shift", "scale"]))
+        figure.suptitle(f"On {table.images[0]}")
+        return figure
+
+    def findings(found):
+        yield Finding("shifts help", "arXiv 0", "total", found["map"]["total"].isel(shift=1, scale=0), 0.1)
+
+    def script(*flags, images=("digits 8x8", "cifar10 32x32")):
+        monkeypatch.setattr(sys, "argv", ["sims/mine.py", "--store", str(tmp_path / "store"), *flags])
+        monkeypatch.chdir(tmp_path)
+        study.main(None, sweeps, numbers, draw, 4, findings, images)
+
+    def numbers(found):
+        return pt_jax.stats.table(found["map"], ["total"])
+
+    script()
+    script("--images", "cifar10")
+    names = {path.stem for path in (tmp_path / "figures").glob("*.png")}
+    assert names == {"mine", "mine_cifar10"} == {path.name for path in (tmp_path / "store").iterdir()}
+    for name, images in (("mine", "digits 8x8"), ("mine_cifar10", "cifar10 32x32")):
+        assert set(pd.read_csv(tmp_path / "figures" / f"{name}.findings.csv").images) == {images}
+        record = json.loads((tmp_path / "figures" / f"{name}.json").read_text())
+        assert (record["images"], record["finding"]) == (images, f"On {images}")
+    for path in (tmp_path / "figures").glob("*.png"):
+        path.unlink()
+    script("--redraw")
+    assert len(list((tmp_path / "figures").glob("*.png"))) == 2
+    assert asked == ["digits 8x8", "cifar10 32x32", "digits 8x8", "digits 8x8"]  # no images are fetched to draw again
+    for images, use in ((("digits 8x8", "cifar10 32x32"), "one of digits, cifar10"), ((), "this script without it")):
+        with pytest.raises(SystemExit):
+            script("--images", "mnist", images=images)
+        assert f"--images = mnist is not accepted: use {use}." in capsys.readouterr().err
+
+
 def test_every_script_takes_the_flags_of_all():
     path = ROOT / "sims" / "map_u_v2.py"
     done = subprocess.run([sys.executable, str(path), "--help"], capture_output=True, text=True, timeout=600)
@@ -98,20 +142,25 @@ def test_every_script_has_a_smaller_quick_version(path, given):
     assert quick <= whole and seeds >= 10 and f"python sims/{path.name}" in doc
 
 
-@pytest.mark.parametrize("path", [p for p in SIMS if (FIGURES / f"{p.stem}.csv").exists()], ids=lambda path: path.name)
-def test_every_figure_is_drawn_again_from_its_numbers(path, given, tmp_path):
-    _, sweeps, _, draw, _ = given(path)
-    table = study.read(FIGURES / path.stem, sweeps(False, 2))
+FROM = {  # figures by the script that draws them: those of other images have their name after that of the script
+    name: path for path in SIMS for name in (path.stem, f"{path.stem}_cifar10") if (FIGURES / f"{name}.csv").exists()
+}
+
+
+@pytest.mark.parametrize("name", FROM)
+def test_every_figure_is_drawn_again_from_its_numbers(name, given, tmp_path):
+    _, sweeps, _, draw, _ = given(FROM[name])
+    table = study.read(FIGURES / name, sweeps(False, 2))
     figure = draw(table)
-    record = json.loads((FIGURES / f"{path.stem}.json").read_text())
+    record = json.loads((FIGURES / f"{name}.json").read_text())
     drawn = pt_jax.plot.save(figure, tmp_path / "again", provenance=record)
     figure.set_layout_engine("none")  # it lies as it was saved
     assert figure.get_suptitle() and drawn.stat().st_size > 10_000 and troubles(figure) == []
     assert "seeds a cell" in figure.texts[-1].get_text()
     parts = [record] if "function" in record else record.values()
     assert {part["finding"] for part in parts} == {" ".join(figure.get_suptitle().split())}
-    assert (FIGURES / f"{path.stem}.csv").stat().st_size < 300_000
-    assert (FIGURES / f"{path.stem}.png").stat().st_size < 400_000
+    assert (FIGURES / f"{name}.csv").stat().st_size < 300_000
+    assert (FIGURES / f"{name}.png").stat().st_size < 400_000
 
 
 def test_a_script_draws_from_its_store(tmp_path, monkeypatch, capsys):

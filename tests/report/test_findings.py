@@ -40,11 +40,11 @@ def test_what_is_clear_alone_may_not_survive_among_many():
 
 
 def test_they_are_kept_in_a_file_and_make_a_table(tmp_path, capsys):
-    findings.keep(tmp_path / "vision", [one("filters help", 5)])
+    findings.keep(tmp_path / "vision", [one("filters help", 5)], "digits 8x8")
     assert "seen: filters help; x +5 [" in capsys.readouterr().out
     rows = pd.read_csv(tmp_path / "vision.findings.csv").assign(command="python sims/vision.py")
     table = findings.markdown(findings.judged(rows))
     assert len(table) == 3 and len({line.count("|") for line in table}) == 1
     assert table[2].startswith(
-        "| filters help | arXiv 0 | x | +5 [+4.47, +5.53] | **seen** | `python sims/vision.py` |"
+        "| filters help | arXiv 0 | digits 8x8 | x | +5 [+4.47, +5.53] | **seen** | `python sims/vision.py` |"
     )

@@ -20,17 +20,30 @@ def test_every_figure_has_an_entry_under_its_heading(tmp_path):
     assert "theory" not in text.split("## More")[0]
 
 
+PART = {"function": "pt_jax.x.transfer", "trajectories": 9, "seeds": [0], "device": "2 x cpu", "seconds": 9}
+
+
 def test_findings_of_all_figures_are_judged_together(tmp_path):
-    head = "claim,source,measured,matters,mean,se,seeds\n"
-    (tmp_path / "vision_a.findings.csv").write_text(head + "it helps,arXiv 2,gain,0.01,0.05,0.01,64\n")
-    (tmp_path / "vision_b.findings.csv").write_text(head + "it harms,arXiv 1,- gain,0.01,-0.05,0.01,64\n")
-    part = {"function": "pt_jax.x.transfer", "trajectories": 9, "seeds": [0], "device": "2 x cpu", "seconds": 9}
-    (tmp_path / "vision_a.json").write_text(json.dumps(part))
+    head = "claim,source,measured,matters,mean,se,seeds,images\n"
+    (tmp_path / "vision_a.findings.csv").write_text(head + "it helps,arXiv 2,gain,0.01,0.05,0.01,64,digits 8x8\n")
+    (tmp_path / "vision_b.findings.csv").write_text(head + "it harms,arXiv 1,- gain,0.01,-0.05,0.01,64,\n")
+    (tmp_path / "vision_a.json").write_text(json.dumps(PART))
     text = gallery.write(tmp_path).read_text()
     assert "minutes on 2 x cpu.\nSeen: it helps (arXiv 2).\n" in text
     table = text.split("## Published findings")[1]
-    assert "| it helps | arXiv 2 | gain | +0.05 [+0.03, +0.07] | **seen** | `python sims/vision_a.py` |" in table
+    assert (
+        "| it helps | arXiv 2 | digits 8x8 | gain | +0.05 [+0.03, +0.07] | **seen** | `python sims/vision_a.py` |"
+    ) in table
     assert table.index("arXiv 1") < table.index("arXiv 2") and "**reversed** | `python sims/vision_b.py`" in table
+
+
+def test_a_figure_of_other_images_comes_after_that_of_the_first(tmp_path):
+    for name, images in (("vision_blocks", "digits 8x8"), ("vision_blocks_cifar10", "cifar10 32x32"), ("vision_x", "")):
+        (tmp_path / f"{name}.json").write_text(json.dumps(PART | {"images": images}))
+    text = gallery.write(tmp_path).read_text()
+    commands = [line.split("`")[1] for line in text.splitlines() if line.startswith("`python sims")]
+    first = "python sims/vision_blocks.py"
+    assert commands == [first, f"{first} --images cifar10", "python sims/vision_x.py"]
 
 
 def test_published_numbers_are_counted_beside_ours(tmp_path):
