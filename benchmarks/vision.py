@@ -1,26 +1,32 @@
-"""Training small CNNs on 8 x 8 images: a group of 64 against a plain PyTorch loop, and against a group of 8.
+"""Training small CNNs on images: a group of models against a plain PyTorch loop and a smaller group.
 
-    python benchmarks/vision.py [--repeats 5] [--settings small,vgg] [--steps 200] [--out FILE.json]
+    python benchmarks/vision.py [--repeats 5] [--settings small,vgg8,vgg28,...] [--out FILE.json]
 
-Settings: small, two convolutions of 16 and 32 channels; vgg, the default of `Static`, two of each. Every model is
-trained from its own random weights on its own 1,000 of the digits by Adam, minibatches of 16, as `transfer` does it.
-Competitors, timed in turn, each round with new seeds; the first round is a warm-up:
+Settings, of 8, 28 and 32 pixels: small, two convolutions of 16 and 32 channels; vgg, the default of `Static`, two of
+each; resnet, the default ResNet-like; vgg32b32 has minibatches of 32, all others of 16. Every model is trained from its
+own random weights on its own 1,000 of the digits, enlarged and with three equal channels where there are 28 or 32
+pixels, by Adam, as `transfer` does it. Competitors, timed in turn, each round with new seeds; the first is a warm-up:
 
-- torch: one model after the other, nn.Module, the fastest of Adam's implementations, on one thread or on all, as is
-  faster.
-- group of 64, group of 8: through `Sweep` on all cores, in groups of `Static.lanes`, as every sweep runs.
+- torch: one model after the other on one thread, nn.Module, the fastest of channels last or not and Adam fused or not.
+  By the clock it is given a process on every core, at no loss: its time is divided by the cores.
+- group, small group: through `Sweep` on all cores, in groups of `Static.lanes`, as every sweep runs.
+
+Last, the core time of a step of training by itself, with XLA's convolutions and with ours.
 
 Printed: median milliseconds a model over the rounds, by the clock and summed over cores (what a machine shared with
-other work does not distort); the time of the first round, which
-compiles; the mean training loss, which must agree within the errors; median and range of the paired ratios.
+other work does not distort); the share of a core's rate in large matrix products that the useful operations come to;
+the time of the first round, which compiles; the mean training loss, which must agree within the errors; median and
+range of the paired ratios.
 """
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,9 +45,29 @@ try:
 except ImportError:
     sys.exit("vision.py needs PyTorch (a CPU build will do): pip install torch")
 
-DEPTH = {"small": 1, "vgg": 2}
-MODELS, FEW, LOOP = 64, 8, 6  # models of a group, of the small group, and of the loop in a round
-N, BATCH, LR = 1000, 16, 0.003
+N, STEPS, LR = 1000, 200, 0.003
+
+
+class Setting(NamedTuple):
+    """What is trained, and how many models in a round: of the group, the small group and the loop."""
+
+    side: int
+    channels: int = 1
+    model: str = "vgg"
+    depth: int = 2
+    batch: int = 16
+    models: tuple[int, int, int] = (64, 8, 6)
+
+
+LARGE: dict[str, Any] = {"models": (8, 4, 2)}
+SETTINGS = {
+    "small": Setting(8, depth=1),
+    "vgg8": Setting(8),
+    "vgg28": Setting(28, **LARGE),
+    "vgg32": Setting(32, 3, **LARGE),
+    "vgg32b32": Setting(32, 3, batch=32, **LARGE),
+    "resnet32": Setting(32, 3, "resnet", **LARGE),
+}
 
 
 class Result(NamedTuple):
@@ -61,68 +87,130 @@ def train_one(key: jax.Array, point: Point, static: Static, data: datasets.Pair)
     return Result(jnp.mean(loss(logits, task.seen[index], point.classes2)))
 
 
-def group(static: Static, data: datasets.Pair, steps: int, count: int) -> Callable[[int], float]:
+def group(static: Static, data: datasets.Pair, count: int) -> Callable[[int], float]:
     """Return a function of the round that trains `count` models and returns their mean loss."""
 
     def run(i: int) -> float:
         seeds = range(i * count, (i + 1) * count)
-        point = Point(n2=N, steps2=steps, lr2=LR)
+        point = Point(n2=N, steps2=STEPS, lr2=LR)
         sweep = pt_jax.Sweep(train_one, point, {}, seeds=list(seeds), static=static, data=data)
         return float(pt_jax.run(sweep).loss.mean())
 
     return run
 
 
-def torch_model(depth: int, width: int = 16, classes: int = 10) -> nn.Module:
+def conv(below: int, channels: int, side: int = 3) -> nn.Module:
+    made = nn.Conv2d(below, channels, side, padding=side // 2)
+    nn.init.kaiming_normal_(made.weight)
+    nn.init.zeros_(made.bias)  # type: ignore[arg-type]
+    return made
+
+
+class Block(nn.Module):
+    """A residual block, as `models.ResNet` has it."""
+
+    def __init__(self, below: int, channels: int, scale: float):
+        super().__init__()
+        self.scale, self.shrinks = scale, below != channels
+        self.branch = nn.Sequential(nn.ReLU(), conv(below, channels), nn.ReLU(), conv(channels, channels))
+        self.shortcut = conv(below, channels, 1) if self.shrinks else nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = nn.functional.avg_pool2d(x, 2) if self.shrinks else x
+        return self.shortcut(x) + self.scale * self.branch(x)
+
+
+def torch_model(setting: Setting, width: int = 16, classes: int = 10) -> nn.Module:
     layers: list[nn.Module] = []
-    channels = 1
+    channels = setting.channels
+    if setting.model == "resnet":
+        layers, channels = [conv(channels, width), nn.ReLU()], width
     for out in (width, 2 * width):
-        for _ in range(depth):
-            conv: Any = nn.Conv2d(channels, out, 3, padding=1)
-            nn.init.kaiming_normal_(conv.weight)
-            nn.init.zeros_(conv.bias)
-            layers += [conv, nn.ReLU()]
+        for _ in range(setting.depth):
+            if setting.model == "resnet":
+                layers.append(Block(channels, out, (2 * setting.depth) ** -0.5))
+            else:
+                layers += [conv(channels, out), nn.ReLU()]
             channels = out
-        layers.append(nn.AvgPool2d(2))
-    head = nn.Linear(4 * channels, classes)
+        layers += [nn.AvgPool2d(2)] if setting.model == "vgg" else []
+    average = [nn.ReLU(), nn.AdaptiveAvgPool2d(1)]
+    features = channels * (setting.side // 4) ** 2 if setting.model == "vgg" else channels
+    head = nn.Linear(features, classes)
     for tensor in head.parameters():
         nn.init.zeros_(tensor)
-    return nn.Sequential(*layers, nn.Flatten(), head)
+    return nn.Sequential(*layers, *(average if setting.model == "resnet" else []), nn.Flatten(), head)
 
 
-def loop(depth: int, data: datasets.Pair, steps: int, count: int) -> Callable[[int], float]:
+def loop(setting: Setting, data: datasets.Pair, count: int) -> Callable[[int], float]:
     """Return a function of the round that trains `count` models, one after the other, and returns their mean loss."""
     split = data.target.train
-    images = 2.0 * torch.from_numpy(np.moveaxis(split.images, 3, 1).copy())
+    pixels = 2.0 * torch.from_numpy(np.moveaxis(split.images, 3, 1).copy())
     labels = torch.from_numpy(split.labels.astype(np.int64))
+    torch.set_num_threads(1)
 
-    def one(fused: bool) -> float:
+    def one(last: bool, fused: bool) -> float:
         chosen = torch.randperm(len(labels))[:N]
-        model = torch_model(depth)
+        order = torch.channels_last if last else torch.contiguous_format
+        model, images = torch_model(setting), pixels.to(memory_format=order)
+        model.to(memory_format=order)  # type: ignore[call-overload]
         optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=fused)
-        for _ in range(steps):
-            index = chosen[torch.randint(0, N, (BATCH,))]
+        for _ in range(STEPS):
+            index = chosen[torch.randint(0, N, (setting.batch,))]
             optimizer.zero_grad()
             nn.functional.cross_entropy(model(images[index]), labels[index]).backward()
             optimizer.step()
         with torch.no_grad():
-            return float(nn.functional.cross_entropy(model(images[chosen]), labels[chosen]))
+            outputs = torch.cat([model(images[index]) for index in chosen.split(64)])
+            return float(nn.functional.cross_entropy(outputs, labels[chosen]))
 
-    cores, choices = torch.get_num_threads(), {}
-    for threads in {1, cores}:
+    choices = {}
+    for last in (False, True):
         for fused in (False, True):
-            torch.set_num_threads(threads)
-            one(fused)
-            choices[threads, fused] = clock(lambda fused=fused: one(fused))[0]  # type: ignore[misc]
-    threads, fused = min(choices, key=lambda choice: choices[choice])
-    print(f"  torch: {threads} threads, fused Adam: {fused}", flush=True)
+            one(last, fused)
+            choices[last, fused] = clock(lambda last=last, fused=fused: one(last, fused))[1]  # type: ignore[misc]
+    last, fused = min(choices, key=lambda choice: choices[choice])
+    print(f"  torch: channels last: {last}, fused Adam: {fused}", flush=True)
 
     def run(i: int) -> float:
         torch.manual_seed(i)
-        torch.set_num_threads(threads)
-        return statistics.mean(one(fused) for _ in range(count))
+        return statistics.mean(one(last, fused) for _ in range(count))
 
     return run
+
+
+def operations(setting: Setting) -> float:
+    """Return the operations of a model's convolutions, forth and twice back, without the first to its images."""
+    side, channels, found = setting.side, setting.channels, 0.0
+    model = torch_model(setting)
+    shapes: list[tuple[nn.Conv2d, int]] = []
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            module.register_forward_hook(lambda module, _, y: shapes.append((module, y[0, 0].numel())))
+    model(torch.zeros(1, channels, side, side))
+    for i, (module, places) in enumerate(shapes):
+        found += (2 if i == 0 else 3) * 2 * places * module.weight.numel()
+    return found * setting.batch * STEPS
+
+
+def step(static: Static, data: datasets.Pair) -> float:
+    """Return milliseconds of core time that a step of training takes by itself."""
+    one = jax.jit(lambda key, point: train_one(key, point, static, data))
+
+    def busy(steps: int) -> float:
+        point = jax.tree.map(float, Point(n2=N, steps2=steps, lr2=LR))
+        return clock(lambda: jax.block_until_ready(one(jax.random.key(0), point)))[1]
+
+    few, many = (1, 3) if static.conv == "lax" else (20, 120)
+    busy(0)
+    return statistics.median((busy(many) - busy(few)) / (many - few) * 1000 for _ in range(3))
+
+
+def product_rate(size: int = 1024, repeats: int = 5) -> float:
+    """Return operations a second of core time in products of large matrices."""
+    product, x = jax.jit(jnp.matmul), jnp.ones((size, size))
+    product(x, x).block_until_ready()
+    times = [clock(lambda: product(x, x).block_until_ready())[1] for _ in range(repeats)]
+    return 2 * size**3 / statistics.median(times)
 
 
 def clock(function: Callable[[], Any]) -> tuple[float, float, Any]:
@@ -132,14 +220,19 @@ def clock(function: Callable[[], Any]) -> tuple[float, float, Any]:
     return time.perf_counter() - start, time.process_time() - cores, found
 
 
-def measure(name: str, steps: int, repeats: int) -> dict[str, Any]:
-    data = datasets.pair(datasets.digits(), datasets.digits())
-    static = Static.covering(data, Point(n2=N), depth=DEPTH[name], batch=BATCH, dials=())
-    print(f"{name}: {steps} steps, groups of {static.lanes} lanes", flush=True)
+def measure(name: str, repeats: int) -> dict[str, Any]:
+    setting = SETTINGS[name]
+    images = datasets.digits() if setting.side == 8 else datasets.resize(datasets.digits(), setting.side)
+    images = datasets.colour(images) if setting.channels == 3 else images
+    data = datasets.pair(images, images)
+    options = {"model": setting.model, "depth": setting.depth, "batch": setting.batch, "dials": ()}
+    static = Static.covering(data, Point(n2=N), **options)
+    print(f"{name}: {STEPS} steps, groups of {static.lanes} lanes, {static.at_once} samples at once", flush=True)
+    many, few, looped = setting.models
     runs = {
-        "torch": (LOOP, loop(DEPTH[name], data, steps, LOOP)),
-        "group of 64": (MODELS, group(static, data, steps, MODELS)),
-        "group of 8": (FEW, group(static, data, steps, FEW)),
+        "torch": (looped, loop(setting, data, looped)),
+        "group": (many, group(static, data, many)),
+        "small group": (few, group(static, data, few)),
     }
     times: dict[str, list[float]] = {key: [] for key in runs}
     cores: dict[str, list[float]] = {key: [] for key in runs}
@@ -147,36 +240,47 @@ def measure(name: str, steps: int, repeats: int) -> dict[str, Any]:
     for i in range(repeats + 1):
         for key, (count, run) in runs.items():
             seconds, busy, loss = clock(lambda run=run, i=i: run(i))  # type: ignore[misc]
-            times[key].append(seconds / count * 1000)
+            times[key].append(seconds / count * 1000 / (os.cpu_count() or 1 if key == "torch" else 1))
             cores[key].append(busy / count * 1000)
             losses[key].append(loss)
     found: dict[str, Any] = {key: statistics.median(values[1:]) for key, values in times.items()}
+    rate = product_rate()
     for key, (count, _) in runs.items():
         first = times[key][0] * count / 1000
         error = statistics.stdev(losses[key][1:]) / (repeats**0.5) if repeats > 1 else 0.0
         busy = statistics.median(cores[key][1:])
+        share = operations(setting) / (busy / 1000) / rate
         print(
-            f"  {key:12} {found[key]:9.2f} ms a model, {busy:9.2f} ms of cores, first round {first:6.1f} s, "
-            f"loss {statistics.mean(losses[key][1:]):.3f} +- {error:.3f}"
+            f"  {key:12} {found[key]:9.2f} ms a model, {busy:9.2f} ms of cores, {share:4.0%} of {rate / 1e9:.0f} "
+            f"GFLOP/s, first round {first:6.1f} s, loss {statistics.mean(losses[key][1:]):.3f} +- {error:.3f}"
         )
-    for a, b, target in (("torch", "group of 64", "at least 5"), ("group of 64", "group of 8", "at most 1.1")):
+    for a, b, target in (
+        ("torch", "group", "at least 5 at 8 pixels, 1.2 at 28 and 32"),
+        ("group", "small group", "at most 1.1"),
+    ):
         ratios = [x / y for x, y in zip(times[a][1:], times[b][1:], strict=True)]
         found[f"{a} / {b}"] = statistics.median(ratios)
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        busy = statistics.median(x / y for x, y in zip(cores[a][1:], cores[b][1:], strict=True))
+        busy = found[f"{a} / {b}, cores"] = statistics.median(
+            x / y for x, y in zip(cores[a][1:], cores[b][1:], strict=True)
+        )
         print(f"  {a} / {b}: {found[f'{a} / {b}']:.2f} ({spread}; wanted: {target}); of cores {busy:.2f}", flush=True)
+    for form in ("lax", "winograd"):
+        found[f"step, {form}"] = step(replace(static, conv=form), data)
+    print(
+        f"  a step: {found['step, lax']:.2f} ms of cores by lax.conv, {found['step, winograd']:.2f} ms here", flush=True
+    )
     return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Vision training against PyTorch.")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--settings", default="small,vgg")
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--settings", default=",".join(SETTINGS))
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     pt_jax.use_all_cores()
-    found = {name: measure(name, arguments.steps, arguments.repeats) for name in arguments.settings.split(",")}
+    found = {name: measure(name, arguments.repeats) for name in arguments.settings.split(",")}
     if arguments.out:
         arguments.out.write_text(json.dumps(found, indent=1))
 

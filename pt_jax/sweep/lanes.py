@@ -26,6 +26,7 @@ from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.program import Program
 
 _CALL = 512  # lanes a device computes in one call: about a second of the signal-noise world on a CPU core
+_CALL_WORK = 2**38  # operations of a device in one call by `cost.of`, at most, where a tile allows
 # LLVM at level 1: a second less to compile, and as fast: the work is in library products and plain loops.
 CPU_OPTIONS = {"xla_backend_optimization_level": 1}
 _SHARE_OF_MEMORY = 8  # the results of one call take at most this part of the free memory
@@ -61,6 +62,11 @@ def parts(sweep: Sweep, cells: tuple[np.ndarray, ...], tile: tuple[int, ...]) ->
     """Yield the parts of a block, one for each size class; arguments as in `compute`."""
     for static, part in sweep.size_classes(cells[:-1]):
         yield SizeClass(sweep, static, cells, part, tile)
+
+
+def tiles_of(program: Program, tile: tuple[int, ...], work: int) -> int:
+    """Return how many tiles come to an amount of work, as `cost.of` counts it."""
+    return int(work / max(1, cost.of(program).work * math.prod(tile)))
 
 
 def tile_shape(sweep: Sweep, scattered: bool = False) -> tuple[int, ...]:
@@ -107,7 +113,7 @@ class SizeClass:
         each = sum(kind.dtype.itemsize * int(np.prod(kind.shape)) for kind in kinds.values())
         self.bytes = max(1, int(np.prod(tile)) * each)
         room = free_memory() // (_SHARE_OF_MEMORY * len(self.devices) * self.bytes)
-        self.share = max(1, min(_CALL // int(np.prod(tile)), room))
+        self.share = max(1, min(_CALL // int(np.prod(tile)), room, tiles_of(self.program, tile, _CALL_WORK)))
         at = {name: i for i, name in enumerate(sweep.point._fields)}
         self.fields = tuple(tuple(at[name] for name in axis.fields) for axis in sweep.grid)
         self.shared = (*np.asarray(sweep.point, float), *jax.tree.leaves(sweep.data))

@@ -18,6 +18,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from pt_jax.sweep import layout
@@ -25,10 +26,11 @@ from pt_jax.sweep.chunks import Store
 from pt_jax.sweep.devices import check_memory
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.identity import differences, identity
-from pt_jax.sweep.lanes import tile_shape
+from pt_jax.sweep.lanes import tile_shape, tiles_of
 from pt_jax.sweep.overlap import positions, union_of, with_values
 
 _UNIT = 4096  # trajectories in a unit, about: seconds of work, and no more is lost
+_UNIT_WORK = 2**40  # operations in a unit by `cost.of`, at most, where a tile for each device allows: minutes
 _UNIT_BYTES = 2**25  # of its results, at most, where a tile allows
 _OURS = re.compile(r"(data|old|gone|new.*)\.zarr|lock(-.*)?")  # names of this program's own
 _LOGS = (".log", ".out", ".err")
@@ -171,9 +173,12 @@ def size_on_disk(sweep: Sweep) -> int:
 
 
 def unit_shape(sweep: Sweep, tile: tuple[int, ...]) -> tuple[int, ...]:
-    """Grow the tile along the seeds, then the axes from the last, to a unit of about `_UNIT` trajectories."""
+    """Grow the tile along the seeds, then the axes from the last, to a unit of about `_UNIT` trajectories or less."""
     most = max(1, _UNIT_BYTES * sweep.trajectories // size_on_disk(sweep))
-    unit, room = list(tile), max(1, min(_UNIT, most) // int(np.prod(tile)))
+    unit, in_tile = list(tile), int(np.prod(tile))
+    *_, (largest, _) = sweep.size_classes(tuple(np.arange(length) for length in sweep.shape[:-1]))
+    worked = max(tiles_of(sweep.program(largest), tile, _UNIT_WORK), jax.local_device_count())
+    room = max(1, min(_UNIT // in_tile, most // in_tile, worked))
     classes = [*sweep.classes(), 1]
     for i in reversed(range(len(unit))):
         pieces = -(-sweep.shape[i] // tile[i])

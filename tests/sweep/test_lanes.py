@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pt_jax.sweep import lanes
+from pt_jax.sweep import lanes, store
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.run import run
-from tests.sweep.cases import Dice, by_loop, throw_sweep
+from tests.sweep.cases import Dice, by_loop, throw, throw_sweep
 
 AXES = {"shift": [0.0, 1.0, 2.5, 4.0, 7.0], "scale": [1.0, 2.0, 0.25]}
 
@@ -165,3 +165,21 @@ def test_a_lane_that_diverges_leaves_the_others_bit_equal():
     assert bad["diverged"][1].all() and not good["diverged"].any()
     for i in (0, 2):
         np.testing.assert_array_equal(good["end"][i], bad["end"][i])
+
+
+def heavy(key, point, static, data):
+    """Throw dice beside a product of 2^36 operations and a few more, which is never carried out."""
+    x = jnp.full((2**12, 2**11), point.shift)
+    thrown = throw(key, point, static, data)
+    return thrown._replace(total=thrown.total + (x @ x.T).sum())
+
+
+@pytest.mark.parametrize(
+    ("function", "unit", "call"), [(throw, (2, 64), 512), (heavy, (1, 15), 3)], ids=["light", "heavy"]
+)
+def test_units_and_calls_hold_minutes_of_work(function, unit, call):
+    sweep, cells = Sweep(function, Dice(), {"shift": [1.0, 2.0]}, 64, lanes=1), (np.arange(2), np.arange(64))
+    devices = jax.local_device_count()
+    assert lanes.tile_shape(sweep) == (1, 1) and store.unit_shape(sweep, (1, 1)) == (unit[0], max(unit[1], devices))
+    (size,) = lanes.parts(sweep, cells, (1, 1))
+    assert len(next(size.groups())) == min(128, call * devices)
