@@ -38,24 +38,20 @@ def _images_are_read_once():
         yield
 
 
-@pytest.fixture
-def given(monkeypatch):
-    """What a script hands to `study.main`, without running it."""
+@cache
+def given(path):
+    """Return what a script hands to `study.main`, without running it."""
+    found = []
 
-    def of(path):
-        found = []
-        with monkeypatch.context() as patched:
+    def main(doc, sweeps, numbers, draw, seeds, findings=None):
+        found.append((doc, cache(sweeps), draw, seeds))
 
-            def main(doc, sweeps, numbers, draw, seeds, findings=None):
-                found.append((doc, sweeps, numbers, draw, seeds))
-
-            patched.setattr(study, "main", main)
-            patched.setattr("pt_jax.app.ending.listen", lambda name: None)  # Ctrl-C stays this process's own
-            patched.setattr(sys, "path", [str(path.parent), *sys.path])
-            runpy.run_path(str(path), run_name="__main__")
-        return found[0]
-
-    return of
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(study, "main", main)
+        patched.setattr("pt_jax.app.ending.listen", lambda name: None)  # Ctrl-C stays this process's own
+        patched.setattr(sys, "path", [str(path.parent), *sys.path])
+        runpy.run_path(str(path), run_name="__main__")
+    return found[0]
 
 
 def test_a_script_keeps_numbers_findings_and_figure(tmp_path, monkeypatch, capsys):
@@ -92,15 +88,15 @@ def test_every_script_takes_the_flags_of_all():
 
 
 @pytest.mark.parametrize("path", SIMS, ids=lambda path: path.name)
-def test_every_script_has_a_smaller_quick_version(path, given):
-    doc, sweeps, *_, seeds = given(path)
+def test_every_script_has_a_smaller_quick_version(path):
+    doc, sweeps, _, seeds = given(path)
     whole, quick = (sum(one.trajectories for one in sweeps(short, 2).values()) for short in (False, True))
     assert quick <= whole and seeds >= 10 and f"python sims/{path.name}" in doc
 
 
 @pytest.mark.parametrize("path", [p for p in SIMS if (FIGURES / f"{p.stem}.csv").exists()], ids=lambda path: path.name)
-def test_every_figure_is_drawn_again_from_its_numbers(path, given, tmp_path):
-    _, sweeps, _, draw, _ = given(path)
+def test_every_figure_is_drawn_again_from_its_numbers(path, tmp_path):
+    _, sweeps, draw, _ = given(path)
     table = study.read(FIGURES / path.stem, sweeps(False, 2))
     figure = draw(table)
     record = json.loads((FIGURES / f"{path.stem}.json").read_text())

@@ -217,9 +217,7 @@ NETWORKS = [
 ]
 
 
-@pytest.mark.parametrize(
-    "options", [PROJECTED, OTHER, *NETWORKS], ids=["projected", "isotropic", "mlp", "head"]
-)
+@pytest.mark.parametrize("options", [PROJECTED, OTHER, *NETWORKS], ids=["projected", "isotropic", "mlp", "head"])
 def test_padding_changes_no_trajectory_and_float64_runs_end_to_end(options):
     static = replace(SMALL, **options)
     larger = replace(static, **{name: 2 * getattr(static, name) for name in Static.maxima})
