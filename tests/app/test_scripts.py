@@ -38,26 +38,21 @@ def _images_are_read_once():
         yield
 
 
-@pytest.fixture
-def given(monkeypatch):
-    """What a script hands to `study.main`, without running it."""
+@cache
+def given(path):
+    """Return what a script hands to `study.main`, without running it."""
+    found = []
 
-    def of(path):
-        found = []
-        with monkeypatch.context() as patched:
+    def main(doc, sweeps, numbers, draw, seeds, findings=None, images=()):
+        # What a script needs not have fetched are its first images.
+        found.append((doc, cache(partial(sweeps, images=images[0]) if images else sweeps), draw, seeds))
 
-            def main(doc, sweeps, numbers, draw, seeds, findings=None, images=()):
-                # What a script needs not have fetched are its first images.
-                first = partial(sweeps, images=images[0]) if images else sweeps
-                found.append((doc, first, numbers, draw, seeds))
-
-            patched.setattr(study, "main", main)
-            patched.setattr("pt_jax.app.ending.listen", lambda name: None)  # Ctrl-C stays this process's own
-            patched.setattr(sys, "path", [str(path.parent), *sys.path])
-            runpy.run_path(str(path), run_name="__main__")
-        return found[0]
-
-    return of
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(study, "main", main)
+        patched.setattr("pt_jax.app.ending.listen", lambda name: None)  # Ctrl-C stays this process's own
+        patched.setattr(sys, "path", [str(path.parent), *sys.path])
+        runpy.run_path(str(path), run_name="__main__")
+    return found[0]
 
 
 def test_a_script_keeps_numbers_findings_and_figure(tmp_path, monkeypatch, capsys):
@@ -136,8 +131,8 @@ def test_every_script_takes_the_flags_of_all():
 
 
 @pytest.mark.parametrize("path", SIMS, ids=lambda path: path.name)
-def test_every_script_has_a_smaller_quick_version(path, given):
-    doc, sweeps, *_, seeds = given(path)
+def test_every_script_has_a_smaller_quick_version(path):
+    doc, sweeps, _, seeds = given(path)
     whole, quick = (sum(one.trajectories for one in sweeps(short, 2).values()) for short in (False, True))
     assert quick <= whole and seeds >= 10 and f"python sims/{path.name}" in doc
 
@@ -148,8 +143,8 @@ FROM = {  # figures by the script that draws them: those of other images have th
 
 
 @pytest.mark.parametrize("name", FROM)
-def test_every_figure_is_drawn_again_from_its_numbers(name, given, tmp_path):
-    _, sweeps, _, draw, _ = given(FROM[name])
+def test_every_figure_is_drawn_again_from_its_numbers(name, tmp_path):
+    _, sweeps, draw, _ = given(FROM[name])
     table = study.read(FIGURES / name, sweeps(False, 2))
     figure = draw(table)
     record = json.loads((FIGURES / f"{name}.json").read_text())

@@ -20,20 +20,20 @@ POINT = Point(d=60, n1=30, n2=20, m=5, steps1=60, steps2=60, u=1.0, v1=1.0, v2=1
 
 def jit_for(static: Static):
     """Return the jit that takes least time in all: long runs are worth a longer compilation."""
-    return jit_long if max(static.n1, static.d) > 100 else jit
+    return jit_long if static.d > 1000 else jit
 
 
 @cache
-def _lanes(static: Static, width: int, names: tuple[str, ...]):
+def _lanes(static: Static, width: int, names: tuple[str, ...], function):
     def lane(seed_point):
         seed, point = seed_point
-        found = simulate(jax.random.key(seed), point, static)
+        found = function(jax.random.key(seed), point, static)
         return found._replace(**{name: None for name in found._fields if name not in names})
 
     return jit_for(static)(jax.vmap(lane, axis_size=width))
 
 
-def lanes(static: Static, seeds, width: int = 16, names: tuple[str, ...] = Outcome._fields, **fields) -> Outcome:
+def lanes(static: Static, seeds, width=16, names=Outcome._fields, function=simulate, **fields) -> Outcome:
     """Return the Outcome of a trajectory a seed, as NumPy arrays; `fields` replace those of POINT.
 
     They are computed `width` at a time, whatever their number, so that there is one compilation, which takes half of
@@ -44,7 +44,7 @@ def lanes(static: Static, seeds, width: int = 16, names: tuple[str, ...] = Outco
     point = POINT._replace(**fields)
     points = Point(*(jnp.broadcast_to(jnp.asarray(leaf, float), seeds.shape) for leaf in point))
     parts = [jax.tree.map(lambda x, i=i: x[i : i + width], (seeds, points)) for i in range(0, len(seeds), width)]
-    found = jax.device_get([_lanes(static, width, names)(part) for part in parts])
+    found = jax.device_get([_lanes(static, width, names, function)(part) for part in parts])
     return jax.tree.map(lambda *x: np.concatenate(x), *found)
 
 

@@ -120,7 +120,7 @@ def test_span_equals_dense_on_data_of_somebody():
 
 
 def test_the_quick_step_of_the_default_network_is_the_general_one():
-    default = replace(STATIC, data="two_patches", engine="span")
+    default = replace(STATIC, data="two_patches", nesterov=True)  # a program that another test has, too
     pair = (lambda key, units: jnp.zeros(0), lambda upper, h: jax.nn.relu(h).sum(1) @ readout(jnp.array(4.0), 4))
     with jax.enable_x64(True):
         point = Point(*(jnp.asarray(float(leaf)) for leaf in POINT))

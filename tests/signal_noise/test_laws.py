@@ -18,8 +18,8 @@ BASE = replace(cases.BASE, steps1=30, steps2=30)
 SEEDS = 256
 SIZES = {"n1": 1, "n2": 8, "m": 3, "steps1": 0, "steps2": 25}
 TESTED = ("error", "error_scratch", "loss")
-# Two tests of three outputs in 17 comparisons: a total chance of 1e-4 of failing by luck.
-CHANCE = 1e-4 / (2 * len(TESTED) * 17)
+# Two tests of three outputs in 10 comparisons: a total chance of 1e-4 of failing by luck.
+CHANCE = 1e-4 / (2 * len(TESTED) * 10)
 
 
 def results_of(static, seeds, **fields):
@@ -36,7 +36,7 @@ def assert_same_law(a: dict, b: dict):
         assert ks_2samp(x, y).pvalue > CHANCE, name
 
 
-@pytest.mark.parametrize("d", [20, 60, 500, 2000])
+@pytest.mark.parametrize("d", [20, 60, 2000])
 def test_span_and_dense_have_the_same_law(d):
     scale = 1.0 if d <= 60 else 2.0
     fields = {"d": d, "u": scale, "v1": scale, "v2": scale, "angle": 60.0, "lr1": 1.0, "lr2": 1.0}
@@ -67,7 +67,7 @@ def alone(static):
     return jit_for(static)(many)
 
 
-@pytest.mark.parametrize("d", [20, 60, 500, 2000])
+@pytest.mark.parametrize("d", [20, 2000])  # below and above the 21 vectors
 @pytest.mark.parametrize("name", OTHERS)
 def test_span_and_dense_have_the_same_law_for_other_networks_and_data(name, d):
     span = replace(BASE, **SIZES, n_test=256, **OTHERS[name])

@@ -1,7 +1,6 @@
 """The signal-noise world in sweeps: a loop over trajectories of tiny sizes, and what a trajectory costs."""
 
 import time
-from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -15,13 +14,7 @@ from pt_jax.signal_noise.trajectory import simulate
 from pt_jax.sweep import lanes
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.run import run
-from tests.compiling import jit_long
-
-
-@pytest.fixture
-def quick_compile(monkeypatch):
-    monkeypatch.setattr(jax, "jit", jit_long)
-
+from tests.compiling import jit
 
 TINY = Point(d=50, n1=8, n2=8, m=3, steps1=5, steps2=5, lr1=0.5, lr2=0.5, init_scale=0.05)
 STATIC = Static(n_directions=16)
@@ -37,15 +30,13 @@ def tiny_sweep(axes=GRID, **options):
 @pytest.fixture(scope="module")
 def tiny():
     """The sweep that the others are compared with."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jax, "jit", jit_long)
-        return run(tiny_sweep())
+    return run(tiny_sweep())
 
 
 _ONE = Static(n_directions=16, n1=12, n2=12, m=4, steps1=7, steps2=7)
 
 
-@jit_long
+@jit
 def _one(seed, point):
     outcome = simulate(jax.random.key(seed), point, _ONE)
     return outcome.gain, outcome.loss, outcome.rho
@@ -78,14 +69,14 @@ def test_axes_and_results_say_what_they_are(tiny):
     assert tiny["v2"].attrs["symbol"] == "$\\|v_2\\|$"
 
 
-def test_one_lane_width_and_tile_shape_gives_bit_equal_shared_cells(tiny, quick_compile):
+def test_one_lane_width_and_tile_shape_gives_bit_equal_shared_cells(tiny):
     other = run(tiny_sweep({"alpha": [1.0, 2 / 3, 0.0], "v2": [3.0, 0.5]}))
     for name in tiny.data_vars:
         shared = dict(alpha=[0.0, 1.0], v2=0.5)
         np.testing.assert_array_equal(tiny[name].sel(shared), other[name].sel(shared), err_msg=name)
 
 
-def test_another_lane_width_gives_equal_numbers_and_more_calls_the_same_bits(tiny, quick_compile, monkeypatch):
+def test_another_lane_width_gives_equal_numbers_and_more_calls_the_same_bits(tiny, monkeypatch):
     monkeypatch.setattr(lanes, "_CALL", 3)
     calls = []
     narrow = run(tiny_sweep(lanes=3), lambda *call: calls.append(call))
@@ -94,17 +85,17 @@ def test_another_lane_width_gives_equal_numbers_and_more_calls_the_same_bits(tin
     assert len({call[0] for call in calls}) == 5 and calls[-1][:2] == (12, 12)
 
 
-def test_a_trajectory_is_traced_once(monkeypatch, quick_compile):
+def test_a_trajectory_is_traced_once(monkeypatch):
     # for its results and for the program alike: tracing is half of what is left of a start from the disk
     traces = []
     monkeypatch.setattr(
         trajectory, "span_world", lambda *args, **more: traces.append(args) or span_world(*args, **more)
     )
-    run(Sweep(simulate, TINY, {"u": [0.5, 1.0]}, 2, ("gain",), replace(STATIC, n_directions=2)))
+    run(Sweep(simulate, TINY, {"u": [0.5, 1.0]}, 2, ("loss_upstream",), STATIC))
     assert len(traces) == 1
 
 
-def test_sizes_that_span_several_classes_are_a_loop(quick_compile):
+def test_sizes_that_span_several_classes_are_a_loop():
     names = ("n1", "n2", "m", "steps1", "steps2")
     path = np.array([[8, 7, 2, 5, 3], [11, 11, 4, 6, 7], [8, 7, 2, 5, 3], [12, 12, 4, 6, 7]])
     axes = {",".join(names): path[[0, 1, 3]], "d": [20, 900]}
@@ -114,7 +105,7 @@ def test_sizes_that_span_several_classes_are_a_loop(quick_compile):
     assert_equals_loop(run(sweep), fields)
 
 
-def test_a_dense_lane_that_is_not_finite_leaves_the_others_bit_equal(quick_compile):
+def test_a_dense_lane_that_is_not_finite_leaves_the_others_bit_equal():
     static = Static(engine="dense", loss="squared", n_directions=16)
     point = TINY._replace(d=10, n1=4, n2=4, m=2, u=20.0)
 
@@ -159,9 +150,9 @@ def test_the_cost_of_a_trajectory_does_not_depend_on_d():
 
 def _seconds_between_reports(axes):
     """Seconds of each call after the first, which holds the compilation."""
-    sizes = Point(n1=200, n2=40, m=20, steps1=200, steps2=50)
+    sizes = Point(n1=200, n2=40, m=20, steps1=100, steps2=25)
     stamps = []
-    sweep = Sweep(simulate, sizes, axes, 1, ("gain",), Static(), lanes=32)
+    sweep = Sweep(simulate, sizes, axes, 1, ("loss",), Static(), lanes=32)
     run(sweep, lambda done, *_: stamps.append((done, time.perf_counter())))
     _, first = np.unique([done for done, _ in stamps], return_index=True)
     done, seconds = np.array(stamps)[first].T
@@ -169,7 +160,7 @@ def _seconds_between_reports(axes):
     return np.diff(seconds)[1:]
 
 
-def test_a_grid_that_upstream_does_not_see_costs_a_third_of_its_points_run_apart(monkeypatch, quick_compile):
+def test_a_grid_that_upstream_does_not_see_costs_a_third_of_its_points_run_apart(monkeypatch):
     monkeypatch.setattr(lanes, "_CALL", 32)  # one tile a call
     grid = _seconds_between_reports({"alpha": np.linspace(0, 1, 16), "v2": np.linspace(0.5, 4, 16)})
     # Apart: each point has a |u| of its own, so that nothing but the draws is shared, which favours this side.

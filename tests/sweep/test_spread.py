@@ -22,7 +22,8 @@ from pt_jax.sweep import lanes
 lanes.CPU_OPTIONS = {"xla_backend_optimization_level": 0}  # compiled soon; what else is set is in the environment
 point = pt_jax.Point(d=50, n1=8, n2=8, m=3, steps1=5, steps2=5, lr1=0.5, lr2=0.5, init_scale=0.05)
 axes = {"u": [0.0, 1.0, 2.0], "v2": [0.5, 2.0, 3.0, 4.0, 5.0]}
-sweep = pt_jax.Sweep(pt_jax.simulate, point, axes, 4, static=pt_jax.Static(n_directions=16), lanes=8)
+outputs = ("gain", "loss", "loss_upstream", "rho", "signal_u")
+sweep = pt_jax.Sweep(pt_jax.simulate, point, axes, 4, outputs, pt_jax.Static(n_directions=16), lanes=8)
 pt_jax.run(sweep, store=sys.argv[2])
 """
 SHARD = """

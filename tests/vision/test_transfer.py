@@ -69,7 +69,7 @@ def test_cka_is_plain_or_debiased():
     _, target = module.draw_tasks(jax.random.key(0), POINT, TINY, PAIR)
     nets = [module.outputs_on_test(params, target, TINY) for params in (below.transfer, below.scratch)]
     found = [
-        jit(partial(by_layer, static=replace(TINY, cka=cka)))(above, below, target)["cka_runs"]
+        jit(lambda *nets, cka=cka: by_layer(*nets, replace(TINY, cka=cka))["cka_runs"])(above, below, target)
         for cka in ("plain", "debiased")
     ]
     for debiased in (False, True):
@@ -211,10 +211,15 @@ def test_constants_are_taken_inside_of_somebodys_jit():
 def test_float64_runs_in_float64():
     with jax.enable_x64(True):
         data = jax.tree.map(lambda x: x.astype(np.float64) if x.dtype == np.float32 else x, PAIR)
-        run = jit(lambda p: transfer(jax.random.key(0), p, TINY, data))
-        found = jax.device_get(run(jax.tree.map(float, POINT)))
-    assert found.loss.dtype == found.cka.dtype == np.float64
-    assert 0 < found.loss < 10
+
+        @jit
+        def run(point):
+            found = transfer(jax.random.key(0), point, TINY, data)
+            return found.loss, found.cka
+
+        loss, cka = jax.device_get(run(jax.tree.map(float, POINT)))
+    assert loss.dtype == cka.dtype == np.float64
+    assert 0 < loss < 10
 
 
 def test_what_does_not_fit_is_one_clear_sentence():
