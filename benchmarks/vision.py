@@ -100,9 +100,9 @@ def group(static: Static, data: datasets.Pair, count: int) -> Callable[[int], fl
 
 
 def conv(below: int, channels: int, side: int = 3) -> nn.Module:
-    made = nn.Conv2d(below, channels, side, padding=side // 2)
+    made: Any = nn.Conv2d(below, channels, side, padding=side // 2)
     nn.init.kaiming_normal_(made.weight)
-    nn.init.zeros_(made.bias)  # type: ignore[arg-type]
+    nn.init.zeros_(made.bias)
     return made
 
 
@@ -151,8 +151,8 @@ def loop(setting: Setting, data: datasets.Pair, count: int) -> Callable[[int], f
     def one(last: bool, fused: bool) -> float:
         chosen = torch.randperm(len(labels))[:N]
         order = torch.channels_last if last else torch.contiguous_format
-        model, images = torch_model(setting), pixels.to(memory_format=order)
-        model.to(memory_format=order)  # type: ignore[call-overload]
+        model: Any = torch_model(setting)
+        model, images = model.to(memory_format=order), pixels.to(memory_format=order)
         optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=fused)
         for _ in range(STEPS):
             index = chosen[torch.randint(0, N, (setting.batch,))]
