@@ -19,12 +19,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from pt_jax.app import startup
 from pt_jax.app.ending import Stopped, exits
+from pt_jax.app.version import Version, versions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,55 +108,16 @@ def main(
     name = Path(sys.argv[0]).stem
     with exits(name):
         flags = tyro.cli(Script, description=inspect.cleandoc(doc or ""))
-        for version in _versions(name, flags, images):
+        for version in versions(name, flags, images):
             _run(version, flags, sweeps, numbers, draw, seeds, findings)
 
 
-class _Version(NamedTuple):
-    """A script on some images, and its default ones; both "" where it knows none."""
-
-    name: str
-    images: str
-    default: str
-
-    def said(self, table: "pd.DataFrame") -> "pd.DataFrame":
-        return table.assign(images=self.images) if self.images else table
-
-
-def _versions(name: str, flags: Script, images: Sequence[str]) -> list[_Version]:
-    """Return what a command asks for.
-
-    Raises:
-        ValueError: images that the script does not know.
-    """
-    first = images[0] if images else ""
-    default = _Version(name, first, first)
-    others = [_Version(f"{name}_{each.split()[0]}", each, first) for each in images[1:]]
-    known = {one.images.split()[0]: one for one in (default, *others) if images}
-    if flags.images is None:
-        drawn = [one for one in known.values() if flags.redraw and _path(one.name, flags).with_suffix(".csv").exists()]
-        return drawn or [default]
-    if flags.images not in known:
-        use = f"one of {', '.join(known)}" if known else "this script without it"
-        raise ValueError(f"--images = {flags.images} is not accepted: use {use}.")
-    return [known[flags.images]]
-
-
-def _store(name: str, flags: Script) -> Path:
-    return flags.store.expanduser() / (name + "-quick" if flags.quick else name)
-
-
-def _path(name: str, flags: Script) -> Path:
-    """Return the path of a figure and its numbers, without a suffix."""
-    return (flags.out or (_store(name, flags) if flags.quick else Path("figures"))).expanduser() / name
-
-
-def _run(version: _Version, flags: Script, sweeps: Any, numbers: Any, draw: Any, seeds: int, findings: Any) -> None:
+def _run(version: Version, flags: Script, sweeps: Any, numbers: Any, draw: Any, seeds: int, findings: Any) -> None:
     """Carry out a script on some images; arguments as in `main`."""
     from pt_jax.report import plot
     from pt_jax.sweep.provenance import provenance
 
-    folder, path = _store(version.name, flags), _path(version.name, flags)
+    folder, path = version.store(flags), version.path(flags)
     wanted = (_QUICK_SEEDS if flags.quick else seeds) if flags.seeds is None else flags.seeds
     # To draw again, units and names are needed alone: they are the same without the images of the others.
     images = version.default if flags.redraw else version.images

@@ -224,10 +224,7 @@ def test_a_function_that_cannot_be_swept_is_refused_and_nothing_is_written(tmp_p
     static = None if name == "two arguments" else Sized()
     with pytest.raises(kind, match=words):
         run(Sweep(function, Dice(), {"shift": [0.0, 1.0]}, 2, static=static), store=tmp_path / "new")
-    if "differ" in name:  # found when the second class is reached
-        assert load(tmp_path / "new")["done"].values.tolist() == [[1, 1], [0, 0]]
-    else:
-        assert not (tmp_path / "new" / "data.zarr").exists()
+    assert not (tmp_path / "new" / "data.zarr").exists()
 
 
 @pytest.mark.parametrize("key", ["jax_default_prng_impl", "jax_default_matmul_precision"])
