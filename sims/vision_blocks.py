@@ -33,7 +33,7 @@ TITLES = {
     "digits 8x8": (
         "What carries over are shapes: the gain shrinks with the shuffled blocks and is gone at blocks of 1 pixel"
     ),
-    "cifar10 32x32": "TITLE",
+    "cifar10 32x32": "Gain from five classes of CIFAR-10 to the other five, with blocks of pixels shuffled",
 }
 
 
