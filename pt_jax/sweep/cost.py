@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
@@ -27,6 +28,7 @@ class Cost(NamedTuple):
     size: int
 
 
+@lru_cache(maxsize=64)  # asked for again with each block of a sweep
 def of(program: Program) -> Cost:
     """Return what a program needs for its results."""
     live = list(_equations(program.jaxpr.jaxpr, [True] * len(program.kinds)))

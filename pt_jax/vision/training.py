@@ -140,7 +140,7 @@ def evaluate(
             output = network.outputs(params, tasks.images(task, part, test), skip)
             return Evaluated(output.logits, output.features)
 
-        return jax.lax.map(chunk, jnp.pad(index, (0, -count % size)).reshape(-1, size))
+        return jax.lax.map(chunk, _chunks(index, size))
 
     found = _in_cache(answers, static)(params, task, index, run.skip)
     return jax.tree.map(lambda x: x.reshape(-1, x.shape[2])[:count], found)
@@ -165,14 +165,17 @@ def _in_core(network: Network | Own, static: Static) -> int | None:
 
 
 def _sum_over_chunks(function: Callable[..., Params], samples: tuple[Array, ...], size: int | None) -> Params:
-    """Return the sum of a function of samples over chunks of them; zeros fill the last one, and weigh nothing."""
-    count = len(samples[0])
-    if size is None or size >= count:
+    """Return the sum of a function of samples over chunks of them; what fills the last one weighs nothing."""
+    if size is None or size >= len(samples[0]):
         return function(*samples)
-    chunks = [jnp.pad(x, ((0, -count % size), *[(0, 0)] * (x.ndim - 1))) for x in samples]
-    chunks = [x.reshape(-1, size, *x.shape[1:]) for x in chunks]
-    found = jax.lax.map(lambda chunk: function(*chunk), chunks)
+    found = jax.lax.map(lambda chunk: function(*chunk), [_chunks(x, size) for x in samples])
     return jax.tree.map(lambda x: jnp.sum(x, 0), found)
+
+
+def _chunks(x: Array, size: int) -> Array:
+    """Return an array (n, ...) as (chunks, size, ...); zeros fill the last one."""
+    filled = jnp.pad(x, ((0, -len(x) % size), *[(0, 0)] * (x.ndim - 1)))
+    return filled.reshape(-1, size, *x.shape[1:])
 
 
 def _in_cache(function: Callable, static: Static) -> Callable:
