@@ -15,6 +15,7 @@ import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,10 +27,11 @@ import pt_jax
 from pt_jax.signal_noise.data import span_world
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.risk import directions
-from pt_jax.sweep.lanes import parts, tile_shape
+from pt_jax.sweep.lanes import call_bytes, parts, tile_shape
 from pt_jax.sweep.provenance import machine
 
-POINT, SEEDS = Point(), 256
+POINT = Point()
+LOSSES = ("loss", "loss_scratch", "loss_upstream")
 
 
 class Sum(NamedTuple):
@@ -44,14 +46,52 @@ def draws(key, point, static, data):
     return Sum(sum(jnp.sum(leaf) for leaf in jax.tree.leaves(world)))
 
 
-def program(function: Callable, outputs: tuple[str, ...] | None, point: Point) -> tuple[Callable[[], float], int]:
-    """Return what runs one call of the compiled sweep and gives its seconds, and its trajectories."""
-    sweep = pt_jax.Sweep(function, point, {"u": [1.0, 2.0]}, SEEDS, outputs, Static())
-    cells, tile = tuple(np.arange(n) for n in sweep.shape), tile_shape(sweep)
-    (size,) = parts(sweep, cells, tile)
+class Call(NamedTuple):
+    """One call of a compiled sweep: what runs it and gives its seconds, its trajectories, the program.
+
+    `compile_s` are the seconds that tracing and compiling took, `bytes` the memory that a device needs.
+    """
+
+    run: Callable[[], float]
+    trajectories: int
+    compiled: Any
+    compile_s: float
+    bytes: int
+
+
+def first_call(sweep: pt_jax.Sweep) -> Call:
+    """Compile a sweep of one size class and return its first call, run once."""
+    start = time.perf_counter()
+    (size,) = parts(sweep, tuple(np.arange(n) for n in sweep.shape), tile_shape(sweep))
     group = next(size.groups())
-    arguments = size.arguments(group)
-    return lambda: seconds(lambda: size.compiled(*arguments)), len(group) * int(np.prod(tile))
+    arguments, compiled = size.arguments(group), size.compiled
+    taken = time.perf_counter() - start
+    jax.block_until_ready(compiled(*arguments))
+    run = partial(seconds, lambda: compiled(*arguments))
+    return Call(run, size.trajectories(group), compiled, taken, call_bytes(compiled))
+
+
+def phases(seeds: int, lanes: int | None = None) -> dict[str, Call]:
+    """Return programs that do more and more of a trajectory."""
+
+    def call(function: Callable, outputs: tuple[str, ...] | None, point: Point) -> Call:
+        return first_call(pt_jax.Sweep(function, point, {"u": [1.0, 2.0]}, seeds, outputs, Static(), lanes=lanes))
+
+    return {
+        "draws": call(draws, None, POINT),
+        "Gram and weights": call(pt_jax.simulate, LOSSES, POINT._replace(steps1=0, steps2=0)),
+        "training": call(pt_jax.simulate, LOSSES, POINT),
+        "test error": call(pt_jax.simulate, ("gain",), POINT),
+    }
+
+
+def rows_of(until: dict[str, float]) -> dict[str, tuple[float, float, float]]:
+    """Return (seconds, FLOP, bytes) of each phase of a trajectory and of all, from the seconds of `phases`."""
+    rows, before = {}, 0.0
+    for name, (flop, moved) in useful(POINT, Static()).items():
+        rows[name] = (until[name] - before, flop, moved)
+        before = until[name]
+    return rows | {"all": (before, sum(r[1] for r in rows.values()), sum(r[2] for r in rows.values()))}
 
 
 def seconds(call: Callable[[], Any]) -> float:
@@ -111,35 +151,24 @@ def main() -> None:
     """Time the phases and print the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--seeds", type=int, help="trajectories a call and value; 256, on an accelerator 4,096")
     parser.add_argument("--size", type=int, default=4096, help="of the large matrix product")
     parser.add_argument("--out", type=Path, default=Path("results/roofline.json"))
     options = parser.parse_args()
     pt_jax.use_all_cores()
-    losses = ("loss", "loss_scratch", "loss_upstream")
-    programs = {
-        "draws": program(draws, None, POINT),
-        "Gram and weights": program(pt_jax.simulate, losses, POINT._replace(steps1=0, steps2=0)),
-        "training": program(pt_jax.simulate, losses, POINT),
-        "test error": program(pt_jax.simulate, ("gain",), POINT),
-    }
-    for run, _ in programs.values():
-        run()  # compile
+    programs = phases(options.seeds or (256 if jax.default_backend() == "cpu" else 4096))
     times: dict[str, list[float]] = {name: [] for name in programs}
     peak, bandwidth = limits(options.size, options.repeats)
     for _ in range(options.repeats):
-        for name, (run, trajectories) in programs.items():
-            times[name].append(run() / trajectories)
+        for name, call in programs.items():
+            times[name].append(call.run() / call.trajectories)
     again = limits(options.size, options.repeats)
     peak, bandwidth = max(peak, again[0]), max(bandwidth, again[1])
     until = {name: statistics.median(values) for name, values in times.items()}
 
     print(f"large matrix product {peak / 1e9:.1f} GFLOP/s, copy {bandwidth / 1e9:.1f} GB/s, {machine()['device']}")
     print(f"{'phase':<18}{'us':>8}{'MFLOP':>9}{'GFLOP/s':>9}{'share':>8}{'kB':>9}{'GB/s':>8}{'share':>8}")
-    rows, before = {}, 0.0
-    for name, (flop, moved) in useful(POINT, Static()).items():
-        rows[name] = (until[name] - before, flop, moved)
-        before = until[name]
-    rows["all"] = (before, sum(r[1] for r in rows.values()), sum(r[2] for r in rows.values()))
+    rows = rows_of(until)
     for name, (taken, flop, moved) in rows.items():
         print(
             f"{name:<18}{taken * 1e6:>8.0f}{flop / 1e6:>9.2f}{flop / taken / 1e9:>9.1f}{flop / taken / peak:>8.0%}"
@@ -147,8 +176,8 @@ def main() -> None:
         )
     counted = rows["training"][1] / rows["all"][0] / peak
     print(f"training operations alone over the time of all phases: {counted:.0%} of the limit")
-    print(f"{1 / before:,.0f} trajectories/s")
-    record: dict[str, Any] = {"flops": peak, "bandwidth": bandwidth, "trajectories_per_s": 1 / before}
+    print(f"{1 / until['test error']:,.0f} trajectories/s")
+    record: dict[str, Any] = {"flops": peak, "bandwidth": bandwidth, "trajectories_per_s": 1 / until["test error"]}
     record["phases"] = {n: dict(zip(("seconds", "flop", "bytes"), row, strict=True)) for n, row in rows.items()}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(record | {"machine": machine()}, indent=1) + "\n")

@@ -28,15 +28,15 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from image_group import LR, SETTINGS, STEPS, N, Setting, images_of, static_of, sweep_of, train_one
 
 import pt_jax
-from pt_jax.vision import datasets, models, training
-from pt_jax.vision import task as tasks
+from pt_jax.vision import datasets
 from pt_jax.vision.point import Point, Static
 
 try:
@@ -45,58 +45,10 @@ try:
 except ImportError:
     sys.exit("vision.py needs PyTorch (a CPU build will do): pip install torch")
 
-N, STEPS, LR = 1000, 200, 0.003
-
-
-class Setting(NamedTuple):
-    """What is trained, and how many models in a round: of the group, the small group and the loop."""
-
-    side: int
-    channels: int = 1
-    model: str = "vgg"
-    depth: int = 2
-    batch: int = 16
-    models: tuple[int, int, int] = (64, 8, 6)
-
-
-LARGE: dict[str, Any] = {"models": (8, 4, 2)}
-SETTINGS = {
-    "small": Setting(8, depth=1),
-    "vgg8": Setting(8),
-    "vgg28": Setting(28, **LARGE),
-    "vgg32": Setting(32, 3, **LARGE),
-    "vgg32b32": Setting(32, 3, batch=32, **LARGE),
-    "resnet32": Setting(32, 3, "resnet", **LARGE),
-}
-
-
-class Result(NamedTuple):
-    loss: jax.Array
-
-
-def train_one(key: jax.Array, point: Point, static: Static, data: datasets.Pair) -> Result:
-    """Train one model from random weights on the target; return its training loss."""
-    task = tasks.draw(key, data.target, "2", point, static)
-    network, run = models.build(static, 10, False), training.Run(point.lr2, point.steps2)
-    loss = training.loss_function("cross_entropy", 0.0)
-    start = network.init(key, jnp.zeros((1, *static.shape)))["params"]
-    ones = jax.tree.map(lambda _: 1.0, start)
-    trained = training.train(key, network, start, ones, task, run, static)
-    index = task.order[:N]
-    logits = training.evaluate(network, trained, task, index, run, static).logits
-    return Result(jnp.mean(loss(logits, task.seen[index], point.classes2)))
-
 
 def group(static: Static, data: datasets.Pair, count: int) -> Callable[[int], float]:
     """Return a function of the round that trains `count` models and returns their mean loss."""
-
-    def run(i: int) -> float:
-        seeds = range(i * count, (i + 1) * count)
-        point = Point(n2=N, steps2=STEPS, lr2=LR)
-        sweep = pt_jax.Sweep(train_one, point, {}, seeds=list(seeds), static=static, data=data)
-        return float(pt_jax.run(sweep).loss.mean())
-
-    return run
+    return lambda i: float(pt_jax.run(sweep_of(static, data, range(i * count, (i + 1) * count))).loss.mean())
 
 
 def conv(below: int, channels: int, side: int = 3) -> nn.Module:
@@ -141,21 +93,21 @@ def torch_model(setting: Setting, width: int = 16, classes: int = 10) -> nn.Modu
     return nn.Sequential(*layers, *(average if setting.model == "resnet" else []), nn.Flatten(), head)
 
 
-def loop(setting: Setting, data: datasets.Pair, count: int) -> Callable[[int], float]:
+def loop(setting: Setting, data: datasets.Pair, count: int, device: str = "cpu") -> Callable[[int], float]:
     """Return a function of the round that trains `count` models, one after the other, and returns their mean loss."""
     split = data.target.train
-    pixels = 2.0 * torch.from_numpy(np.moveaxis(split.images, 3, 1).copy())
-    labels = torch.from_numpy(split.labels.astype(np.int64))
+    pixels = 2.0 * torch.from_numpy(np.moveaxis(split.images, 3, 1).copy()).to(device)
+    labels = torch.from_numpy(split.labels.astype(np.int64)).to(device)
     torch.set_num_threads(1)
 
     def one(last: bool, fused: bool) -> float:
-        chosen = torch.randperm(len(labels))[:N]
+        chosen = torch.randperm(len(labels), device=device)[:N]
         order = torch.channels_last if last else torch.contiguous_format
         model: Any = torch_model(setting)
-        model, images = model.to(memory_format=order), pixels.to(memory_format=order)
+        model, images = model.to(device, memory_format=order), pixels.to(memory_format=order)
         optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=fused)
         for _ in range(STEPS):
-            index = chosen[torch.randint(0, N, (setting.batch,))]
+            index = chosen[torch.randint(0, N, (setting.batch,), device=device)]
             optimizer.zero_grad()
             nn.functional.cross_entropy(model(images[index]), labels[index]).backward()
             optimizer.step()
@@ -222,11 +174,8 @@ def clock(function: Callable[[], Any]) -> tuple[float, float, Any]:
 
 def measure(name: str, repeats: int) -> dict[str, Any]:
     setting = SETTINGS[name]
-    images = datasets.digits() if setting.side == 8 else datasets.resize(datasets.digits(), setting.side)
-    images = datasets.colour(images) if setting.channels == 3 else images
-    data = datasets.pair(images, images)
-    options = {"model": setting.model, "depth": setting.depth, "batch": setting.batch, "dials": ()}
-    static = Static.covering(data, Point(n2=N), **options)
+    data = images_of(setting)
+    static = static_of(setting, data)
     print(f"{name}: {STEPS} steps, groups of {static.lanes} lanes, {static.at_once} samples at once", flush=True)
     many, few, looped = setting.models
     runs = {

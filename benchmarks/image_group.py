@@ -1,0 +1,75 @@
+"""Small CNNs on images as a sweep of this package: what `vision.py` and `accelerator.py` time.
+
+Every model is trained from its own random weights on its own 1,000 of the digits, enlarged and with three equal
+channels where there are 28 or 32 pixels, by Adam, as `transfer` does it.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+import pt_jax
+from pt_jax.vision import datasets, models, training
+from pt_jax.vision import task as tasks
+from pt_jax.vision.point import Point, Static
+
+N, STEPS, LR = 1000, 200, 0.003
+
+
+class Setting(NamedTuple):
+    """What is trained, and how many models `vision.py` takes in a round: of the group, the small group and the loop."""
+
+    side: int
+    channels: int = 1
+    model: str = "vgg"
+    depth: int = 2
+    batch: int = 16
+    models: tuple[int, int, int] = (64, 8, 6)
+
+
+LARGE: dict[str, Any] = {"models": (8, 4, 2)}
+SETTINGS = {
+    "small": Setting(8, depth=1),
+    "vgg8": Setting(8),
+    "vgg28": Setting(28, **LARGE),
+    "vgg32": Setting(32, 3, **LARGE),
+    "vgg32b32": Setting(32, 3, batch=32, **LARGE),
+    "resnet32": Setting(32, 3, "resnet", **LARGE),
+}
+
+
+class Result(NamedTuple):
+    loss: jax.Array
+
+
+def train_one(key: jax.Array, point: Point, static: Static, data: datasets.Pair) -> Result:
+    """Train one model from random weights on the target; return its training loss."""
+    task = tasks.draw(key, data.target, "2", point, static)
+    network, run = models.build(static, 10, False), training.Run(point.lr2, point.steps2)
+    loss = training.loss_function("cross_entropy", 0.0)
+    start = network.init(key, jnp.zeros((1, *static.shape)))["params"]
+    ones = jax.tree.map(lambda _: 1.0, start)
+    trained = training.train(key, network, start, ones, task, run, static)
+    index = task.order[:N]
+    logits = training.evaluate(network, trained, task, index, run, static).logits
+    return Result(jnp.mean(loss(logits, task.seen[index], point.classes2)))
+
+
+def images_of(setting: Setting) -> datasets.Pair:
+    """Return the digits as a setting takes them."""
+    images = datasets.digits() if setting.side == 8 else datasets.resize(datasets.digits(), setting.side)
+    images = datasets.colour(images) if setting.channels == 3 else images
+    return datasets.pair(images, images)
+
+
+def static_of(setting: Setting, data: datasets.Pair, **options: Any) -> Static:
+    """Return the options of a setting; `options` are others."""
+    own = {"model": setting.model, "depth": setting.depth, "batch": setting.batch, "dials": ()}
+    return Static.covering(data, Point(n2=N), **own, **options)
+
+
+def sweep_of(static: Static, data: datasets.Pair, seeds: range, steps: int = STEPS, **how: Any) -> pt_jax.Sweep:
+    """Return the training of a model a seed."""
+    point = Point(n2=N, steps2=steps, lr2=LR)
+    return pt_jax.Sweep(train_one, point, {}, seeds=list(seeds), static=static, data=data, **how)
