@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pt_jax.signal_noise import dense, span
+from pt_jax.signal_noise import dense, fused, span
 from pt_jax.signal_noise.curves import Curves, Test, at_recorded_steps, largest, signed
 from pt_jax.signal_noise.data import Task
 from pt_jax.signal_noise.descent import Descent, batch_of, minibatch, optimizers
@@ -160,10 +160,13 @@ def train(
         error = jnp.full(len(net.weights), jnp.nan) if test is None else jax.vmap(test)(net)
         return Curves(whole(params)[1], gamma, rho, signal_u, error)
 
-    begin = first, nets.upper
-    memory = layer.optimizer(*optimizers(descent, jnp.zeros(()), number, static)).init(begin)
-    none_made = jnp.zeros(len(weights), jnp.int32)
-    (end, _, made), during = jax.lax.scan(step, (begin, memory, none_made), jnp.arange(length))
+    begin, during = (first, nets.upper), None
+    made = jnp.zeros(len(weights), jnp.int32)
+    if layer is span and fused.fits(start, rules, size, static):
+        end = fused.descend(start, factor[0], task, descent, readout, length), nets.upper
+    else:
+        memory = layer.optimizer(*optimizers(descent, jnp.zeros(()), number, static)).init(begin)
+        (end, _, made), during = jax.lax.scan(step, (begin, memory, made), jnp.arange(length))
     curves = None
     if static.record:
         curves = jax.vmap(lambda x, last: at_recorded_steps(x, last, static), (1, 0))(during, record(end))
