@@ -13,6 +13,7 @@ of 64, and 8 warps in place of 4, were slower. A kernel wants sides that are pow
 """
 
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import jax
@@ -122,8 +123,8 @@ def _filled(x: Array, *shape: int) -> Array:
 
 
 def _has_tensor_cores() -> bool:
-    """Whether the device is an NVIDIA GPU that multiplies in TF32."""
-    if jax.default_backend() != "gpu":
+    """Whether the device is an NVIDIA GPU that multiplies in TF32, and jax still compiles kernels by Triton."""
+    if jax.default_backend() != "gpu" or find_spec("jax.experimental.pallas.triton") is None:
         return False
     device = jax.local_devices()[0]
     return device.device_kind.startswith("NVIDIA") and float(device.compute_capability) >= 8.0

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -13,7 +14,7 @@ from pt_jax.signal_noise.trajectory import simulate
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.identity import base_of, identity
 from pt_jax.sweep.plan import plan
-from pt_jax.sweep.program import forget
+from pt_jax.sweep.program import forget, settings, trace
 from pt_jax.sweep.run import run
 from tests.sweep.cases import throw_sweep
 from tests.sweep.notebook import SOURCE, Place, Result, World, draw, module, simple, sweep_of, table
@@ -198,3 +199,16 @@ def test_a_base_value_of_nan_continues_where_it_is_the_same_or_does_not_count(fi
     first = run(replace(sweep, point=sweep.point._replace(**{field: there})), store=tmp_path)
     assert run(sweep, lambda *call: calls.append(call), store=tmp_path).equals(first)
     assert calls == [(sweep.trajectories, sweep.trajectories, 0, 0)]  # nothing was left to compute
+
+
+@pytest.mark.parametrize("device, full", [("gpu", True), ("tpu", True), ("cpu", False)])  # a CPU has no other
+def test_products_are_in_float32_on_every_device_unless_another_precision_is_asked_for(monkeypatch, device, full):
+    def product(key, point, static, data):
+        return Result(jnp.ones((2, 3)) @ jnp.ones(3) * point.x)
+
+    monkeypatch.setattr(jax, "default_backend", lambda: device)
+    assert ("HIGHEST" in str(trace(product, None, Place(), None, None).jaxpr)) == full
+    with jax.default_matmul_precision("tensorfloat32"):
+        assert "HIGHEST" not in str(trace(product, None, Place(), None, None).jaxpr)
+        assert settings()["matmul_precision"] == "tensorfloat32"
+    assert settings()["matmul_precision"] == ("float32" if full else None)
