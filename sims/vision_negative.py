@@ -1,40 +1,66 @@
 """Negative transfer on real images: after pretraining on random labels, fine-tuned and frozen.
 
-    python sims/vision_negative.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+    python sims/vision_negative.py [--images cifar10] [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
 
-Source MNIST at 8 x 8 pixels with its own or with random labels, 1,500 steps of pretraining; target the digits. Fine-
-tuned networks are compared with networks trained from scratch, frozen features with frozen random features of the same
-network. Right: source samples with random labels, 20 target samples.
+The source has its own or random labels. Fine-tuned networks are compared with networks trained from scratch, frozen
+features with frozen random features of the same network. Right: source samples with random labels, few target samples.
+`parts/images.py` names the images.
 """
 
 import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import xarray as xr
+from parts.images import PAIRS
 
 from pt_jax.report.findings import Finding
-from pt_jax.vision import datasets
+from pt_jax.sweep.provenance import provenance
 from pt_jax.vision.point import Point, Static
 from pt_jax.vision.transfer import transfer
 
 SOURCE = "arXiv 2509.22056"
-POINT = Point(steps1=1500)
+
+
+class Setting(NamedTuple):
+    """The point, target samples, which of them are few, and source samples of the right panel."""
+
+    point: Point
+    targets: list[int]
+    few: int
+    sources: list[int]
+
+
+SETTINGS = {
+    "digits 8x8": Setting(Point(steps1=1500), [10, 20, 50, 100], 20, [30, 100, 300, 1000]),
+    "cifar10 32x32": Setting(
+        Point(n1=1500, classes1=5, classes2=5, steps1=2000, steps2=300, lr1=0.001, lr2=0.001),
+        [50, 200, 1000],
+        50,
+        [100, 1000, 10_000],
+    ),
+}
+TITLES = {
+    "digits 8x8": (
+        "True source labels help at every size; random ones hurt below 50 target samples, fine-tuned and frozen alike"
+    ),
+    "cifar10 32x32": "CIFAR-10, five classes to the other five, after pretraining on true and on random labels",
+}
 METHODS = {"full": "fine-tuned", "probe": "frozen features, new head"}
 LABELS = {0: ("true source labels", "tab:orange"), 1: ("random source labels", "tab:purple")}
 
 
-def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
+def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
     """The gain over target samples for both sources and both methods, and over source samples."""
-    data = datasets.mnist_to_digits()
-    axes = {"labels1": [0.0, 1.0], "n2": [20, 100] if quick else [10, 20, 50, 100]}
+    data, (point, targets, few, sources) = PAIRS[images](), SETTINGS[images]
+    axes = {"labels1": [0.0, 1.0], "n2": sorted({few, targets[-1]}) if quick else targets}
     found = {
-        method: pt_jax.Sweep(transfer, POINT, axes, seeds, ("gain",), Static.covering(data, method=method), data)
+        method: pt_jax.Sweep(transfer, point, axes, seeds, ("gain",), Static.covering(data, method=method), data)
         for method in METHODS
     }
-    axes, harmful = {"n1": np.array([30, 1000] if quick else [30, 100, 300, 1000])}, POINT._replace(labels1=1, n2=20)
+    axes, harmful = {"n1": [sources[0], sources[-1]] if quick else sources}, point._replace(labels1=1, n2=few)
     return found | {"size": pt_jax.Sweep(transfer, harmful, axes, seeds, ("gain",), Static.covering(data), data)}
 
 
@@ -44,16 +70,19 @@ def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
 
 
 def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
-    """Gain and loss at 20 target samples, and what more source samples do."""
+    """Gain and loss with few target samples, and what more source samples do."""
+    size = found["size"]
+    few = provenance(size)["point"]["n2"]
     for method, words in METHODS.items():
-        gain = found[method]["gain"].sel(n2=20)
-        measured = f"{words}: gain, true labels, 20 target samples"
+        gain = found[method]["gain"].sel(n2=few)
+        measured = f"{words}: gain, true labels, {few:g} target samples"
         yield Finding("transfer from a related source helps", SOURCE, measured, gain.sel(labels1=0), 0.01)
-        measured = f"{words}: - gain, random labels, 20 target samples"
+        measured = f"{words}: - gain, random labels, {few:g} target samples"
         yield Finding("an unrelated source harms", SOURCE, measured, -gain.sel(labels1=1), 0.01)
-    gain = found["size"]["gain"]
-    measured = "fine-tuned, random labels: gain after 30 - after 1,000 source samples"
-    yield Finding("harm grows with the source samples", SOURCE, measured, gain.sel(n1=30) - gain.sel(n1=1000), 0.01)
+    least, most = size.n1.values[[0, -1]]
+    measured = f"fine-tuned, random labels: gain after {least:,.0f} - after {most:,.0f} source samples"
+    harm = size["gain"].sel(n1=least) - size["gain"].sel(n1=most)
+    yield Finding("harm grows with the source samples", SOURCE, measured, harm, 0.01)
 
 
 def draw(table: pd.DataFrame) -> plt.Figure:
@@ -66,17 +95,16 @@ def draw(table: pd.DataFrame) -> plt.Figure:
         ax.set(title=title, ylabel="", xlabel="target samples $N_2$")
     rows = table[table.panel == "size"]
     pt_jax.plot.curve(pt_jax.stats.cells(rows, "gain", ["n1"]), ("gain",), ax=axes[2], colours=("tab:purple",))
-    axes[2].set(title="fine-tuned, 20 target samples", ylabel="", xlabel="source samples $N_1$")
+    images = table.images.iloc[0]
+    axes[2].set(title=f"fine-tuned, {SETTINGS[images].few} target samples", ylabel="", xlabel="source samples $N_1$")
     for ax in axes:
         ax.axhline(0, color="0.5", lw=0.8)
     axes[0].set_ylabel("gain: scratch - transfer")
     marks = [plt.Line2D([], [], color=colour, marker="o", ms=4) for _, colour in LABELS.values()]
     axes[1].legend(marks, [name for name, _ in LABELS.values()], frameon=False, fontsize=8)
-    figure.suptitle(
-        "True source labels help at every size; random ones hurt below 50 target samples, fine-tuned and frozen alike"
-    )
+    figure.suptitle(TITLES[images])
     return figure
 
 
 if __name__ == "__main__":
-    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=128, findings=findings)
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=128, findings=findings, images=list(SETTINGS))

@@ -1,9 +1,10 @@
 """What is transferred: networks fine-tuned from one pretraining (P-T) beside networks from random weights (RI-T).
 
-    python sims/vision_twins.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+    python sims/vision_twins.py [--images cifar10] [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
 
-Features (linear CKA by layer), parameters, common mistakes, and the loss on the straight path. Source MNIST at 8 x 8
-pixels, target 200 digits, a VGG-like network of four layers. `vision_criticality.py` puts layers back.
+Features (linear CKA by layer), parameters, common mistakes, and the loss on the straight path, of a VGG-like network of
+four layers on 200 digits, or on 1,000 images of CIFAR-10. `vision_criticality.py` puts layers back, `parts/images.py`
+names the images.
 """
 
 import pt_jax.app.script  # isort: skip - first, for Ctrl-C
@@ -14,9 +15,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
+from parts.images import PAIRS
 
 from pt_jax.report.findings import Finding
-from pt_jax.vision import compare, datasets
+from pt_jax.vision import compare
 from pt_jax.vision.point import Point, Static
 
 SOURCE = "arXiv 2008.11687"
@@ -28,15 +30,23 @@ PT, RIT, ONE, MIXED, PT_P, RIT_P = COLOURS = {
     "P-T, P": "tab:brown",
     "RI-T, P": "0.5",
 }
+POINTS = {
+    "digits 8x8": Point(n2=200),
+    "cifar10 32x32": Point(n1=10_000, n2=1000, classes1=5, classes2=5, steps1=3000, steps2=500, lr1=0.001, lr2=0.001),
+}
+TITLES = {
+    "digits 8x8": "From one pretraining (P-T) two networks end in one basin; from random weights (RI-T) they do not",
+    "cifar10 32x32": "Two networks on CIFAR-10 from one pretraining (P-T), and from random weights (RI-T)",
+}
 RESULTS = ("cka", "distance", "mistakes", "mistakes_independent", "path", "barrier")
 
 
-def sweeps(_quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
+def sweeps(_quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
     """All networks at one point."""
-    data = datasets.mnist_to_digits()
-    static = Static.covering(data)
+    data, point = PAIRS[images](), POINTS[images]
+    static = Static.covering(data, point)
     dims, labels = compare.DIMS, compare.labels(static)
-    return {"twins": pt_jax.Sweep(compare.compare, Point(n2=200), {}, seeds, RESULTS, static, data, dims, labels)}
+    return {"twins": pt_jax.Sweep(compare.compare, point, {}, seeds, RESULTS, static, data, dims, labels)}
 
 
 def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
@@ -102,9 +112,9 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     axes[1, 1].set(title="barrier", xlabel="rise of test loss above the line")
     axes[1, 2].axis("off")
     axes[1, 2].legend(*axes[0, 0].get_legend_handles_labels(), frameon=False, loc="center left")
-    figure.suptitle("From one pretraining (P-T) two networks end in one basin; from random weights (RI-T) they do not")
+    figure.suptitle(TITLES[table.images.iloc[0]])
     return figure
 
 
 if __name__ == "__main__":
-    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=128, findings=findings)
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=128, findings=findings, images=list(POINTS))
