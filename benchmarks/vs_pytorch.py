@@ -36,6 +36,7 @@ import numpy as np
 import pt_jax
 from pt_jax.signal_noise.data import dense_world
 from pt_jax.sweep.provenance import machine
+from sims.kou2023 import sweeps
 
 try:
     import pytorch_models as models
@@ -101,20 +102,10 @@ class Competitor(NamedTuple):
     note: str = ""
 
 
-def heat_map(quick: bool) -> pt_jax.Sweep:
-    """Return the sweep of `sims/kou2023.py`."""
-    norm, d = (x[:: 4 if quick else 1] for x in (np.round(np.arange(100) * 0.1, 1), np.arange(100, 1100, 10)))
-    m = models.M
-    p = pt_jax.Point(n2=models.N, m=m, v2=0.0, flip2=models.FLIP, lr2=models.LR * m**2, steps2=models.STEPS)
-    axes = {"d,init_scale": np.stack([d, m / np.sqrt(3 * d)], axis=1), "u": norm}
-    static = pt_jax.Static(noise="isotropic", bias=True, init="uniform")
-    return pt_jax.Sweep(pt_jax.scratch, p, axes, 10, ("error_scratch",), static)
-
-
 def competitors(name: str, device: str, quick: bool) -> dict[str, Competitor]:
     """Return the competitors of a setting."""
     if name == "iii":
-        whole = heat_map(quick)
+        whole = sweeps(quick, 10)["map"]
         span = Competitor(whole.trajectories, partial(run_anew, whole), "x".join(map(str, whole.shape)))
         return {"published": threaded(lambda count: models.published(count, device), 5), "span": span}
     p, model = POINTS.get(name, POINTS["i"]), name if name in NETWORKS else "cnn"
