@@ -10,6 +10,7 @@
     use_all_cores  let sweeps on a CPU use all of its cores; call it first
     stats          means over seeds, paired intervals, clear cells, false-discovery control
     plot           phase diagrams and curves, and the numbers beside them
+    explore        the same maps to explore in a browser: one file, no network
     simulate       one trajectory: pretrain, inherit, train, compare with scratch on the same data
     Outcome        what simulate returns
     scratch        one task alone, from fresh weights
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 # fmt: off
 _HOMES = {
     "app": ["study"], "report": ["plot"], "signal_noise": ["theory"], "sweep": ["stats"],
+    "report.explore.page": ["explore"],
     "signal_noise.derived": ["DERIVED"], "signal_noise.fields": ["FIELDS"], "signal_noise.generators": ["Data"],
     "signal_noise.point": ["Point", "Static"],
     "signal_noise.trajectory": ["Outcome", "Scratch", "scratch", "simulate"],

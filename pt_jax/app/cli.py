@@ -12,6 +12,7 @@ _COMMANDS = {
     "map": "run a sweep over one, two or three axes and draw it; the same command again continues",
     "show": "tell what a folder holds, also while it is written",
     "plot": "draw a folder again, computing nothing",
+    "explore": "write a page on which the maps of a folder are explored in a browser",
     "rerun": "run again what the JSON beside a figure says, or a TOML of the same fields",
     "advise": "say whether to inherit, how much, and how sure that is, from two small samples or from measured norms",
 }
@@ -34,7 +35,7 @@ def main(args: list[str] | None = None) -> int:
 
 def _run(command: str, args: list[str]) -> None:
     if command in ("", "--help", "-h"):
-        listed = "\n".join(f"{name:<6} {text}" for name, text in _COMMANDS.items())
+        listed = "\n".join(f"{name:<7} {text}" for name, text in _COMMANDS.items())
         print(f"usage: pt-jax COMMAND [OPTIONS]\n\n{listed}\n\npt-jax COMMAND --help lists the options.")
         raise SystemExit(0 if command else 2)
     if command == "--version":
@@ -53,6 +54,10 @@ def _run(command: str, args: list[str]) -> None:
         from pt_jax.app import draw
 
         draw.run(args)
+    elif command == "explore":
+        from pt_jax.app import explore
+
+        explore.run(args)
     else:
         from pt_jax.app import commands
 

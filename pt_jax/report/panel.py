@@ -56,7 +56,7 @@ def draw(ax: Axes, cells: xr.Dataset, x: str, y: str, look: dict[str, Any]) -> A
     ax.set_xscale("log" if logarithmic(along) else "linear")
     ax.set_yscale("log" if logarithmic(up) else "linear")
     ax.set_facecolor("0.85")
-    mesh = ax.pcolormesh(_edges(along), _edges(up), mean, rasterized=True, **look)
+    mesh = ax.pcolormesh(edges(along), edges(up), mean, rasterized=True, **look)
     failed, absent = cells["diverged"].values, missing(cells).values
     hatch(ax, along, up, failed, _FAILED)
     hatch(ax, along, up, absent, **MISSING)
@@ -122,7 +122,7 @@ def hatch(
     ax: Axes, along: np.ndarray, up: np.ndarray, mask: np.ndarray, pattern: str = _UNCLEAR, colour: str = "none"
 ) -> None:
     """Hatch or fill the cells of a mask (y, x), whose centres lie at `along` and `up`."""
-    right, top = _edges(along), _edges(up)
+    right, top = edges(along), edges(up)
     corners = [
         [(right[j], top[i]), (right[j + 1], top[i]), (right[j + 1], top[i + 1]), (right[j], top[i + 1])]
         for i, j in np.argwhere(mask)
@@ -130,7 +130,7 @@ def hatch(
     ax.add_collection(PolyCollection(corners, hatch=pattern, facecolor=colour, edgecolor="0.5", linewidth=0))
 
 
-def _edges(centres: np.ndarray) -> np.ndarray:
+def edges(centres: np.ndarray) -> np.ndarray:
     """Return the borders between cells: halfway, in the logarithm where the axis is logarithmic."""
     if len(centres) == 1:
         return np.array([centres[0] - 0.5, centres[0] + 0.5])

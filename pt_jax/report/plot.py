@@ -209,21 +209,21 @@ def save(
     picture = Path(f"{path}.{form}")  # not with_suffix: a name may hold a point
     if provenance is not None:
         settings.explain(figure, provenance)
-    with _whole(picture) as beside:
+    with whole(picture) as beside:
         figure.savefig(beside, dpi=120, format=form)
     if numbers is not None:
         table = numbers.to_dataframe(dim_order=[str(name) for name in numbers["mean"].dims]).reset_index()
-        with _whole(Path(f"{path}.csv")) as beside:
+        with whole(Path(f"{path}.csv")) as beside:
             table.to_csv(beside, index=False, float_format="%.6g")
     if provenance is not None:
-        with _whole(Path(f"{path}.json")) as beside:
+        with whole(Path(f"{path}.json")) as beside:
             beside.write_text(json.dumps(provenance, indent=1) + "\n")
     plt.close(figure)
     return picture
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Path]:
+def whole(path: Path) -> Iterator[Path]:
     """Yield a path to write to; it takes the place of the file when it is whole."""
     beside = path.with_name(f"{path.name}.new")
     yield beside

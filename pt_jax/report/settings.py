@@ -60,7 +60,7 @@ def settings(records: Iterable[Mapping[str, Any]], chosen: Mapping[str, xr.DataA
     chosen = chosen or {}
     points = [point for record in records for point in _points(record)]
     moved = {name for record in records for name in _moved(record)}
-    point, static = (_ours(records[0].get(name)) for name in ("point_type", "static_type"))
+    point, static = (known(records[0].get(name)) for name in ("point_type", "static_type"))
     usual = getattr(point, "_field_defaults", {})
     off = {name: value for name, value in usual.items() if value == 0 or name in getattr(static, "rare", ())}
     found = {
@@ -109,7 +109,7 @@ def _options(records: Sequence[Mapping[str, Any]], static: Any) -> list[str]:
     ]
 
 
-def _ours(name: str | None) -> Any:
+def known(name: str | None) -> Any:
     """Return a type of this package by its name, None for any other: nothing of others is imported for a figure."""
     if name is None or not name.startswith("pt_jax."):
         return None

@@ -5,6 +5,7 @@ constrained layout, which grows by as much.
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ _WIDE = 0.96  # of the width of a figure, for its title and note
 _GAP = 0.04  # inches between what stands below each other
 _WHOLE = 1e9  # up to here whole numbers are written out
 _LEGEND, _NOTE = "legend", "note"
+_LETTERS = {"angle": "\N{ANGLE}", "lambda": "\N{GREEK SMALL LETTER LAMDA}"}
+_LOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 _WORD = re.compile(r"(?:\$[^$]*\$|\S)+")  # a formula is never broken
 
 
@@ -35,6 +38,25 @@ def label(values: xr.DataArray) -> str:
 def symbol(values: xr.DataArray) -> str:
     """Return how a coordinate is written in a formula."""
     return values.attrs.get("symbol", str(values.name))
+
+
+def plain(text: str) -> str:
+    """Return a text with its formulas in Unicode, for where LaTeX is not typeset."""
+    return re.sub(r"\$([^$]*)\$", lambda found: _unicode(found[1]), text)
+
+
+def _unicode(formula: str) -> str:
+    """Return a formula of names, Greek letters and subscripts without its backslashes and braces."""
+    letters = re.sub(r"\\([a-z]+)", lambda found: _LETTERS.get(found[1]) or _greek(found[1]), formula)
+    lowered = re.sub(r"_(\d)", lambda found: found[1].translate(_LOW), letters)
+    return re.sub(r"[\\{}]", "", lowered)
+
+
+def _greek(name: str) -> str:
+    try:
+        return unicodedata.lookup(f"GREEK SMALL LETTER {name}")
+    except KeyError:
+        return name
 
 
 def meaning(attrs: Mapping[str, Any]) -> str:

@@ -1,0 +1,162 @@
+"""What an explorer page holds: a description of axes and results, and the statistics of their cells as bytes.
+
+Everything is computed here, by `pt_jax.stats.summary`; the page computes no statistics.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
+
+from pt_jax.report import panel, settings, words
+from pt_jax.report.explore import rerun
+from pt_jax.sweep.stats import summary
+
+STATES = ("not computed", "diverged", "unclear", "clear")  # of a cell, by their number in the page
+_PAIR = ("error", "error_scratch")  # drawn together, in the colours of one range
+_MOST = 2_000_000  # cells of all results together: a page of about 35 MB
+_COLOURS = 11
+
+
+def content(
+    ds: xr.Dataset, values: Sequence[str] | None = None, lines: Mapping[str, xr.DataArray] | None = None
+) -> tuple[dict[str, Any], bytes]:
+    """Return what a page says about a dataset, ready for JSON, and its arrays one after the other.
+
+    Of each cell there are the mean and half the width of its interval (float32, NaN where there is none), the number of
+    its seeds (uint32) and its state (uint8, a place in `STATES`). The description has where each array starts.
+
+    Args: as of `pt_jax.explore`.
+
+    Raises:
+        ValueError: as in `pt_jax.explore`.
+    """
+    names = _results(ds, values)
+    cells = {name: _in_order(summary(ds, name)) for name in names}
+    axes = {str(dim): one[dim] for one in cells.values() for dim in one["mean"].dims}
+    if not axes:
+        raise ValueError("There is no axis to draw over: this dataset has one cell, which pt-jax show prints.")
+    room = _Room()
+    results = [_result(name, one, room) for name, one in cells.items()]
+    for one in (paired := [one for one in results if one["name"] in _PAIR]):
+        one["limits"] = [min(x["limits"][0] for x in paired), max(x["limits"][1] for x in paired)]
+    about = {
+        "title": "Explorer: " + ", ".join(axes),
+        "settings": [words.plain(text) for text in settings.common(*cells.values())],
+        "level": panel.percent(next(iter(cells.values()))),
+        "states": STATES,
+        "pair": [name for name in _PAIR if name in names],
+        "axes": {name: _axis(name, ds, values) for name, values in axes.items()},
+        "results": results,
+        "lines": [_line(name, values, cells, room) for name, values in (lines or {}).items()],
+        "rerun": rerun.templates(ds),
+    }
+    return about, room.filled()
+
+
+class _Room:
+    """Bytes of arrays, each at a multiple of four."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.size = 0
+
+    def put(self, values: np.ndarray, kind: str) -> int:
+        """Add an array of little-endian numbers of a kind and return where it starts."""
+        raw = values.astype(f"<{kind}").tobytes()
+        start = self.size
+        self.parts += [raw, bytes(-len(raw) % 4)]
+        self.size += len(raw) + -len(raw) % 4
+        return start
+
+    def filled(self) -> bytes:
+        return b"".join(self.parts)
+
+
+def _results(ds: xr.Dataset, values: Sequence[str] | None) -> list[str]:
+    """Return the names of the results that are shown, the gain first."""
+    if "seed" not in ds.dims:
+        raise ValueError("This dataset has no dimension 'seed': use the result of a sweep, before it is summarised.")
+    known = [str(name) for name in ds.data_vars if name not in ("done", "diverged") and "seed" in ds[name].dims]
+    for name in values or ():
+        if name not in known:
+            raise ValueError(f"{name!r} is not a result of this dataset: use some of {', '.join(known)}.")
+    chosen = sorted(dict.fromkeys(values or known), key=lambda name: name != "gain")
+    if not chosen:
+        raise ValueError("This dataset has no result to show.")
+    count = sum(ds[name].size // ds.sizes["seed"] for name in chosen)
+    if count > _MOST:
+        raise ValueError(
+            f"{len(chosen)} results with {count:,} cells together are not accepted: name some, with {_MOST:,} at most."
+        )
+    return chosen
+
+
+def _in_order(cells: xr.Dataset) -> xr.Dataset:
+    """Return the cells in increasing order along axes of numbers; labels keep theirs."""
+    return cells.sortby([str(dim) for dim in cells["mean"].dims if dim in cells.coords and _is_number(cells[dim])])
+
+
+def _is_number(values: xr.DataArray) -> bool:
+    return values.dtype.kind in "iuf"
+
+
+def _axis(name: str, ds: xr.Dataset, values: xr.DataArray) -> dict[str, Any]:
+    """Return an axis: its values in words, where they lie on it, and the fields that vary along it."""
+    number = _is_number(values)
+    at = values.values if number else np.arange(values.size)
+    beside = [str(key) for key, one in values.coords.items() if one.dims == (name,) and key != name]
+    return {
+        "label": words.plain(words.label(values)),
+        "texts": words.each(values.values.tolist()) if number else [str(value) for value in values.values],
+        "number": number,
+        "log": panel.logarithmic(at),
+        "at": at.tolist(),
+        "edges": panel.edges(at).tolist(),
+        "fields": {key: _json(values[key]) for key in ([name] if name in ds.coords else []) + beside},
+    }
+
+
+def _json(values: xr.DataArray) -> list[Any]:
+    """Return numbers and texts as JSON has them: null for what is not finite."""
+    return [None if isinstance(one, float) and not math.isfinite(one) else one for one in values.values.tolist()]
+
+
+def _result(name: str, cells: xr.Dataset, room: _Room) -> dict[str, Any]:
+    """Return a result, its colours and where its arrays are, which it puts into the room."""
+    look = panel.look(cells)
+    low, high = look["norm"].vmin, look["norm"].vmax
+    low, high = (low, high) if low < high else (low - 1, low + 1) if low == high else (-1.0, 1.0)  # NaN: no mean
+    map_ = colormaps[look["cmap"]]
+    mean = cells["mean"].values
+    return {
+        "name": name,
+        "label": words.plain(words.meaning(cells.attrs)),
+        "axes": [str(dim) for dim in cells["mean"].dims],
+        "signed": panel.signed(look),
+        "limits": [float(low), float(high)],
+        "colours": [to_hex(map_(i / (_COLOURS - 1))) for i in range(_COLOURS)],
+        "mean": room.put(mean, "f4"),
+        "half": room.put(cells["high"].values - mean, "f4"),
+        "seeds": room.put(cells["seeds"].values, "u4"),
+        "state": room.put(_states(cells), "u1"),
+    }
+
+
+def _states(cells: xr.Dataset) -> np.ndarray:
+    """Return the state of each cell, a place in `STATES`."""
+    masks = [panel.missing(cells), cells["diverged"], panel.unclear(cells)]
+    return np.select([mask.values for mask in masks], range(len(masks)), len(masks))
+
+
+def _line(name: str, values: xr.DataArray, cells: Mapping[str, xr.Dataset], room: _Room) -> dict[str, Any]:
+    """Return what the zero line of is drawn over maps of the gain, on the same cells."""
+    gain = cells.get("gain")
+    if gain is None or set(values.dims) != set(gain["mean"].dims):
+        raise ValueError(f"The line {name!r} needs a gain with the same axes: {', '.join(map(str, values.dims))}.")
+    on = values.reindex_like(gain["mean"]).transpose(*gain["mean"].dims)
+    return {"name": name, "axes": [str(dim) for dim in on.dims], "mean": room.put(on.values, "f4")}

@@ -1,0 +1,89 @@
+"""An explorer of the maps of a dataset: one HTML file that is opened by a double click and asks no network.
+
+plotly draws it. Of the libraries that come with their script on PyPI, bokeh's is smaller (0.45 MB compressed with its
+widgets; plotly's 1.47 MB), but it finds no contour in the browser: the zero line of every slice over every two axes
+would have to be in the page. plotly draws contours, hatches and SVG. Neither can be read aloud or used by keyboard: so
+the page has a description of each figure, and a slider for each axis.
+"""
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from pt_jax.report.explore import data
+from pt_jax.report.plot import whole
+
+_SCRIPTS = ("numbers.js", "figures.js", "page.js")
+
+
+def explore(
+    ds: xr.Dataset,
+    path: str | Path,
+    values: Sequence[str] | None = None,
+    lines: Mapping[str, xr.DataArray] | None = None,
+) -> Path:
+    """Write a page on which the maps of a dataset are explored in a browser: one file, without a network.
+
+    It shows any result over any two axes, with sliders for all; with one axis, curves. Colours, hatches and zero lines
+    are those of `pt_jax.plot`. The numbers are the means, intervals and clear cells of `pt_jax.stats.summary`.
+
+    Args:
+        ds: result of a sweep, with the dimension `seed`.
+        path: of the file, `explore.html`; `~` is expanded, its folder must exist.
+        values: names of the results; all by default.
+        lines: by name what else to draw the zero line of over maps of the gain, without seeds, on the same dimensions.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        ValueError: the dataset has no seeds, no axis or no such result, a line has other axes, the results have more
+            than 2,000,000 cells, or the path is that of a folder or in none.
+        ImportError: plotly is not installed.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir() or not path.parent.is_dir():
+        raise ValueError(f"path = {path} is not accepted: use the path of a file in a folder that is there.")
+    text = page(*data.content(ds, values, lines))
+    with whole(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+    return path
+
+
+def page(about: Mapping[str, Any], numbers: bytes) -> str:
+    """Return the page for a description and its arrays, see `data.content`."""
+    parts = {
+        "style": _file("page.css"),
+        "about": json.dumps(about, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
+        "numbers": _packed(numbers),
+        "library": _packed(_library().encode()),
+        "script": "\n".join(map(_file, _SCRIPTS)),
+    }
+    text = _file("page.html")
+    for name, part in parts.items():
+        text = text.replace(f"[[{name}]]", part)
+    return text
+
+
+def _library() -> str:
+    """Return the script of plotly."""
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError:
+        raise ImportError("The explorer needs plotly: pip install 'pt_jax[explore]'.") from None
+    return get_plotlyjs()
+
+
+def _packed(raw: bytes) -> str:
+    """Return bytes as a browser unpacks them: zlib, then base64."""
+    return base64.b64encode(zlib.compress(raw, 9)).decode()
+
+
+def _file(name: str) -> str:
+    return resources.files("pt_jax.report.explore").joinpath(name).read_text(encoding="utf-8")
