@@ -52,8 +52,17 @@ function axisLayout(name, width) {
 function commonLayout(title, width) {
   const ink = colour("ink");
   return {
-    title: { text: folded(title, (width - 40) / 8), font: { size: 15 }, x: 0, xanchor: "left", yref: "container", y: 1,
-      yanchor: "top", pad: { t: 12, b: 8, l: 10 }, automargin: true },
+    title: {
+      text: folded(title, (width - 40) / 8),
+      font: { size: 15 },
+      x: 0,
+      xanchor: "left",
+      yref: "container",
+      y: 1,
+      yanchor: "top",
+      pad: { t: 12, b: 8, l: 10 },
+      automargin: true,
+    },
     font: { color: ink, size: 12 },
     paper_bgcolor: colour("paper"),
     dragmode: false,
@@ -73,12 +82,15 @@ function planeOf(one, values, place, x, y) {
 
 const finite = (plane) => plane.map((row) => row.map((value) => (Number.isFinite(value) ? value : null)));
 
-// How often neighbours differ in sign. plotly follows so many pieces of a zero line in a time that grows with the square.
+// How often neighbours differ in sign. The time in which plotly joins the pieces of a zero line grows with its square.
 const MOST_CROSSINGS = 4000;
 function crossings(plane) {
   const differ = (a, b) => (a * b < 0 ? 1 : 0);
   const count = (row, j) =>
-    row.reduce((sum, z, i) => sum + differ(z, row[i + 1]) + (j + 1 < plane.length ? differ(z, plane[j + 1][i]) : 0), 0);
+    row.reduce(
+      (sum, z, i) => sum + differ(z, row[i + 1]) + (j + 1 < plane.length ? differ(z, plane[j + 1][i]) : 0),
+      0,
+    );
   return plane.reduce((sum, row, j) => sum + count(row, j), 0);
 }
 
@@ -96,10 +108,19 @@ function hatch(states, state, x, y, name, pattern) {
     }
   });
   if (!outline.x.length) return [];
-  return [{
-    ...outline, name, type: "scatter", mode: "lines", line: { width: 0 }, fill: "toself", hoverinfo: "skip",
-    fillcolor: pattern.bgcolor, fillpattern: { fillmode: "replace", size: 7, solidity: 0.18, ...pattern },
-  }];
+  return [
+    {
+      ...outline,
+      name,
+      type: "scatter",
+      mode: "lines",
+      line: { width: 0 },
+      fill: "toself",
+      hoverinfo: "skip",
+      fillcolor: pattern.bgcolor,
+      fillpattern: { fillmode: "replace", size: 7, solidity: 0.18, ...pattern },
+    },
+  ];
 }
 
 function zeroLine(plane, x, y, name, line) {
@@ -108,10 +129,21 @@ function zeroLine(plane, x, y, name, line) {
     return [{ type: "scatter", x: [null], y: [null], mode: "lines", line, name: `${name}: too ragged to draw` }];
   }
   if (!count) return [];
-  return [{
-    type: "contour", x: axisOf(x).at, y: axisOf(y).at, z: finite(plane), name, line: { ...line, smoothing: 0 }, showlegend: true,
-    showscale: false, autocontour: false, contours: { start: 0, end: 0, size: 1, coloring: "none" }, hoverinfo: "skip",
-  }];
+  return [
+    {
+      type: "contour",
+      x: axisOf(x).at,
+      y: axisOf(y).at,
+      z: finite(plane),
+      name,
+      line: { ...line, smoothing: 0 },
+      showlegend: true,
+      showscale: false,
+      autocontour: false,
+      contours: { start: 0, end: 0, size: 1, coloring: "none" },
+      hoverinfo: "skip",
+    },
+  ];
 }
 
 // A map of a result over x and y: colours, hatches, zero lines, and a mark around the chosen cell.
@@ -125,12 +157,20 @@ function mapFigure(result, place, x, y, width) {
       return `<b>${said(result, here)}</b><br>${fields.join("<br>")}`;
     }),
   );
-  const traces = [{
-    type: "heatmap", x: axisOf(x).edges, y: axisOf(y).edges, z: finite(plane), text, zmin: result.limits[0],
-    zmax: result.limits[1], hovertemplate: "%{text}<extra></extra>", colorscale:
-      result.colours.map((one, i) => [i / (result.colours.length - 1), one]),
-    colorbar: { thickness: 12, outlinewidth: 0, xpad: 6 },
-  }];
+  const traces = [
+    {
+      type: "heatmap",
+      x: axisOf(x).edges,
+      y: axisOf(y).edges,
+      z: finite(plane),
+      text,
+      zmin: result.limits[0],
+      zmax: result.limits[1],
+      hovertemplate: "%{text}<extra></extra>",
+      colorscale: result.colours.map((one, i) => [i / (result.colours.length - 1), one]),
+      colorbar: { thickness: 12, outlinewidth: 0, xpad: 6 },
+    },
+  ];
   traces.push(...hatch(states, NOT_COMPUTED, x, y, "not computed", { shape: ".", fgcolor: "#666", bgcolor: "#fff" }));
   traces.push(...hatch(states, DIVERGED, x, y, "diverged", { shape: "x", fgcolor: "#444", bgcolor: "#d5d5d5" }));
   if (result.signed) {
@@ -145,8 +185,14 @@ function mapFigure(result, place, x, y, width) {
   }
   const at = (name) => axisOf(name).at[place[name]];
   traces.push({
-    type: "scatter", x: [at(x), at(x)], y: [at(y), at(y)], mode: "markers", hoverinfo: "skip", showlegend: false,
-    marker: { symbol: "circle-open", size: [15, 11], color: ["#fff", "#000"], line: { width: 2.5 } }, cliponaxis: false,
+    type: "scatter",
+    x: [at(x), at(x)],
+    y: [at(y), at(y)],
+    mode: "markers",
+    hoverinfo: "skip",
+    showlegend: false,
+    marker: { symbol: "circle-open", size: [15, 11], color: ["#fff", "#000"], line: { width: 2.5 } },
+    cliponaxis: false,
   });
   const layout = {
     ...commonLayout(result.label, width),
@@ -165,25 +211,58 @@ const shown = (value) => (typeof value === "number" ? Number(value.toPrecision(6
 function sectionFigure(panels, place, x, width) {
   const axis = axisOf(x);
   const traces = [];
-  const layout = { ...commonLayout(`Along ${x}`, width), height: 110 + 160 * panels.length, plot_bgcolor: colour("paper"),
+  const layout = {
+    ...commonLayout(`Along ${x}`, width),
+    height: 110 + 160 * panels.length,
+    plot_bgcolor: colour("paper"),
     xaxis: { ...axisLayout(x, width), anchor: `y${panels.length}`, gridcolor: colour("rule"), showgrid: true },
-    showlegend: true, shapes: [{ type: "line", xref: "x", yref: "paper", x0: axis.at[place[x]], x1: axis.at[place[x]],
-      y0: 0, y1: 1, line: { color: colour("accent"), width: 1.5, dash: "dot" } }] };
+    showlegend: true,
+    shapes: [
+      {
+        type: "line",
+        xref: "x",
+        yref: "paper",
+        x0: axis.at[place[x]],
+        x1: axis.at[place[x]],
+        y0: 0,
+        y1: 1,
+        line: { color: colour("accent"), width: 1.5, dash: "dot" },
+      },
+    ],
+  };
   let drawn = 0;
   panels.forEach((results, k) => {
     const [low, gap] = [1 - (k + 1) / panels.length, 0.06];
     const label = results.length > 1 ? "test error" : results[0].name;
-    layout[`yaxis${k + 1}`] = { domain: [low + (k + 1 < panels.length ? gap : 0), low + 1 / panels.length], fixedrange: true,
-      automargin: true, gridcolor: colour("rule"), zerolinecolor: colour("ink"), title: { text: safe(label) } };
+    layout[`yaxis${k + 1}`] = {
+      domain: [low + (k + 1 < panels.length ? gap : 0), low + 1 / panels.length],
+      fixedrange: true,
+      automargin: true,
+      gridcolor: colour("rule"),
+      zerolinecolor: colour("ink"),
+      title: { text: safe(label) },
+    };
     for (const result of results) {
       const cells = axis.at.map((_, i) => cellOf(result, { ...place, [x]: i }));
       const style = SERIES[drawn++ % SERIES.length];
       traces.push({
-        type: "scatter", mode: "lines+markers", x: axis.at, y: cells.map((cell) => cell.mean), yaxis: `y${k + 1}`,
-        name: safe(result.name), text: axis.at.map((_, i) => `${x} = ${axis.texts[i]}<br>${said(result, { ...place, [x]: i })}`),
-        hovertemplate: "%{text}<extra>%{fullData.name}</extra>", line: { color: style.color, dash: style.dash },
+        type: "scatter",
+        mode: "lines+markers",
+        x: axis.at,
+        y: cells.map((cell) => cell.mean),
+        yaxis: `y${k + 1}`,
+        name: safe(result.name),
+        text: axis.at.map((_, i) => `${x} = ${axis.texts[i]}<br>${said(result, { ...place, [x]: i })}`),
+        hovertemplate: "%{text}<extra>%{fullData.name}</extra>",
+        line: { color: style.color, dash: style.dash },
         marker: { symbol: style.symbol, size: 7, color: style.color },
-        error_y: { type: "data", array: cells.map((cell) => cell.half ?? 0), color: style.color, thickness: 1.2, width: 3 },
+        error_y: {
+          type: "data",
+          array: cells.map((cell) => cell.half ?? 0),
+          color: style.color,
+          thickness: 1.2,
+          width: 3,
+        },
       });
     }
   });

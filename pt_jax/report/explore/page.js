@@ -1,83 +1,4 @@
-// The page: controls, figures with their descriptions and downloads, and the lines that compute a cell again.
-
-const element = (id) => document.getElementById(id);
-const chosen = { first: about.results[0].name, second: "", x: "", y: "", place: {} };
-
-// Make an element with properties and children.
-function make(tag, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-}
-
-// The results that are shown, the axes that all of them have, and all axes of any.
-function view() {
-  const results = [resultOf(chosen.first), resultOf(chosen.second)].filter(Boolean);
-  const every = [...new Set(results.flatMap((one) => one.axes))];
-  return { results, every, shared: every.filter((name) => results.every((one) => one.axes.includes(name))) };
-}
-
-// Choose x and y among the axes that are there, and a place in the middle of an axis that has none.
-function settle() {
-  const { every, shared } = view();
-  if (!shared.includes(chosen.x)) chosen.x = shared.find((name) => name !== chosen.y) ?? "";
-  if (!shared.includes(chosen.y) || chosen.y === chosen.x) chosen.y = shared.find((name) => name !== chosen.x) ?? "";
-  for (const name of every) chosen.place[name] ??= Math.floor((axisOf(name).at.length - 1) / 2);
-}
-
-const isMap = () => Boolean(chosen.x && chosen.y);
-
-function select(label, id, options, value, change) {
-  const made = make("select", { id });
-  for (const [key, text] of options) made.append(make("option", { value: key, textContent: text, selected: key === value }));
-  made.addEventListener("change", () => change(made.value));
-  return make("label", {}, label, made);
-}
-
-// Build the controls for what is chosen; the one that has the focus keeps it.
-function drawControls() {
-  const focus = document.activeElement?.id;
-  const { every, shared } = view();
-  const called = (name, label) => (label.startsWith(name) ? label : `${name}: ${label}`);
-  const named = about.results.map((one) => [one.name, called(one.name, one.label)]);
-  const axes = shared.map((name) => [name, called(name, axisOf(name).label)]);
-  const set = (change) => (value) => { change(value); settle(); drawControls(); draw(); };
-  const choices = [select("Result", "first", named, chosen.first, set((value) => { chosen.first = value; }))];
-  if (named.length > 1) {
-    const others = [["", "nothing"], ...named];
-    choices.push(select("Beside it", "second", others, chosen.second, set((value) => { chosen.second = value; })));
-  }
-  if (isMap()) {
-    // An axis that is chosen twice changes places with the other.
-    const swap = (one, other) => set((value) => {
-      if (chosen[other] === value) chosen[other] = chosen[one];
-      chosen[one] = value;
-    });
-    choices.push(select("Across", "x", axes, chosen.x, swap("x", "y")));
-    choices.push(select("Up", "y", axes, chosen.y, swap("y", "x")));
-  }
-  element("choices").replaceChildren(element("choices").firstElementChild, ...choices);
-  element("sliders").replaceChildren(element("sliders").firstElementChild, ...every.map(slider));
-  if (focus) element(focus)?.focus();
-}
-
-function slider(name) {
-  const axis = axisOf(name);
-  const value = make("output", { id: `value-${name}` });
-  const input = make("input", { type: "range", id: `at-${name}`, min: 0, max: axis.at.length - 1, step: 1 });
-  input.disabled = axis.at.length < 2;
-  input.addEventListener("input", () => move({ [name]: Number(input.value) }));
-  return make("label", {}, make("span", {}, `${name}: ${axis.label}`, value), input);
-}
-
-// Go to a place; what is drawn follows once a frame.
-let waiting = false;
-function move(place) {
-  Object.assign(chosen.place, place);
-  if (waiting) return;
-  waiting = true;
-  requestAnimationFrame(() => { waiting = false; draw(); });
-}
+// The page: figures with their descriptions and downloads, and the lines that compute a cell again.
 
 // A figure: its chart, a description for those who do not see it, and downloads of what it shows.
 function figureIn(parent, key) {
@@ -132,7 +53,10 @@ function draw() {
   const lines = results.map((one) => make("p", {}, `${one.name}: ${said(one, place)}`));
   element("reading").replaceChildren(make("p", {}, make("strong", {}, where(place, every))), ...lines);
   const kept = new Set();
-  const keep = (figure) => { kept.add(figure.id); return figure; };
+  const keep = (figure) => {
+    kept.add(figure.id);
+    return figure;
+  };
   if (isMap()) {
     results.forEach((result, k) => {
       const figure = keep(figureIn(element("maps"), k));
@@ -148,10 +72,15 @@ function draw() {
     const places = () => axisOf(axis).at.map((_, i) => ({ ...place, [axis]: i }));
     const listed = [...new Set(panels.flat())];
     const names = listed.map((one) => one.name).join(", ");
-    const fixed = where(place, every.filter((name) => name !== axis));
+    const fixed = where(
+      place,
+      every.filter((name) => name !== axis),
+    );
     const description = `${names} along ${axis}${fixed && ` at ${fixed}`}; bars: ${about.level} intervals.`;
     const shows = { name: `section-${axis}`, results: listed, places };
-    put(figure, sectionFigure(panels, place, axis, figure.clientWidth), description, shows, (i) => move({ [axis]: i }));
+    put(figure, sectionFigure(panels, place, axis, figure.clientWidth), description, shows, (i) =>
+      move({ [axis]: i }),
+    );
   }
   for (const figure of document.querySelectorAll("figure")) if (!kept.has(figure.id)) figure.remove();
   drawAgain(results[0]);
@@ -170,12 +99,17 @@ function described(result, place, x, y) {
   const states = planeOf(result, result.state, place, x, y).flat();
   const means = planeOf(result, result.mean, place, x, y).flat();
   const share = (test) => `${((100 * states.filter(test).length) / states.length).toFixed(0)}%`;
-  const fixed = where(place, result.axes.filter((name) => name !== x && name !== y));
+  const fixed = where(
+    place,
+    result.axes.filter((name) => name !== x && name !== y),
+  );
   const parts = [`Map of ${result.name} over ${x} (across) and ${y} (up)${fixed && ` at ${fixed}`}.`];
   if (result.signed) {
     const clear = (sign) => share((state, i) => state > UNCLEAR && sign * means[i] > 0);
-    parts.push(`Clearly above 0 in ${clear(1)} of the cells, clearly below in ${clear(-1)}, unclear in `
-      + `${share((state) => state === UNCLEAR)}.`);
+    parts.push(
+      `Clearly above 0 in ${clear(1)} of the cells, clearly below in ${clear(-1)}, unclear in ` +
+        `${share((state) => state === UNCLEAR)}.`,
+    );
   }
   const known = means.filter(Number.isFinite);
   if (known.length) {
@@ -206,11 +140,18 @@ function makeAgain() {
   for (const key of ["command", "python"].filter((name) => name in about.rerun)) {
     const lines = make("pre", { id: `again-${key}`, tabIndex: 0 });
     lines.setAttribute("aria-label", key === "python" ? "Python lines" : "Command");
-    const button = make("button", { type: "button", id: `copy-${key}`,
-      textContent: key === "python" ? "Copy the Python lines" : "Copy the command" });
+    const button = make("button", {
+      type: "button",
+      id: `copy-${key}`,
+      textContent: key === "python" ? "Copy the Python lines" : "Copy the command",
+    });
     const said_ = make("span", { className: "quiet" });
     said_.setAttribute("role", "status");
-    button.addEventListener("click", () => copy(lines).then((text) => { said_.textContent = ` ${text}`; }));
+    button.addEventListener("click", () =>
+      copy(lines).then((text) => {
+        said_.textContent = ` ${text}`;
+      }),
+    );
     element("again").append(lines, make("p", {}, button, said_));
     element("again").hidden = false;
   }
@@ -244,4 +185,6 @@ async function open() {
   document.body.dataset.ready = "yes";
 }
 
-open().catch((error) => { element("status").textContent = `This browser cannot show the page: ${error.message}.`; });
+open().catch((error) => {
+  element("status").textContent = `This browser cannot show the page: ${error.message}.`;
+});

@@ -19,7 +19,7 @@ import xarray as xr
 from pt_jax.report.explore import data
 from pt_jax.report.plot import whole
 
-_SCRIPTS = ("numbers.js", "figures.js", "page.js")
+_SCRIPTS = ("numbers.js", "figures.js", "controls.js", "page.js")
 
 
 def explore(

@@ -1,0 +1,110 @@
+// What is chosen, and the controls that choose it: results, the axes of the plane, and a place on every axis.
+
+const element = (id) => document.getElementById(id);
+const chosen = { first: about.results[0].name, second: "", x: "", y: "", place: {} };
+
+// Make an element with properties and children.
+function make(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+// The results that are shown, the axes that all of them have, and all axes of any.
+function view() {
+  const results = [resultOf(chosen.first), resultOf(chosen.second)].filter(Boolean);
+  const every = [...new Set(results.flatMap((one) => one.axes))];
+  return { results, every, shared: every.filter((name) => results.every((one) => one.axes.includes(name))) };
+}
+
+// Choose x and y among the axes that are there, and a place in the middle of an axis that has none.
+function settle() {
+  const { every, shared } = view();
+  if (!shared.includes(chosen.x)) chosen.x = shared.find((name) => name !== chosen.y) ?? "";
+  if (!shared.includes(chosen.y) || chosen.y === chosen.x) chosen.y = shared.find((name) => name !== chosen.x) ?? "";
+  for (const name of every) chosen.place[name] ??= Math.floor((axisOf(name).at.length - 1) / 2);
+}
+
+const isMap = () => Boolean(chosen.x && chosen.y);
+
+function select(label, id, options, value, change) {
+  const made = make("select", { id });
+  for (const [key, text] of options)
+    made.append(make("option", { value: key, textContent: text, selected: key === value }));
+  made.addEventListener("change", () => change(made.value));
+  return make("label", {}, label, made);
+}
+
+// Build the controls for what is chosen; the one that has the focus keeps it.
+function drawControls() {
+  const focus = document.activeElement?.id;
+  const { every, shared } = view();
+  const called = (name, label) => (label.startsWith(name) ? label : `${name}: ${label}`);
+  const named = about.results.map((one) => [one.name, called(one.name, one.label)]);
+  const axes = shared.map((name) => [name, called(name, axisOf(name).label)]);
+  const set = (change) => (value) => {
+    change(value);
+    settle();
+    drawControls();
+    draw();
+  };
+  const choices = [
+    select(
+      "Result",
+      "first",
+      named,
+      chosen.first,
+      set((value) => {
+        chosen.first = value;
+      }),
+    ),
+  ];
+  if (named.length > 1) {
+    const others = [["", "nothing"], ...named];
+    choices.push(
+      select(
+        "Beside it",
+        "second",
+        others,
+        chosen.second,
+        set((value) => {
+          chosen.second = value;
+        }),
+      ),
+    );
+  }
+  if (isMap()) {
+    // An axis that is chosen twice changes places with the other.
+    const swap = (one, other) =>
+      set((value) => {
+        if (chosen[other] === value) chosen[other] = chosen[one];
+        chosen[one] = value;
+      });
+    choices.push(select("Across", "x", axes, chosen.x, swap("x", "y")));
+    choices.push(select("Up", "y", axes, chosen.y, swap("y", "x")));
+  }
+  element("choices").replaceChildren(element("choices").firstElementChild, ...choices);
+  element("sliders").replaceChildren(element("sliders").firstElementChild, ...every.map(slider));
+  if (focus) element(focus)?.focus();
+}
+
+function slider(name) {
+  const axis = axisOf(name);
+  const value = make("output", { id: `value-${name}` });
+  const input = make("input", { type: "range", id: `at-${name}`, min: 0, max: axis.at.length - 1, step: 1 });
+  input.disabled = axis.at.length < 2;
+  input.addEventListener("input", () => move({ [name]: Number(input.value) }));
+  return make("label", {}, make("span", {}, `${name}: ${axis.label}`, value), input);
+}
+
+// Go to a place; what is drawn follows once a frame.
+let waiting = false;
+function move(place) {
+  Object.assign(chosen.place, place);
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(() => {
+    waiting = false;
+    draw();
+  });
+}

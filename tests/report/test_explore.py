@@ -1,0 +1,167 @@
+"""The page of the explorer without a browser: its numbers, its size, its lines, and what is refused."""
+
+import re
+import shutil
+import subprocess
+from importlib import resources
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import pt_jax
+from pt_jax.report.words import plain
+from tests.app.worlds import sweep
+from tests.report.cases import dataset
+from tests.report.pages import read, result
+
+FILES = {one.name: one for one in resources.files("pt_jax.report.explore").iterdir() if not one.name.endswith(".py")}
+OURS = {name: one.read_text(encoding="utf-8") for name, one in FILES.items() if one.is_file()}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A dataset that says where it comes from, with a diverged cell and a result with a dimension of its own."""
+    folder = tmp_path_factory.mktemp("explore")
+    return pt_jax.run(sweep({"x": [2.0, 0.0, 1.0], "y": [0.5, 1.0, 2.0]}), store=folder, report=None)
+
+
+def test_the_numbers_are_those_of_the_summary(store, tmp_path):
+    about = read(pt_jax.explore(store, tmp_path / "page.html"))
+    assert [one["name"] for one in about["results"]] == ["gain", "error", "error_scratch", "curve"]
+    assert about["axes"]["x"]["at"] == [0, 1, 2] and about["axes"]["x"]["edges"] == [-0.5, 0.5, 1.5, 2.5]
+    for one in about["results"]:
+        cells = pt_jax.stats.summary(store, one["name"]).sortby("x")
+        assert one["axes"] == list(cells["mean"].dims)
+        np.testing.assert_array_equal(one["mean"], cells["mean"].astype("f4"))
+        np.testing.assert_array_equal(one["half"], (cells["high"] - cells["mean"]).astype("f4"))
+        np.testing.assert_array_equal(one["seeds"], cells["seeds"])
+        np.testing.assert_array_equal(one["state"] == 1, cells["diverged"])
+        np.testing.assert_array_equal(one["state"] == 3, cells["clear"])
+    assert result(about, "curve")["axes"] == ["x", "y", "curve_0"] and (result(about, "gain")["state"] == 1).any()
+
+
+def test_cells_that_are_not_computed_are_told_from_diverged_ones(tmp_path):
+    ds = dataset("u", "v2", diverged=[(3, 2)])
+    ds["done"] = xr.ones_like(ds["gain"], dtype="i1")
+    ds["done"][0, 0] = 0
+    ds["done"][1, 1, 2:] = 0
+    gain = result(read(pt_jax.explore(ds, tmp_path / "page.html")), "gain")
+    assert gain["state"][0, 0] == 0 and gain["state"][3, 2] == 1 and gain["seeds"][1, 1] == 2
+    assert np.isnan(gain["mean"][[0, 3], [0, 2]]).all() and np.isfinite(gain["mean"]).sum() == 10
+
+
+def test_colours_are_kept_over_all_cells_centred_for_the_gain_and_the_same_for_both_errors(tmp_path):
+    ds = dataset("u", "v2", "alpha")
+    about = read(pt_jax.explore(ds, tmp_path / "page.html"))
+    gain, error, scratch = (result(about, name) for name in ("gain", "error", "error_scratch"))
+    most = float(abs(ds["gain"].mean("seed")).max())
+    np.testing.assert_allclose(gain["limits"], [-most, most])
+    assert gain["signed"] and gain["colours"][0] == "#2d004b" and gain["colours"][-1] == "#7f3b08"  # purple, orange
+    assert error["limits"] == scratch["limits"] and not error["signed"]
+
+
+def test_labels_five_axes_and_log_axes(tmp_path):
+    ds = dataset("u", "v2", "alpha", "d", d=[1.0, 10.0, 100.0], seeds=2)
+    ds = xr.concat([ds, ds], xr.DataArray(["head", "a"], dims="layer"), data_vars="all")
+    about = read(pt_jax.explore(ds, tmp_path / "page.html"))
+    assert list(about["axes"]) == ["layer", "u", "v2", "alpha", "d"]
+    assert about["axes"]["layer"]["texts"] == ["head", "a"] and not about["axes"]["layer"]["number"]
+    assert about["axes"]["d"]["log"] and about["axes"]["d"]["label"] == "the d d [samples]"
+    assert result(about, "gain")["mean"].shape == (2, 4, 3, 2, 3)
+
+
+def test_quantities_along_an_axis_are_fields_of_its_cells(tmp_path):
+    ds = dataset("u").assign_coords(snr=("u", [0.0, 1.0, np.inf, 3.0]))
+    (axis,) = read(pt_jax.explore(ds, tmp_path / "page.html", ["gain"]))["axes"].values()
+    assert axis["fields"]["snr"] == [0, 1, None, 3] and len(axis["fields"]["u"]) == 4
+
+
+def test_lines_of_theory_are_on_the_cells_of_the_gain(tmp_path):
+    ds = dataset("u", "v2")
+    theory = ds["gain"].isel(seed=0, drop=True).transpose("v2", "u")[:, ::-1]
+    (line,) = read(pt_jax.explore(ds, tmp_path / "page.html", lines={"theory": theory}))["lines"]
+    np.testing.assert_array_equal(line["mean"], ds["gain"].isel(seed=0).astype("f4"))
+
+
+@pytest.mark.parametrize(
+    ("change", "how", "words"),
+    [
+        (lambda ds: pt_jax.stats.summary(ds), {}, "no dimension 'seed'"),
+        (lambda ds: ds.isel(u=0, v2=0), {}, "no axis to draw over"),
+        (lambda ds: ds[["diverged"]], {}, "no result to show"),
+        (lambda ds: ds, {"values": ["loss"]}, "'loss' is not a result of this dataset: use some of gain, error"),
+        (lambda ds: ds, {"lines": {"G": xr.DataArray(0.0)}}, "line 'G' needs a gain with the same axes"),
+        (lambda ds: ds[["gain"]].isel(u=np.zeros(700_000, int), seed=[0]), {}, "1 results with 2,100,000 cells"),
+    ],
+)
+def test_wrong_input_is_answered_by_one_sentence(change, how, words, tmp_path):
+    with pytest.raises(ValueError, match=words) as raised:
+        pt_jax.explore(change(dataset("u", "v2")), tmp_path / "page.html", **how)
+    assert "\n" not in str(raised.value) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["", "none/page.html"])
+def test_a_path_that_is_no_file_is_refused(name, tmp_path):
+    with pytest.raises(ValueError, match="use the path of a file"):
+        pt_jax.explore(dataset("u"), tmp_path / name)
+
+
+def test_the_lines_of_python_compute_the_cell_again(store, tmp_path):
+    about = read(pt_jax.explore(store, tmp_path / "page.html"))
+    lines = about["rerun"]["python"]
+    assert set(re.findall(r"{(\w+)}", lines)) == {"x", "y", "result"} and "command" not in about["rerun"]
+    names = {}
+    exec(lines.replace("{x}", "2.0").replace("{y}", "1.0").replace("{result}", "gain"), names)
+    np.testing.assert_allclose(names["ds"]["gain"][0], store["gain"].sel(x=2, y=1), rtol=1e-6)
+
+
+def test_the_command_has_what_is_not_the_default():
+    import json
+
+    from pt_jax.report.explore.rerun import templates
+
+    record = {"function": "pt_jax.signal_noise.trajectory.simulate", "point_type": "pt_jax.signal_noise.point.Point"}
+    record |= {"static_type": "pt_jax.signal_noise.point.Static", "point": {"n1": 60.0, "n2": 40.0, "u": 2.0}}
+    record |= {"static": {"n1": 60, "bias": True, "record": [0, 5]}, "axes": {"u": [0], "sigma1,sigma2": [[1, 1]]}}
+    found = templates(xr.Dataset(attrs={"provenance": json.dumps(record | {"seeds": [0, 1, 2]})}))
+    expected = "pt-jax map --x u={u} --sigma1 {sigma1} --sigma2 {sigma2} --n1 60 --bias --record 0 5 --seeds 3"
+    assert found["command"] == f"{expected} --value {{result}} --out results/cell"
+    assert "pt_jax.Static(bias=True, record=[0, 5])" in found["python"]
+    odd = templates(xr.Dataset(attrs={"provenance": json.dumps(record | {"seeds": [7]})}))
+    assert "command" not in odd and "seeds=[7]" in odd["python"]  # pt-jax map takes the seeds from 0 on
+
+
+def test_size(tmp_path):
+    small = pt_jax.explore(dataset("u", "v2"), tmp_path / "small.html")
+    values = np.random.default_rng(0).normal(size=(250, 400, 2))
+    ds = xr.Dataset({name: (("u", "v2", "seed"), values) for name in ("gain", "error", "error_scratch")})
+    large = pt_jax.explore(ds, tmp_path / "large.html")
+    assert small.stat().st_size < 3e6 and large.stat().st_size < 15e6
+
+
+def test_nothing_is_asked_of_a_network(tmp_path):
+    text = pt_jax.explore(dataset("u", "v2"), tmp_path / "page.html").read_text(encoding="utf-8")
+    assert text.index("default-src 'none'") < text.index("<style>") < text.index("<script")
+    for name, ours in OURS.items():
+        assert not re.search(r"https?:|//\w+\.|fetch\(|XMLHttpRequest|@import|url\(|\bsrc=|\bhref=", ours), name
+
+
+def test_the_page_does_not_end_in_a_text_of_the_dataset(tmp_path):
+    ds = dataset("u", "alpha").assign_coords(alpha=["</script><b>", "a"])
+    assert read(pt_jax.explore(ds, tmp_path / "page.html"))["axes"]["alpha"]["texts"][0] == "</script><b>"
+
+
+def test_files_of_the_page_are_short_and_parse(tmp_path):
+    assert set(OURS) == {"page.html", "page.css", "numbers.js", "figures.js", "controls.js", "page.js"}
+    assert all(len(text.splitlines()) <= 300 for text in OURS.values())
+    assert all(len(line) <= 120 for text in OURS.values() for line in text.splitlines())
+    if shutil.which("node"):
+        for name in (name for name in OURS if name.endswith(".js")):
+            (tmp_path / name).write_text('"use strict";\n' + OURS[name])
+            subprocess.run(["node", "--check", tmp_path / name], check=True, timeout=60)
+
+
+def test_formulas_in_plain_text():
+    assert plain(r"norm $\|v_1\|$ at $\angle(v_1, v_2)$") == "norm |v₁| at ∠(v₁, v₂)"
+    assert plain(r"$\eta_{inh}/\eta_2$, $\lambda_1$, 5") == "η_inh/η₂, λ₁, 5"
