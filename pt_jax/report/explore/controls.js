@@ -94,7 +94,8 @@ function slider(name) {
   const input = make("input", { type: "range", id: `at-${name}`, min: 0, max: axis.at.length - 1, step: 1 });
   input.disabled = axis.at.length < 2;
   input.addEventListener("input", () => move({ [name]: Number(input.value) }));
-  return make("label", {}, make("span", {}, `${name}: ${axis.label}`, value), input);
+  // An output can have a label, too: without its name the label would be of that.
+  return make("label", { htmlFor: input.id }, make("span", {}, `${name}: ${axis.label}`, value), input);
 }
 
 // Go to a place; what is drawn follows once a frame.

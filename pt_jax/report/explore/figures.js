@@ -49,26 +49,32 @@ function axisLayout(name, width) {
   };
 }
 
+// The title is an annotation: plotly makes no room for a title of several lines.
 function commonLayout(title, width) {
-  const ink = colour("ink");
+  const text = folded(title, (width - 40) / 8);
+  const lines = text.split("<br>").length;
   return {
-    title: {
-      text: folded(title, (width - 40) / 8),
-      font: { size: 15 },
-      x: 0,
-      xanchor: "left",
-      yref: "container",
-      y: 1,
-      yanchor: "top",
-      pad: { t: 12, b: 8, l: 10 },
-      automargin: true,
-    },
-    font: { color: ink, size: 12 },
+    annotations: [
+      {
+        text,
+        font: { size: 15 },
+        align: "left",
+        showarrow: false,
+        xref: "paper",
+        x: 0,
+        xanchor: "left",
+        yref: "paper",
+        y: 1,
+        yanchor: "bottom",
+        yshift: 4,
+      },
+    ],
+    font: { color: colour("ink"), size: 12 },
     paper_bgcolor: colour("paper"),
     dragmode: false,
     hoverlabel: { align: "left" },
     legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0 },
-    margin: { l: 10, r: 10, t: 20, b: 10 },
+    margin: { l: 10, r: 10, t: 20 + 19 * lines, b: 10 },
   };
 }
 
@@ -208,11 +214,11 @@ function mapFigure(result, place, x, y, width) {
 const shown = (value) => (typeof value === "number" ? Number(value.toPrecision(6)) : safe(value ?? "-"));
 
 // Cross-sections along one axis: in each panel one or several results with their intervals.
-function sectionFigure(panels, place, x, width) {
+function sectionFigure(panels, place, x, fixed, width) {
   const axis = axisOf(x);
   const traces = [];
   const layout = {
-    ...commonLayout(`Along ${x}`, width),
+    ...commonLayout(`Along ${x}${fixed && ` at ${fixed}`}`, width),
     height: 110 + 160 * panels.length,
     plot_bgcolor: colour("paper"),
     xaxis: { ...axisLayout(x, width), anchor: `y${panels.length}`, gridcolor: colour("rule"), showgrid: true },

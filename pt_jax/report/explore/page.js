@@ -78,7 +78,7 @@ function draw() {
     );
     const description = `${names} along ${axis}${fixed && ` at ${fixed}`}; bars: ${about.level} intervals.`;
     const shows = { name: `section-${axis}`, results: listed, places };
-    put(figure, sectionFigure(panels, place, axis, figure.clientWidth), description, shows, (i) =>
+    put(figure, sectionFigure(panels, place, axis, fixed, figure.clientWidth), description, shows, (i) =>
       move({ [axis]: i }),
     );
   }

@@ -22,6 +22,8 @@ def templates(ds: xr.Dataset) -> dict[str, str]:
     if "provenance" not in ds.attrs:
         return {}
     record = json.loads(ds.attrs["provenance"])
+    cut = {name: ds[name].item() for name in record["point"] if name in ds.coords and ds[name].ndim == 0}
+    record |= {"point": record["point"] | cut, "moved": [name for name in _moved(record["axes"]) if name not in cut]}
     found = {"python": _python(record)}
     static = _options(record, record["static"] or {})
     plain = not any(isinstance(value, str) and value.startswith("<") for value in static.values())
@@ -62,8 +64,7 @@ def _python(record: Mapping[str, Any]) -> str:
 
 def _fields(record: Mapping[str, Any]) -> dict[str, str]:
     """Return the fields of the point of a cell: a place for what an axis moves, else the value if not the default."""
-    axes = record["axes"]
-    moved = list(axes[0]) if isinstance(axes, list) else [name for names in axes for name in names.split(",")]
+    moved = record["moved"]
     usual = getattr(settings.known(record["point_type"]), "_field_defaults", {})
     fixed = {
         name: repr(x).removesuffix(".0")
@@ -71,6 +72,11 @@ def _fields(record: Mapping[str, Any]) -> dict[str, str]:
         if name not in moved and usual.get(name) != x
     }
     return {name: f"{{{name}}}" for name in moved} | fixed
+
+
+def _moved(axes: Mapping[str, Any] | list[Mapping[str, Any]]) -> list[str]:
+    """Return the fields on the axes of a record."""
+    return list(axes[0]) if isinstance(axes, list) else [name for names in axes for name in names.split(",")]
 
 
 def _options(record: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,52 @@
+"""`pt-jax explore`: the page of a folder, and what is refused."""
+
+import sys
+
+import pytest
+
+import pt_jax
+from pt_jax.app.cli import main
+from tests.app.worlds import sweep
+from tests.report.pages import read, result
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The store of a map."""
+    path = tmp_path_factory.mktemp("explore")
+    pt_jax.run(sweep({"x": [0.0, 1.0], "y": [0.5, 2.0]}), store=path, report=None)
+    return path
+
+
+def test_a_page_of_all_results_is_in_the_folder_or_elsewhere(folder, tmp_path, capsys):
+    assert main(["explore", str(folder)]) == 0
+    assert capsys.readouterr().out == f"page: {folder / 'explore.html'}\n"
+    assert len(read(folder / "explore.html")["results"]) == 4
+    assert main(["explore", str(folder / "data.zarr"), "--value", "error,gain", "--out", str(tmp_path / "a.html")]) == 0
+    about = read(tmp_path / "a.html")
+    assert [one["name"] for one in about["results"]] == ["gain", "error"]
+    cells = pt_jax.stats.summary(pt_jax.load(folder), "gain")
+    assert (result(about, "gain")["mean"] == cells["mean"].astype("f4")).sum() == cells["mean"].notnull().sum()
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--value", "gain,bla"], "--value = bla is not accepted"),
+        (["--theory"], "There is no theory for tests.app.worlds.world"),
+        (["--theory", "--value", "error"], "--theory draws boundaries over a map of the gain"),
+        (["--out", "/none/page.html"], "path = /none/page.html is not accepted"),
+        (["--out", "/proc/page.html"], "cannot be written"),
+    ],
+)
+def test_wrong_input_is_answered_by_one_sentence(args, words, folder, capsys, monkeypatch):
+    monkeypatch.setattr("pt_jax.app.startup.set_up", lambda: None)
+    assert main(["explore", str(folder), *args]) == 2
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1
+
+
+def test_without_plotly_it_says_what_to_install(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    assert main(["explore", str(folder), "--out", str(tmp_path / "page.html")]) == 2
+    assert "pip install 'pt_jax[explore]'" in capsys.readouterr().err and not list(tmp_path.iterdir())
