@@ -41,6 +41,11 @@ def test_the_numbers_are_those_of_the_summary(store, tmp_path):
     assert result(about, "curve")["axes"] == ["x", "y", "curve_0"] and (result(about, "gain")["state"] == 1).any()
 
 
+def test_a_summary_is_accepted(store, tmp_path):
+    (gain,) = read(pt_jax.explore(pt_jax.stats.summary(store), tmp_path / "page.html"))["results"]
+    assert gain["name"] == "gain" and np.isfinite(gain["half"]).any()
+
+
 def test_cells_that_are_not_computed_are_told_from_diverged_ones(tmp_path):
     ds = dataset("u", "v2", diverged=[(3, 2)])
     ds["done"] = xr.ones_like(ds["gain"], dtype="i1")
@@ -87,7 +92,7 @@ def test_lines_of_theory_are_on_the_cells_of_the_gain(tmp_path):
 @pytest.mark.parametrize(
     ("change", "how", "words"),
     [
-        (lambda ds: pt_jax.stats.summary(ds), {}, "no dimension 'seed'"),
+        (lambda ds: ds.mean("seed"), {}, "no dimension 'seed'"),
         (lambda ds: ds.isel(u=0, v2=0), {}, "no axis to draw over"),
         (lambda ds: ds[["diverged"]], {}, "no result to show"),
         (lambda ds: ds, {"values": ["loss"]}, "'loss' is not a result of this dataset: use some of gain, error"),

@@ -27,65 +27,42 @@ function settle() {
 
 const isMap = () => Boolean(chosen.x && chosen.y);
 
-function select(label, id, options, value, change) {
-  const made = make("select", { id });
-  for (const [key, text] of options)
-    made.append(make("option", { value: key, textContent: text, selected: key === value }));
-  made.addEventListener("change", () => change(made.value));
-  return make("label", {}, label, made);
+// Choose a result or an axis; an axis that is chosen twice changes places with the other.
+function choose(key, value) {
+  const other = { x: "y", y: "x" }[key];
+  if (other && chosen[other] === value) chosen[other] = chosen[key];
+  chosen[key] = value;
+  settle();
+  drawControls();
+  draw();
 }
 
 // Build the controls for what is chosen; the one that has the focus keeps it.
 function drawControls() {
   const focus = document.activeElement?.id;
   const { every, shared } = view();
-  const called = (name, label) => (label.startsWith(name) ? label : `${name}: ${label}`);
-  const named = about.results.map((one) => [one.name, called(one.name, one.label)]);
-  const axes = shared.map((name) => [name, called(name, axisOf(name).label)]);
-  const set = (change) => (value) => {
-    change(value);
-    settle();
-    drawControls();
-    draw();
-  };
-  const choices = [
-    select(
-      "Result",
-      "first",
-      named,
-      chosen.first,
-      set((value) => {
-        chosen.first = value;
-      }),
-    ),
-  ];
-  if (named.length > 1) {
-    const others = [["", "nothing"], ...named];
-    choices.push(
-      select(
-        "Beside it",
-        "second",
-        others,
-        chosen.second,
-        set((value) => {
-          chosen.second = value;
-        }),
-      ),
-    );
+  const results = about.results.map((one) => [one.name, one.label]);
+  const axes = shared.map((name) => [name, axisOf(name).label]);
+  const choices = [select("Result", "first", results)];
+  if (results.length > 1) choices.push(select("Beside it", "second", [["", "nothing"], ...results]));
+  if (isMap()) choices.push(select("Across", "x", axes), select("Up", "y", axes));
+  for (const [id, controls] of [
+    ["choices", choices],
+    ["sliders", every.map(slider)],
+  ]) {
+    element(id).replaceChildren(element(id).firstElementChild, ...controls);
   }
-  if (isMap()) {
-    // An axis that is chosen twice changes places with the other.
-    const swap = (one, other) =>
-      set((value) => {
-        if (chosen[other] === value) chosen[other] = chosen[one];
-        chosen[one] = value;
-      });
-    choices.push(select("Across", "x", axes, chosen.x, swap("x", "y")));
-    choices.push(select("Up", "y", axes, chosen.y, swap("y", "x")));
-  }
-  element("choices").replaceChildren(element("choices").firstElementChild, ...choices);
-  element("sliders").replaceChildren(element("sliders").firstElementChild, ...every.map(slider));
   if (focus) element(focus)?.focus();
+}
+
+function select(label, key, options) {
+  const made = make("select", { id: key });
+  for (const [value, text] of options) {
+    const named = !value || text.startsWith(value) ? text : `${value}: ${text}`;
+    made.append(make("option", { value, textContent: named, selected: value === chosen[key] }));
+  }
+  made.addEventListener("change", () => choose(key, made.value));
+  return make("label", {}, label, made);
 }
 
 function slider(name) {

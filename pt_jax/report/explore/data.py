@@ -14,7 +14,6 @@ from matplotlib.colors import to_hex
 
 from pt_jax.report import panel, settings, words
 from pt_jax.report.explore import rerun
-from pt_jax.sweep.stats import summary
 
 STATES = ("not computed", "diverged", "unclear", "clear")  # of a cell, by their number in the page
 _PAIR = ("error", "error_scratch")  # drawn together, in the colours of one range
@@ -36,7 +35,7 @@ def content(
         ValueError: as in `pt_jax.explore`.
     """
     names = _results(ds, values)
-    cells = {name: _in_order(summary(ds, name)) for name in names}
+    cells = {name: _in_order(panel.summarised(ds, name)) for name in names}
     axes = {str(dim): one[dim] for one in cells.values() for dim in one["mean"].dims}
     if not axes:
         raise ValueError("There is no axis to draw over: this dataset has one cell, which pt-jax show prints.")
@@ -78,9 +77,11 @@ class _Room:
 
 
 def _results(ds: xr.Dataset, values: Sequence[str] | None) -> list[str]:
-    """Return the names of the results that are shown, the gain first."""
+    """Return the names of the results that are shown, the gain first; a summary has one."""
+    if "clear" in ds:
+        return [ds.attrs["value"]]
     if "seed" not in ds.dims:
-        raise ValueError("This dataset has no dimension 'seed': use the result of a sweep, before it is summarised.")
+        raise ValueError("This dataset has no dimension 'seed': use the result of a sweep, or its summary.")
     known = [str(name) for name in ds.data_vars if name not in ("done", "diverged") and "seed" in ds[name].dims]
     for name in values or ():
         if name not in known:

@@ -214,11 +214,11 @@ function mapFigure(result, place, x, y, width) {
 const shown = (value) => (typeof value === "number" ? Number(value.toPrecision(6)) : safe(value ?? "-"));
 
 // Cross-sections along one axis: in each panel one or several results with their intervals.
-function sectionFigure(panels, place, x, fixed, width) {
+function sectionFigure(panels, place, x, title, width) {
   const axis = axisOf(x);
   const traces = [];
   const layout = {
-    ...commonLayout(`Along ${x}${fixed && ` at ${fixed}`}`, width),
+    ...commonLayout(title, width),
     height: 110 + 160 * panels.length,
     plot_bgcolor: colour("paper"),
     xaxis: { ...axisLayout(x, width), anchor: `y${panels.length}`, gridcolor: colour("rule"), showgrid: true },

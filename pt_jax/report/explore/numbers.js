@@ -65,9 +65,16 @@ function said(result, place) {
   return `${written(cell.mean, cell.half)}${interval}, ${seeds}${clear}`;
 }
 
-// Where a place is, in words, and the values of all fields there, with what is derived of them.
+// Where a place is, in words.
 const where = (place, axes) => axes.map((name) => `${name} = ${axisOf(name).texts[place[name]]}`).join(", ");
 
+// The same of the axes that are not along a figure, as " at alpha = 0.5"; "" where there are none.
+function atOthers(place, axes, along) {
+  const others = axes.filter((name) => !along.includes(name));
+  return others.length ? ` at ${where(place, others)}` : "";
+}
+
+// The values of all fields at a place, with what is derived of them.
 function fieldsAt(place) {
   const found = {};
   for (const [name, index] of Object.entries(place)) {

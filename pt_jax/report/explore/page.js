@@ -36,9 +36,7 @@ function put(figure, { traces, layout }, description, shows, click) {
   figure.children[1].textContent = description;
   Plotly.react(chart, traces, layout, { displayModeBar: false, responsive: true });
   chart.removeAllListeners("plotly_click");
-  chart.on("plotly_click", ({ points: [point] }) => {
-    click(point.pointIndex);
-  });
+  chart.on("plotly_click", ({ points: [point] }) => click(point.pointIndex));
 }
 
 // Draw all that depends on what is chosen.
@@ -52,14 +50,11 @@ function draw() {
   }
   const lines = results.map((one) => make("p", {}, `${one.name}: ${said(one, place)}`));
   element("reading").replaceChildren(make("p", {}, make("strong", {}, where(place, every))), ...lines);
-  const kept = new Set();
-  const keep = (figure) => {
-    kept.add(figure.id);
-    return figure;
-  };
+  const kept = [];
   if (isMap()) {
     results.forEach((result, k) => {
-      const figure = keep(figureIn(element("maps"), k));
+      const figure = figureIn(element("maps"), k);
+      kept.push(figure);
       const cells = () => axisOf(y).at.flatMap((_, j) => axisOf(x).at.map((_, i) => ({ ...place, [x]: i, [y]: j })));
       const shows = { name: `${result.name}-${x}-${y}`, results: [result], places: cells };
       const made = mapFigure(result, place, x, y, figure.clientWidth);
@@ -67,22 +62,19 @@ function draw() {
     });
   }
   for (const axis of isMap() ? [x, y] : shared.slice(0, 1)) {
-    const figure = keep(figureIn(element("sections"), axis));
+    const figure = figureIn(element("sections"), axis);
+    kept.push(figure);
     const panels = panelsOf(results);
     const places = () => axisOf(axis).at.map((_, i) => ({ ...place, [axis]: i }));
     const listed = [...new Set(panels.flat())];
     const names = listed.map((one) => one.name).join(", ");
-    const fixed = where(
-      place,
-      every.filter((name) => name !== axis),
-    );
-    const description = `${names} along ${axis}${fixed && ` at ${fixed}`}; bars: ${about.level} intervals.`;
+    const fixed = atOthers(place, every, [axis]);
+    const description = `${names} along ${axis}${fixed}; bars: ${about.level} intervals.`;
     const shows = { name: `section-${axis}`, results: listed, places };
-    put(figure, sectionFigure(panels, place, axis, fixed, figure.clientWidth), description, shows, (i) =>
-      move({ [axis]: i }),
-    );
+    const made = sectionFigure(panels, place, axis, `Along ${axis}${fixed}`, figure.clientWidth);
+    put(figure, made, description, shows, (i) => move({ [axis]: i }));
   }
-  for (const figure of document.querySelectorAll("figure")) if (!kept.has(figure.id)) figure.remove();
+  for (const figure of document.querySelectorAll("figure")) if (!kept.includes(figure)) figure.remove();
   drawAgain(results[0]);
 }
 
@@ -99,11 +91,7 @@ function described(result, place, x, y) {
   const states = planeOf(result, result.state, place, x, y).flat();
   const means = planeOf(result, result.mean, place, x, y).flat();
   const share = (test) => `${((100 * states.filter(test).length) / states.length).toFixed(0)}%`;
-  const fixed = where(
-    place,
-    result.axes.filter((name) => name !== x && name !== y),
-  );
-  const parts = [`Map of ${result.name} over ${x} (across) and ${y} (up)${fixed && ` at ${fixed}`}.`];
+  const parts = [`Map of ${result.name} over ${x} (across) and ${y} (up)${atOthers(place, result.axes, [x, y])}.`];
   if (result.signed) {
     const clear = (sign) => share((state, i) => state > UNCLEAR && sign * means[i] > 0);
     parts.push(
@@ -147,11 +135,7 @@ function makeAgain() {
     });
     const said_ = make("span", { className: "quiet" });
     said_.setAttribute("role", "status");
-    button.addEventListener("click", () =>
-      copy(lines).then((text) => {
-        said_.textContent = ` ${text}`;
-      }),
-    );
+    button.addEventListener("click", async () => said_.replaceChildren(` ${await copy(lines)}`));
     element("again").append(lines, make("p", {}, button, said_));
     element("again").hidden = false;
   }

@@ -34,7 +34,7 @@ def explore(
     are those of `pt_jax.plot`. The numbers are the means, intervals and clear cells of `pt_jax.stats.summary`.
 
     Args:
-        ds: result of a sweep, with the dimension `seed`.
+        ds: result of a sweep, with the dimension `seed`; or the `summary` of a single result.
         path: of the file, `explore.html`; `~` is expanded, its folder must exist.
         values: names of the results; all by default.
         lines: by name what else to draw the zero line of over maps of the gain, without seeds, on the same dimensions.
