@@ -174,6 +174,21 @@ def test_axes_change_places_and_own_dimensions_have_a_slider(page):
     assert page.input_value("#y") != "step" and page.locator("#maps figure").count() == 2
 
 
+def test_what_is_chosen_is_kept_when_the_page_is_loaded_again(page):
+    page.select_option("#second", "error")
+    page.select_option("#x", "alpha")
+    slide(page, "u", 2)
+    before = reading(page)
+    page.reload()
+    page.wait_for_selector("body[data-ready]")
+    assert reading(page) == before and page.input_value("#x") == "alpha" and page.locator("#maps figure").count() == 2
+    for bad in ("#%7B", "#%7B%22first%22:%22no%22,%22x%22:3,%22place%22:%7B%22u%22:99,%22v2%22:%22length%22%7D%7D"):
+        page.evaluate(f"history.replaceState(null, '', '{bad}')")
+        page.reload()
+        page.wait_for_selector("body[data-ready]")
+        assert page.input_value("#first") == "gain" and page.input_value("#at-u") == "1"
+
+
 def test_colours_and_marks(page):
     """Colours stay when a slider moves; unclear and diverged cells, zero line and theory are in the legend."""
     limits = "[0, 1].map((end) => document.querySelector('#maps-0-chart').data[0][['zmin', 'zmax'][end]])"

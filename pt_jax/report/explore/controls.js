@@ -1,7 +1,7 @@
 // What is chosen, and the controls that choose it: results, the axes of the plane, and a place on every axis.
 
 const element = (id) => document.getElementById(id);
-const chosen = { first: about.results[0].name, second: "", x: "", y: "", place: {} };
+const chosen = { first: "", second: "", x: "", y: "", place: {} };
 
 // Make an element with properties and children.
 function make(tag, properties = {}, ...children) {
@@ -17,12 +17,28 @@ function view() {
   return { results, every, shared: every.filter((name) => results.every((one) => one.axes.includes(name))) };
 }
 
-// Choose x and y among the axes that are there, and a place in the middle of an axis that has none.
+// What is chosen stands in the address: for a link to it, and to be kept when the page is loaded again.
+const remember = () => history.replaceState(null, "", `#${encodeURIComponent(JSON.stringify(chosen))}`);
+
+function recall() {
+  try {
+    const { first, second, x, y, place } = JSON.parse(decodeURIComponent(location.hash.slice(1)));
+    Object.assign(chosen, { first, second, x, y, place: { ...place } });
+  } catch {
+    // an address without a choice, or with one that is none
+  }
+}
+
+// Choose what is there: a result, x and y among its axes, and the middle of an axis without a place on it.
 function settle() {
+  if (!resultOf(chosen.first)) chosen.first = about.results[0].name;
   const { every, shared } = view();
   if (!shared.includes(chosen.x)) chosen.x = shared.find((name) => name !== chosen.y) ?? "";
   if (!shared.includes(chosen.y) || chosen.y === chosen.x) chosen.y = shared.find((name) => name !== chosen.x) ?? "";
-  for (const name of every) chosen.place[name] ??= Math.floor((axisOf(name).at.length - 1) / 2);
+  for (const name of every) {
+    const { at } = axisOf(name);
+    if (!Object.hasOwn(at, chosen.place[name])) chosen.place[name] = Math.floor((at.length - 1) / 2);
+  }
 }
 
 const isMap = () => Boolean(chosen.x && chosen.y);

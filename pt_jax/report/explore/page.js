@@ -76,6 +76,7 @@ function draw() {
   }
   for (const figure of document.querySelectorAll("figure")) if (!kept.includes(figure)) figure.remove();
   drawAgain(results[0]);
+  remember();
 }
 
 // The results of each panel of a cross-section: both test errors together, the gain below them.
@@ -159,6 +160,7 @@ async function open() {
   attach(await unpack("numbers"));
   document.title = element("title").textContent = about.title;
   element("settings").textContent = about.settings.join(", ");
+  recall();
   settle();
   makeAgain();
   drawControls();

@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import xarray as xr
 
@@ -50,14 +49,15 @@ def explore(
     path = Path(path).expanduser()
     if path.is_dir() or not path.parent.is_dir():
         raise ValueError(f"path = {path} is not accepted: use the path of a file in a folder that is there.")
-    text = page(*data.content(ds, values, lines))
+    text = page(ds, values, lines)
     with whole(path) as beside:
         beside.write_text(text, encoding="utf-8")
     return path
 
 
-def page(about: Mapping[str, Any], numbers: bytes) -> str:
-    """Return the page for a description and its arrays, see `data.content`."""
+def page(ds: xr.Dataset, values: Sequence[str] | None = None, lines: Mapping[str, xr.DataArray] | None = None) -> str:
+    """Return the text of the page; arguments and errors are those of `explore`."""
+    about, numbers = data.content(ds, values, lines)
     parts = {
         "style": _file("page.css"),
         "about": json.dumps(about, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),

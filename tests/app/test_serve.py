@@ -1,0 +1,59 @@
+"""The live page of a store: what is answered, to whom, and when it is asked for again."""
+
+import http.client
+import threading
+
+import pytest
+
+import pt_jax
+from pt_jax.app import explore, serve
+from pt_jax.app.cli import main
+from tests.app.worlds import sweep
+
+
+@pytest.fixture
+def server():
+    """A server of pages 1, 2, ..., of which the second is the last one."""
+    pages = iter([("one", True), ("two", False)])
+    made = serve.serve(lambda: next(pages))
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def ask(server, path="/", **headers):
+    there = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
+    there.request("GET", path, headers=headers)
+    answer = there.getresponse()
+    return answer.status, answer.read().decode(), answer.getheader("Refresh")
+
+
+def test_a_page_is_made_when_it_is_asked_for_until_all_is_computed(server):
+    assert server.server_address[0] == "127.0.0.1"
+    assert ask(server) == (200, "one", "10")
+    assert ask(server, Host=f"localhost:{server.server_port}") == (200, "two", None)
+
+
+def test_others_get_nothing(server):
+    assert ask(server, "/other")[0] == 404 and ask(server, Host="example.org")[0] == 404
+    assert ask(server)[1] == "one"
+
+
+def test_the_command_serves_what_the_store_holds(tmp_path, monkeypatch, capsys):
+    pt_jax.run(sweep({"x": [0.0, 1.0]}), store=tmp_path, report=None)
+    pages = []
+    monkeypatch.setattr(explore, "_serve", lambda live, port: pages.append((live(), port)))
+    assert main(["explore", str(tmp_path), "--serve", "--port", "8000"]) == 0
+    (((text, changes), port),) = pages
+    assert "<!doctype html>" in text and not changes and port == 8000 and capsys.readouterr().out == ""
+    assert not (tmp_path / "explore.html").exists()
+
+
+def test_a_port_that_is_taken_is_named(server, tmp_path, capsys):
+    pt_jax.run(sweep({"x": [0.0, 1.0]}), store=tmp_path, report=None)
+    for port in (str(server.server_port), "70000"):
+        assert main(["explore", str(tmp_path), "--serve", "--port", port]) == 2
+        assert f"--port = {port} cannot be had" in capsys.readouterr().err
+    assert main(["explore", str(tmp_path), "--serve", "--out", "a.html"]) == 2
+    assert "--out is not accepted with --serve" in capsys.readouterr().err
