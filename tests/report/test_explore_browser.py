@@ -22,6 +22,16 @@ QUIET = ("gpu", "quic", "background-networking", "component-update", "sync")
 FLAGS = ["--no-sandbox", "--no-first-run", *(f"--disable-{each}" for each in QUIET)]
 
 
+# Whether all titles, labels and legends are there, and lie within their figures.
+TEXTS_FIT = """() => [...document.querySelectorAll("figure")].every((figure) => {
+    const around = figure.getBoundingClientRect();
+    const texts = [...figure.querySelectorAll(".annotation-text, .xtitle, .ytitle, .legendtext")];
+    const inside = (box) => box.left >= around.left - 1 && box.right <= around.right + 1
+      && box.top >= around.top && box.bottom <= around.bottom;
+    return texts.length > 3 && texts.map((one) => one.getBoundingClientRect()).every(inside);
+})"""
+
+
 @pytest.fixture(scope="module")
 def store():
     """Three axes and a result with one more; a cell that is unclear, one that diverged, one that is not computed."""
@@ -241,6 +251,7 @@ def test_nothing_is_wider_than_the_window(page, width, scheme):
     page.select_option("#second", "error")
     settle(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.wait_for_function(TEXTS_FIT)  # plotly makes room for labels in steps
     paper, ink = page.evaluate(
         "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
     )

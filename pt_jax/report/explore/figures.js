@@ -51,7 +51,7 @@ function axisLayout(name, width) {
 
 // The title is an annotation: plotly makes no room for a title of several lines.
 function commonLayout(title, width) {
-  const text = folded(title, (width - 40) / 8);
+  const text = folded(title, (width - 110) / 8); // of the room right of the labels up the plane
   const lines = text.split("<br>").length;
   return {
     annotations: [
@@ -200,13 +200,18 @@ function mapFigure(result, place, x, y, width) {
     marker: { symbol: "circle-open", size: [15, 11], color: ["#fff", "#000"], line: { width: 2.5 } },
     cliponaxis: false,
   });
+  const named = traces.filter((one) => one.name).length;
+  const common = commonLayout(result.label, width);
   const layout = {
-    ...commonLayout(result.label, width),
-    height: Math.max(330, Math.min(560, width * 0.9)),
+    ...common,
+    // In a narrow legend each entry has a line of its own.
+    height: Math.max(310, Math.min(520, width * 0.85)) + (width < 480 ? 19 * named : 40),
     plot_bgcolor: "#d5d5d5",
     xaxis: axisLayout(x, width),
-    yaxis: axisLayout(y, 300),
-    showlegend: traces.some((one) => one.name),
+    yaxis: axisLayout(y, 210),
+    showlegend: named > 0,
+    // The lines and hatches are dark in both themes, as the map below them is light.
+    legend: { ...common.legend, bgcolor: "#f4f4f4", font: { color: "#1a1a1a" } },
   };
   return { traces, layout };
 }

@@ -34,6 +34,7 @@ function put(figure, { traces, layout }, description, shows, click) {
   const chart = figure.firstElementChild;
   figure.shows = shows;
   figure.children[1].textContent = description;
+  chart.style.height = `${layout.height}px`; // plotly forgets its own when the window changes
   Plotly.react(chart, traces, layout, { displayModeBar: false, responsive: true });
   chart.removeAllListeners("plotly_click");
   chart.on("plotly_click", ({ points: [point] }) => click(point.pointIndex));
