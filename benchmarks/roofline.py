@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from cost_model import CPU, GPU, MACHINES, Machine, passes_of, predict
+from cost_model import CPU, GPU, MACHINES, Machine, passes, predict
 
 import pt_jax
 from pt_jax.signal_noise.data import span_world
@@ -42,7 +42,7 @@ MODELLED = {
     **{model: (POINT, Static(model=model)) for model in ("cnn_trained", "mlp", "attention")},
     **{f"N = {n}": (POINT._replace(n1=n, n2=n), Static()) for n in (80, 160)},
 }
-MEASURED = {"h100": {"i": 56_177}}  # trajectories a second of 65,536 lanes, products in float32, by `accelerator.py`
+MEASURED = {"h100": {"i": 56_177.0}}  # trajectories a second of 65,536 lanes, products in float32, by `accelerator.py`
 
 
 class Sum(NamedTuple):
@@ -173,37 +173,40 @@ def cached(repeats: int) -> float:
     return 3 * 4 * length * times * len(arrays) / taken
 
 
-def model(name: str, repeats: int, size: int) -> None:
-    """Print what the model predicts for each setting; here, measure it as well."""
+def here(sweeps: dict[str, pt_jax.Sweep], repeats: int, size: int) -> tuple[Machine, dict[str, float]]:
+    """Return the rates of this machine, and the trajectories a second of sweeps: medians, measured in turn."""
     on_cpu = jax.default_backend() == "cpu"
+    calls, turns = [first_call(sweep) for sweep in sweeps.values()], []
+    for _ in range(repeats):
+        flops, copied = limits(size, 1)
+        turns.append((flops, cached(1) if on_cpu else copied, *(call.trajectories / call.run() for call in calls)))
+    flops, bandwidth, *rates = (statistics.median(x) for x in zip(*turns, strict=True))
+    machine = Machine(flops, bandwidth, free_memory(), CPU if on_cpu else GPU)
+    return machine, dict(zip(sweeps, rates, strict=True))
+
+
+def print_model(name: str, repeats: int, size: int) -> None:
+    """Print what is predicted for each setting, beside what was measured."""
+    seeds = 32 if jax.default_backend() == "cpu" else 4096
     sweeps = {
-        setting: pt_jax.Sweep(pt_jax.simulate, point, {"u": [1.0, 2.0]}, 32 if on_cpu else 4096, ("gain",), static)
+        setting: pt_jax.Sweep(pt_jax.simulate, point, {"u": [1.0, 2.0]}, seeds, ("gain",), static)
         for setting, (point, static) in MODELLED.items()
     }
-    measured: dict[str, float] = MEASURED.get(name, {})  # type: ignore[assignment]
-    if name == "here":
-        calls = {setting: first_call(sweep) for setting, sweep in sweeps.items()}
-        turns = []
-        for _ in range(repeats):  # in turn: others may use the machine
-            flops, copied = limits(size, 1)
-            bandwidth = cached(1) if on_cpu else copied
-            turns.append((flops, bandwidth, *(call.trajectories / call.run() for call in calls.values())))
-        flops, bandwidth, *rates = (statistics.median(x) for x in zip(*turns, strict=True))
-        machine, measured = Machine(flops, bandwidth, free_memory(), CPU if on_cpu else GPU), dict(zip(calls, rates))
-    else:
-        machine = MACHINES[name]
-    print(f"{name}: {machine.flops / 1e9:,.0f} GFLOP/s, {machine.bandwidth / 1e9:,.0f} GB/s, {machine.reached:.0%} reached")
-    print(f"{'setting':<14}{'MFLOP':>8}{'MB':>8}{'kB a lane':>11}{'lanes':>12}{'predicted/s':>13}{'by bytes':>10}", end="")
-    print(f"{'measured/s':>12}{'ratio':>7}")
+    known = here(sweeps, repeats, size) if name == "here" else (MACHINES[name], MEASURED.get(name, {}))
+    machine, measured = known
+    print(f"{name}: {machine.flops / 1e9:,.0f} GFLOP/s, {machine.bandwidth / 1e9:,.0f} GB/s by {machine.reached:.2f}")
+    print("setting       MFLOP      MB  kB a lane  lanes at most  trajectories/s  by bytes  measured/s  ratio")
     for setting, sweep in sweeps.items():
         program = only_size(sweep).program
-        passes, memory = passes_of(program), cost.of(program).memory
-        taken, by_bytes = predict(passes, machine)
-        flop, moved = (sum(x.times * amount for x, amount in zip(passes, amounts)) for amounts in zip(*((x.flop, x.bytes) for x in passes)))
-        row = f"{setting:<14}{flop / 1e6:>8.0f}{moved / 1e6:>8.0f}{memory / 1e3:>11.0f}{machine.memory / memory:>12,.0f}"
-        row += f"{1 / taken:>13,.0f}{by_bytes:>10.0%}"
-        if setting in measured:
-            row += f"{measured[setting]:>12,.0f}{1 / taken / measured[setting]:>7.2f}"
+        needs, memory = passes(program), cost.of(program).memory
+        taken, by_bytes = predict(needs, machine)
+        flop, moved = (
+            sum(x.times * amount(x) for x in needs) / 1e6 for amount in (lambda x: x.flop, lambda x: x.bytes)
+        )
+        row = f"{setting:<12}{flop:>7.0f}{moved:>8.0f}{memory / 1e3:>11.0f}{machine.memory / memory:>15,.0f}"
+        row += f"{1 / taken:>16,.0f}{by_bytes:>10.0%}"
+        if rate := measured.get(setting):
+            row += f"{rate:>12,.0f}{1 / taken / rate:>7.2f}"
         print(row)
 
 
@@ -218,7 +221,7 @@ def main() -> None:
     options = parser.parse_args()
     pt_jax.use_all_cores()
     if options.model:
-        return model(options.model, options.repeats, options.size)
+        return print_model(options.model, options.repeats, options.size)
     programs = phases(options.seeds or (256 if jax.default_backend() == "cpu" else 4096))
     times: dict[str, list[float]] = {name: [] for name in programs}
     peak, bandwidth = limits(options.size, options.repeats)
