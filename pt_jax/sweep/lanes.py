@@ -228,8 +228,7 @@ def _traced(
         def store(i: Any, filled: dict[str, jax.Array]) -> dict[str, jax.Array]:
             return jax.tree.map(lambda x, new: jax.lax.dynamic_update_index_in_dim(x, new, i, 0), filled, one(i))
 
-        # By what is known of the program: `eval_shape` would make all lanes once more.
-        empty = {name: jnp.zeros((len(seeds), *tile, *kind.shape), kind.dtype) for name, kind in program.kinds.items()}
+        empty = jax.tree.map(lambda x: jnp.zeros((len(seeds), *x.shape), x.dtype), jax.eval_shape(one, 0))
         return jax.lax.fori_loop(0, count, store, empty)
 
     spread_out = spread(stack, (WHOLE, SPLIT, SPLIT, WHOLE), SPLIT, devices)
