@@ -267,7 +267,7 @@ def _moments(a: Array, b: Array, kind: Array, members: Array) -> Law:
     weight = kind / a.shape[-1]
 
     def mean(x: Array) -> Array:
-        return jnp.einsum("tsfp,af->tsap", x, among)
+        return among @ x
 
     x, y = mean(a), mean(b)
     (odd, even), (odd_b, even_b) = (((z[:, 0] - z[:, 1]) / 2, (z[:, 0] + z[:, 1]) / 2) for z in (x, y))
