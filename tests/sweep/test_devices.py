@@ -17,7 +17,7 @@ def child(code):
 
 
 def test_several_devices_equal_one():
-    # tests/signal_noise/test_devices.py has the whole trajectory; here, tiles that do not fill the devices.
+    # Tiles that do not fill the devices.
     done = child(
         """
         import jax
