@@ -35,7 +35,7 @@ class Setting(NamedTuple):
 
 SETTINGS = {
     "digits 8x8": Setting({"steps1": 1500}, [10, 20, 50, 100], 20, [30, 100, 300, 1000]),
-    "cifar10 32x32": Setting({"n1": 1500, "steps1": 2000, "steps2": 300}, [50, 200, 1000], 50, [100, 1000, 10_000]),
+    "cifar10 32x32": Setting({"n1": 1500, "steps1": 2000, "steps2": 300}, [20, 50, 100], 50, [200, 1500, 8000]),
 }
 TITLES = {
     "digits 8x8": (
