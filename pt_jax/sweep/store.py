@@ -30,6 +30,7 @@ from pt_jax.sweep.lanes import tile_shape, tiles_of
 from pt_jax.sweep.overlap import positions, union_of, with_values
 
 _UNIT = 4096  # trajectories in a unit, about: seconds of work, and no more is lost
+_UNITS = 2**14  # in a large store, about: a kill costs a tiny share of it, and its files can be listed
 _UNIT_WORK = 2**40  # operations in a unit by `cost.of`, at most, where a tile for each device allows: minutes
 _UNIT_BYTES = 2**25  # of its results, at most, where a tile allows
 _OURS = re.compile(r"(data|old|gone|new.*)\.zarr|lock(-.*)?")  # names of this program's own
@@ -173,12 +174,16 @@ def size_on_disk(sweep: Sweep) -> int:
 
 
 def unit_shape(sweep: Sweep, tile: tuple[int, ...]) -> tuple[int, ...]:
-    """Grow the tile along the seeds, then the axes from the last, to a unit of about `_UNIT` trajectories or less."""
+    """Grow the tile along the seeds, then the axes from the last, to a unit.
+
+    It has about `_UNIT` trajectories or less; in a sweep of many, enough for about `_UNITS` units.
+    """
     most = max(1, _UNIT_BYTES * sweep.trajectories // size_on_disk(sweep))
     unit, in_tile = list(tile), int(np.prod(tile))
     *_, (largest, _) = sweep.size_classes(tuple(np.arange(length) for length in sweep.shape[:-1]))
     worked = max(tiles_of(sweep.program(largest), tile, _UNIT_WORK), jax.local_device_count())
-    room = max(1, min(_UNIT // in_tile, most // in_tile, worked))
+    wanted = max(min(_UNIT // in_tile, worked), sweep.trajectories // _UNITS // in_tile)
+    room = max(1, min(wanted, most // in_tile))
     classes = [*sweep.classes(), 1]
     for i in reversed(range(len(unit))):
         pieces = -(-sweep.shape[i] // tile[i])
