@@ -10,7 +10,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator, Mapping
-from functools import reduce
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from pt_jax.sweep import layout
 from pt_jax.sweep.grid import Sweep
 
 Unit = tuple[slice, ...]  # along each axis, then along the seeds
-_ZSTD = Zstd()
+_decode = lru_cache(2)(Zstd().decode)  # units that are done have one and the same content
 
 
 class Chunks:
@@ -48,9 +48,9 @@ class Chunks:
         """Use `store.load` or `store.in_memory`."""
         self.values, self.unit, self.arrays, self.names = values, unit, arrays, names
         self.about, self.folder, self.shape = about, folder, tuple(map(len, values))
-        # Results with chunks, and the end of the names of these: they are whole along a result's own dimensions.
+        # Of each result that has chunks, what their names begin and end with: its own dimensions are not divided.
         sized = [name for name in (*names, "check") if name in arrays and arrays[name].size]
-        self._ends = {name: "/0" * (arrays[name].ndim - len(unit)) for name in sized}
+        self._around = [(f"{folder}/data.zarr/{name}/c/", "/0" * (arrays[name].ndim - len(unit))) for name in sized]
 
     def units(self) -> Iterator[Unit]:
         """Yield the chunks, as slices along each axis and along the seeds."""
@@ -143,7 +143,7 @@ class Chunks:
         shape = tuple(s.stop - s.start for s in unit)
         try:
             with open(f"{self.folder}/data.zarr/done/c/{self._index(unit)}", "rb") as file:
-                chunk = np.frombuffer(_ZSTD.decode(file.read()), np.uint8).reshape(self.unit)
+                chunk = np.frombuffer(_decode(file.read()), np.uint8).reshape(self.unit)
         except FileNotFoundError:
             return np.zeros(shape, np.uint8)
         except Exception:  # the codec has one each for what a damaged file can be
@@ -156,9 +156,7 @@ class Chunks:
             return True
         index = self._index(unit)
         try:
-            return all(
-                os.stat(f"{self.folder}/data.zarr/{name}/c/{index}{e}").st_size for name, e in self._ends.items()
-            )
+            return all([os.stat(first + index + last).st_size for first, last in self._around])
         except OSError:
             return False
 

@@ -183,8 +183,7 @@ class _Filling:
         units = itertools.islice(self.kept.units(), self.shard[0], None, self.shard[1])
         masks = ((unit, self.kept.missing(unit, self.asked, where)) for unit in units)
         # A byte for each of 10^9 trajectories would be much: a unit of which all is missing has one for them all.
-        todo = ((unit, np.broadcast_to(True, mask.shape) if mask.all() else mask) for unit, mask in masks)
-        return [(unit, mask) for unit, mask in todo if mask.any()]
+        return [(u, np.broadcast_to(True, mask.shape) if mask.all() else mask) for u, mask in masks if mask.any()]
 
     def _engine(self, todo: Todo, tell: Tell) -> Computed:
         if self.executor is None:

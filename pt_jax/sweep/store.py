@@ -11,6 +11,7 @@ writes only into the store that it has opened.
 """
 
 import contextlib
+import math
 import os
 import re
 import shutil
@@ -163,8 +164,9 @@ def known(sweep: Sweep, kept: Store) -> int:
     """Return how many trajectories of the sweep are done."""
     union = union_of(kept.sweep, sweep)
     shared = [np.isin(a, b) for a, b in zip(positions(union, kept.sweep), positions(union, sweep), strict=True)]
-    inside = (np.ix_(*(s[u] for s, u in zip(shared, unit, strict=True))) for unit in kept.units())
-    return sum(int(kept.done(unit)[part].sum()) for unit, part in zip(kept.units(), inside, strict=True))
+    asked = [np.where(inside, 0, -1) for inside in shared]
+    missing = sum(int(kept.missing(unit, asked, None).sum()) for unit in kept.units())
+    return math.prod(int(inside.sum()) for inside in shared) - missing
 
 
 def size_on_disk(sweep: Sweep) -> int:
