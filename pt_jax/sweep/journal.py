@@ -125,9 +125,10 @@ def at_work(folder: Path, clock: float) -> list[dict[str, Any]]:
     for path, record in _records(folder):
         with contextlib.suppress(OSError):
             touched = path.stat().st_mtime
-            seen = {"file": str(path), "touched": touched, "silent": max(0.0, clock - touched)}
-            if record.get("at_work") is True and seen["silent"] < _SILENT and _lives(record):
-                found.append(record | seen | {"host": str(record.get("host"))})
+            silent = max(0.0, clock - touched)
+            if record.get("at_work") is True and silent < _SILENT and _lives(record):
+                seen = {"file": str(path), "touched": touched, "silent": silent, "host": str(record.get("host"))}
+                found.append(record | seen)
     return found
 
 
