@@ -108,17 +108,17 @@ def test_vmap_one_trace_and_float64(n, p, q):
     assert_float32_is_close(similarity.linear_cka, x[0], y[0], rtol=1e-5)  # sums of some 100 terms
 
 
-# At most so many times the memory: one n x n matrix would make 3.9 of the first, and 2.15 of the second.
-@pytest.mark.parametrize(("n", "p", "times"), [(100_000, 64, 2.5), (8_000, 20_000, 2.02), (4_000, 1_000_000, 2.02)])
+@pytest.mark.parametrize(("n", "p"), [(100_000, 64), (8_000, 20_000), (4_000, 1_000_000)])
 @pytest.mark.parametrize("debiased", [False, True])
-def test_memory_is_linear_in_samples(n, p, times, debiased):
+def test_memory_is_linear_in_samples(n, p, debiased):
     measure = jit(partial(similarity.linear_cka, debiased=debiased))
 
     def temporary(n):
         shape = jax.ShapeDtypeStruct((n, p), jnp.float32)
         return measure.lower(shape, shape).compile().memory_analysis().temp_size_in_bytes
 
-    assert temporary(2 * n) < times * temporary(n)  # for twice the samples
+    # Twice the samples, twice the memory; one n x n matrix in float32 would add 15% at 8,000 x 20,000.
+    assert temporary(2 * n) < 2.02 * temporary(n)
     # A few centred copies of both inputs and nothing else of note.
     assert temporary(n) < 10 * n * p * 4
 
