@@ -15,13 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numcodecs.zstd import Zstd
 
 from pt_jax.sweep import layout
 from pt_jax.sweep.grid import Sweep
 
 Unit = tuple[slice, ...]  # along each axis, then along the seeds
-_decode = lru_cache(2)(Zstd().decode)  # units that are done have one and the same content
+
+
+@lru_cache(2)  # units that are done have one and the same content
+def _decode(chunk: bytes) -> bytes:
+    from numcodecs.zstd import Zstd  # as zarr, where a store is used
+
+    return Zstd().decode(chunk)
 
 
 class Chunks:

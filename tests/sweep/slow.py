@@ -11,8 +11,8 @@ from pt_jax.sweep import store
 from pt_jax.sweep.grid import Sweep
 from tests.sweep.cases import Dice, throw
 
-store._UNIT = 16  # in whichever process imports it
-if "STUDY_PIDS" in os.environ:
+if "STUDY_PIDS" in os.environ:  # in a study of its own, not where tests run
+    store._UNIT = 16
     Path(os.environ["STUDY_PIDS"], f"{os.getpid()}.pid").touch()
 
 
