@@ -1,6 +1,8 @@
 """How near the machine's limit each phase of a trajectory comes, at the first setting.
 
     python benchmarks/roofline.py [--repeats 7] [--size 4096] [--out results/roofline.json]
+    python benchmarks/roofline.py --model h100    # what `cost_model.py` predicts for a machine
+    python benchmarks/roofline.py --model here    # the same from rates measured here, beside what is measured
 
 Phases are told apart by programs that do more and more: the draws; then Gram matrices and all else that training needs
 once (no steps); then the steps; then the test errors of both downstream networks. They run as a sweep runs them, on all
@@ -22,16 +24,25 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from cost_model import CPU, GPU, MACHINES, Machine, passes, predict
 
 import pt_jax
 from pt_jax.signal_noise.data import span_world
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.risk import directions
-from pt_jax.sweep.lanes import call_bytes, parts, tile_shape
+from pt_jax.sweep import cost
+from pt_jax.sweep.devices import free_memory
+from pt_jax.sweep.lanes import SizeClass, call_bytes, parts, tile_shape
 from pt_jax.sweep.provenance import machine
 
 POINT = Point()
 LOSSES = ("loss", "loss_scratch", "loss_upstream")
+MODELLED = {
+    "i": (POINT, Static()),
+    **{model: (POINT, Static(model=model)) for model in ("cnn_trained", "mlp", "attention")},
+    **{f"N = {n}": (POINT._replace(n1=n, n2=n), Static()) for n in (80, 160)},
+}
+MEASURED = {"h100": {"i": 56_177.0}}  # trajectories a second of 65,536 lanes, products in float32, by `accelerator.py`
 
 
 class Sum(NamedTuple):
@@ -59,10 +70,16 @@ class Call(NamedTuple):
     bytes: int
 
 
+def only_size(sweep: pt_jax.Sweep) -> SizeClass:
+    """Return all of a sweep of one size class."""
+    (size,) = parts(sweep, tuple(np.arange(n) for n in sweep.shape), tile_shape(sweep))
+    return size
+
+
 def first_call(sweep: pt_jax.Sweep) -> Call:
     """Compile a sweep of one size class and return its first call, run once."""
     start = time.perf_counter()
-    (size,) = parts(sweep, tuple(np.arange(n) for n in sweep.shape), tile_shape(sweep))
+    size = only_size(sweep)
     group = next(size.groups())
     arguments, compiled = size.arguments(group), size.compiled
     taken = time.perf_counter() - start
@@ -147,15 +164,64 @@ def useful(point: Point, static: Static) -> dict[str, tuple[float, float]]:
     }
 
 
+def cached(repeats: int) -> float:
+    """Return bytes/s of a pass over arrays that fill the fast cache of a core, 1 MB, all cores."""
+    length, times = 2**17, 500
+    many = jax.jit(lambda x: jax.lax.fori_loop(0, times, lambda _, y: 0.5 * y + x, x))
+    arrays = [jax.device_put(np.ones(length, np.float32), device) for device in jax.local_devices()]
+    taken = min(seconds(lambda: [many(x) for x in arrays]) for _ in range(repeats + 1))
+    return 3 * 4 * length * times * len(arrays) / taken
+
+
+def here(sweeps: dict[str, pt_jax.Sweep], repeats: int, size: int) -> tuple[Machine, dict[str, float]]:
+    """Return the rates of this machine, and the trajectories a second of sweeps: medians, measured in turn."""
+    on_cpu = jax.default_backend() == "cpu"
+    calls, turns = [first_call(sweep) for sweep in sweeps.values()], []
+    for _ in range(repeats):
+        flops, copied = limits(size, 1)
+        turns.append((flops, cached(1) if on_cpu else copied, *(call.trajectories / call.run() for call in calls)))
+    flops, bandwidth, *rates = (statistics.median(x) for x in zip(*turns, strict=True))
+    machine = Machine(flops, bandwidth, free_memory(), CPU if on_cpu else GPU)
+    return machine, dict(zip(sweeps, rates, strict=True))
+
+
+def print_model(name: str, repeats: int, size: int) -> None:
+    """Print what is predicted for each setting, beside what was measured."""
+    seeds = 32 if jax.default_backend() == "cpu" else 4096
+    sweeps = {
+        setting: pt_jax.Sweep(pt_jax.simulate, point, {"u": [1.0, 2.0]}, seeds, ("gain",), static)
+        for setting, (point, static) in MODELLED.items()
+    }
+    known = here(sweeps, repeats, size) if name == "here" else (MACHINES[name], MEASURED.get(name, {}))
+    machine, measured = known
+    print(f"{name}: {machine.flops / 1e9:,.0f} GFLOP/s, {machine.bandwidth / 1e9:,.0f} GB/s by {machine.reached:.2f}")
+    print("setting       MFLOP      MB  kB a lane  lanes at most  trajectories/s  by bytes  measured/s  ratio")
+    for setting, sweep in sweeps.items():
+        program = only_size(sweep).program
+        needs, memory = passes(program), cost.of(program).memory
+        taken, by_bytes = predict(needs, machine)
+        flop, moved = (
+            sum(x.times * amount(x) for x in needs) / 1e6 for amount in (lambda x: x.flop, lambda x: x.bytes)
+        )
+        row = f"{setting:<12}{flop:>7.0f}{moved:>8.0f}{memory / 1e3:>11.0f}{machine.memory / memory:>15,.0f}"
+        row += f"{1 / taken:>16,.0f}{by_bytes:>10.0%}"
+        if rate := measured.get(setting):
+            row += f"{rate:>12,.0f}{1 / taken / rate:>7.2f}"
+        print(row)
+
+
 def main() -> None:
     """Time the phases and print the table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--seeds", type=int, help="trajectories a call and value; 256, on an accelerator 4,096")
     parser.add_argument("--size", type=int, default=4096, help="of the large matrix product")
+    parser.add_argument("--model", choices=("here", *MACHINES), help="print what the cost model predicts")
     parser.add_argument("--out", type=Path, default=Path("results/roofline.json"))
     options = parser.parse_args()
     pt_jax.use_all_cores()
+    if options.model:
+        return print_model(options.model, options.repeats, options.size)
     programs = phases(options.seeds or (256 if jax.default_backend() == "cpu" else 4096))
     times: dict[str, list[float]] = {name: [] for name in programs}
     peak, bandwidth = limits(options.size, options.repeats)

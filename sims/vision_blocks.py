@@ -14,20 +14,16 @@ from collections.abc import Iterator
 import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
-from parts.images import PAIRS
+from parts.images import PAIRS, POINTS
 
 from pt_jax.report.findings import Finding
-from pt_jax.vision.point import Point, Static
+from pt_jax.vision.point import Static
 from pt_jax.vision.transfer import transfer
 
 SOURCE = "arXiv 2008.11687"
-SETTINGS = {  # the point, sides of the blocks, target samples
-    "digits 8x8": (Point(), [1, 2, 4, 8], [50, 200]),
-    "cifar10 32x32": (
-        Point(n1=10_000, classes1=5, classes2=5, steps1=3000, steps2=500, lr1=0.001, lr2=0.001),
-        [1, 2, 4, 8, 16, 32],
-        [200, 1000],
-    ),
+SETTINGS = {  # sides of the blocks, target samples
+    "digits 8x8": ([1, 2, 4, 8], [50, 200]),
+    "cifar10 32x32": ([1, 2, 4, 8, 16, 32], [200, 1000]),
 }
 TITLES = {
     "digits 8x8": (
@@ -41,7 +37,7 @@ TITLES = {
 
 def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
     """Errors and gain over the side of the blocks, for two sample sizes of the target."""
-    data, (point, sides, samples) = PAIRS[images](), SETTINGS[images]
+    data, point, (sides, samples) = PAIRS[images](), POINTS[images], SETTINGS[images]
     axes = {"block2": sides[:: len(sides) - 1] if quick else sides, "n2": samples}
     outputs = ("gain", "error", "error_scratch")
     return {"blocks": pt_jax.Sweep(transfer, point, axes, seeds, outputs, Static.covering(data, point), data)}

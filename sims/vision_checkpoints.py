@@ -1,9 +1,9 @@
 """How much pretraining is enough: fine-tuning from checkpoints of one pretraining.
 
-    python sims/vision_checkpoints.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+    python sims/vision_checkpoints.py [--images cifar10] [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
 
 Test error on the source when pretraining stops, and on the target after fine-tuning from there, against the steps of
-pretraining. Source MNIST at 8 x 8 pixels, 2,000 samples; target the digits, 50 samples.
+pretraining. `parts/images.py` names the images.
 """
 
 import pt_jax.app.script  # isort: skip - first, for Ctrl-C
@@ -12,21 +12,26 @@ from collections.abc import Iterator
 import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
+from parts.images import PAIRS, POINTS
 
 from pt_jax.report.findings import Finding
-from pt_jax.vision import datasets
-from pt_jax.vision.point import Point, Static
+from pt_jax.vision.point import Static
 from pt_jax.vision.transfer import transfer
 
 SOURCE = "arXiv 2008.11687"
 STEPS = [0, 25, 50, 100, 200, 400, 800, 1600, 3200]
+OWN = {"digits 8x8": {"n1": 2000}, "cifar10 32x32": {"n2": 1000}}  # what of the point is its own
+TITLES = {
+    "digits 8x8": "The target gains for as long as the source does; a quarter of pretraining brings most",
+    "cifar10 32x32": "Errors on CIFAR-10 over the steps of pretraining on the other five classes",
+}
 RESULTS = ("error", "error_scratch", "error_upstream", "gain")
 
 
-def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
+def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
     """All errors over the steps of pretraining."""
-    data, axes = datasets.mnist_to_digits(), {"steps1": [0, *STEPS[-3:]] if quick else STEPS}
-    point = Point(n1=2000)
+    data, point = PAIRS[images](), POINTS[images]._replace(**OWN[images])
+    axes = {"steps1": [0, *STEPS[-3:]] if quick else STEPS}
     return {"steps": pt_jax.Sweep(transfer, point, axes, seeds, RESULTS, Static.covering(data, point), data)}
 
 
@@ -71,9 +76,9 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     ax.minorticks_off()
     ax.tick_params("x", labelsize=8)
     ax.legend(frameon=False, fontsize=8)
-    figure.suptitle("The target gains for as long as the source does; a quarter of pretraining brings most")
+    figure.suptitle(TITLES[table.images.iloc[0]])
     return figure
 
 
 if __name__ == "__main__":
-    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=64, findings=findings)
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=64, findings=findings, images=list(OWN))

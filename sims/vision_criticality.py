@@ -1,10 +1,10 @@
 """Which layers must keep what they learned: put back one at a time, after pretraining (P-T) and without it (RI-T).
 
-    python sims/vision_criticality.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+    python sims/vision_criticality.py [--images cifar10] [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
 
 One layer is moved back towards where its training on the target started, the others stay: the rise of the test error,
-and the criticality of each layer, the least move in units of the noise that the rest of the path bears. Source MNIST at
-8 x 8 pixels, target 200 digits, a VGG-like network of four layers.
+and the criticality of each layer, the least move in units of the noise that the rest of the path bears; of a VGG-like
+network of four layers on 200 digits, or on 1,000 images of CIFAR-10. `parts/images.py` names the images.
 """
 
 import pt_jax.app.script  # isort: skip - first, for Ctrl-C
@@ -15,22 +15,31 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
+from parts.images import PAIRS, POINTS
 
 from pt_jax.report.findings import Finding
-from pt_jax.vision import compare, datasets
-from pt_jax.vision.point import Point, Static
+from pt_jax.vision import compare
+from pt_jax.vision.point import Static
 
 SOURCE = "arXiv 2008.11687"
+SAMPLES = {"digits 8x8": 200, "cifar10 32x32": 1000}  # of the target
+TITLES = {
+    "digits 8x8": (
+        "After pretraining (P-T) any layer can be put back almost freely;"
+        " from random weights (RI-T) criticality rises with depth"
+    ),
+    "cifar10 32x32": "Layers put back on CIFAR-10, after pretraining (P-T) and from random weights (RI-T)",
+}
 NAMES = {"P-T": ("reset", "criticality"), "RI-T": ("reset_scratch", "criticality_scratch")}
 RESULTS = tuple(name for names in NAMES.values() for name in names)
 
 
-def sweeps(_quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
+def sweeps(_quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
     """All networks at one point."""
-    data = datasets.mnist_to_digits()
-    static = Static.covering(data)
+    data, point = PAIRS[images](), POINTS[images]._replace(n2=SAMPLES[images])
+    static = Static.covering(data, point)
     dims, labels = compare.DIMS, compare.labels(static)
-    return {"back": pt_jax.Sweep(compare.compare, Point(n2=200), {}, seeds, RESULTS, static, data, dims, labels)}
+    return {"back": pt_jax.Sweep(compare.compare, point, {}, seeds, RESULTS, static, data, dims, labels)}
 
 
 def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
@@ -87,12 +96,9 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     axes[2].set(title="criticality", xlabel="layer", ylabel=r"$\ln(1 + \mu)$")
     for ax in axes:
         ax.legend(frameon=False)
-    figure.suptitle(
-        "After pretraining (P-T) any layer can be put back almost freely;"
-        " from random weights (RI-T) criticality rises with depth"
-    )
+    figure.suptitle(TITLES[table.images.iloc[0]])
     return figure
 
 
 if __name__ == "__main__":
-    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=64, findings=findings)
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=64, findings=findings, images=list(SAMPLES))

@@ -1,9 +1,9 @@
 """Tuned parameters against test error: linear probe, layer and skip-connection layer fine-tuning, and full fine-tuning.
 
-    python sims/vision_methods.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+    python sims/vision_methods.py [--images cifar10] [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
 
-All start from the same pretraining on MNIST at 8 x 8 pixels; targets are the digits. Numbers beside points name the
-layer that is tuned besides the head, 0 = lowest.
+All start from the same pretraining. Numbers beside points name the layer that is tuned besides the head, 0 = lowest.
+`parts/images.py` names the images.
 """
 
 import pt_jax.app.script  # isort: skip - first, for Ctrl-C
@@ -12,13 +12,18 @@ from collections.abc import Iterator
 import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
+from parts.images import PAIRS, POINTS
 
 from pt_jax.report.findings import Finding
-from pt_jax.vision import datasets
-from pt_jax.vision.point import Point, Static
+from pt_jax.vision.point import Static
 from pt_jax.vision.transfer import transfer
 
 SOURCE = "arXiv 2212.12206"
+SAMPLES = {"digits 8x8": [20, 50, 200], "cifar10 32x32": [50, 200, 1000]}  # of the target
+TITLES = {
+    "digits 8x8": "Tune less on a small target: at 20 and 50 samples every lighter method beats full fine-tuning",
+    "cifar10 32x32": "Tuned parameters against test error on CIFAR-10, after pretraining on the other five classes",
+}
 METHODS = {
     "probe": ("linear probe", "0.4"),
     "layer": ("one layer", "tab:blue"),
@@ -28,15 +33,15 @@ METHODS = {
 CHOSEN = 1  # the layer with the most parameters among those that leave 70% of all untuned
 
 
-def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
+def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
     """Error and tuned parameters of each method over target samples and layers."""
-    data, found = datasets.mnist_to_digits(), {}
+    data, samples, found = PAIRS[images](), SAMPLES[images], {}
     for method in METHODS:
         static = Static.covering(data, method=method)
-        axes = {"n2": [20, 200] if quick else [20, 50, 200]}
+        axes = {"n2": samples[:: len(samples) - 1] if quick else samples}
         if method in ("layer", "skip"):
             axes["layer"] = list(range(len(static.layer_names)))
-        found[method] = pt_jax.Sweep(transfer, Point(), axes, seeds, ("error", "loss", "tuned"), static, data)
+        found[method] = pt_jax.Sweep(transfer, POINTS[images], axes, seeds, ("error", "loss", "tuned"), static, data)
     return found
 
 
@@ -49,17 +54,18 @@ def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
 def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
     """Compare the chosen layer with full fine-tuning."""
     full = found["full"].load()
+    few, many = (float(n) for n in full.n2.values[[0, -1]])
     for method in ("layer", "skip"):
-        ds = found[method].load().sel(layer=CHOSEN)
-        few = 1 - (ds["tuned"] / full["tuned"]).mean().item()
-        for n in (20, 200):
+        name, ds = METHODS[method][0], found[method].load().sel(layer=CHOSEN)
+        saved = 1 - (ds["tuned"] / full["tuned"]).mean().item()
+        for n in (few, many):
             better = full["error"].sel(n2=n) - ds["error"].sel(n2=n)
-            words = (
-                f"{METHODS[method][0]}: 0.02 + error of full - of layer {CHOSEN}, {n} samples, {few:.0%} fewer tuned"
+            words = f"0.02 + error of full - of layer {CHOSEN}, {n:g} samples, {saved:.0%} fewer tuned"
+            yield Finding(
+                "at least 70% fewer tuned at comparable accuracy", SOURCE, f"{name}: {words}", 0.02 + better, 0.01
             )
-            yield Finding("at least 70% fewer tuned at comparable accuracy", SOURCE, words, 0.02 + better, 0.01)
-        change = (full["error"] - ds["error"]).sel(n2=20) - (full["error"] - ds["error"]).sel(n2=200)
-        words = f"{METHODS[method][0]}: what tuning layer {CHOSEN} alone saves, at 20 - at 200 samples"
+        change = (full["error"] - ds["error"]).sel(n2=few) - (full["error"] - ds["error"]).sel(n2=many)
+        words = f"{name}: what tuning layer {CHOSEN} alone saves, at {few:g} - at {many:g} samples"
         yield Finding("less overfitting with few target samples", SOURCE, words, change, 0.01)
 
 
@@ -83,9 +89,9 @@ def draw(table: pd.DataFrame) -> plt.Figure:
         ax.minorticks_off()
         ax.set(title=f"{n:g} target samples", xlabel="tuned parameters", ylabel="test error")
     pt_jax.plot.legend(figure, axes[0].get_legend_handles_labels()[0])
-    figure.suptitle("Tune less on a small target: at 20 and 50 samples every lighter method beats full fine-tuning")
+    figure.suptitle(TITLES[table.images.iloc[0]])
     return figure
 
 
 if __name__ == "__main__":
-    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=64, findings=findings)
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=64, findings=findings, images=list(SAMPLES))

@@ -14,33 +14,28 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
-from parts.images import PAIRS
+from parts.images import PAIRS, POINTS
 
 from pt_jax.report.findings import Finding
 from pt_jax.sweep.provenance import provenance
-from pt_jax.vision.point import Point, Static
+from pt_jax.vision.point import Static
 from pt_jax.vision.transfer import transfer
 
 SOURCE = "arXiv 2509.22056"
 
 
 class Setting(NamedTuple):
-    """The point, target samples, which of them are few, and source samples of the right panel."""
+    """What of the point is its own, target samples, which of them are few, and source samples of the right panel."""
 
-    point: Point
+    own: dict[str, float]
     targets: list[int]
     few: int
     sources: list[int]
 
 
 SETTINGS = {
-    "digits 8x8": Setting(Point(steps1=1500), [10, 20, 50, 100], 20, [30, 100, 300, 1000]),
-    "cifar10 32x32": Setting(
-        Point(n1=1500, classes1=5, classes2=5, steps1=2000, steps2=300, lr1=0.001, lr2=0.001),
-        [50, 200, 1000],
-        50,
-        [100, 1000, 10_000],
-    ),
+    "digits 8x8": Setting({"steps1": 1500}, [10, 20, 50, 100], 20, [30, 100, 300, 1000]),
+    "cifar10 32x32": Setting({"n1": 1500, "steps1": 2000, "steps2": 300}, [20, 50, 100], 50, [200, 1500, 8000]),
 }
 TITLES = {
     "digits 8x8": (
@@ -54,7 +49,8 @@ LABELS = {0: ("true source labels", "tab:orange"), 1: ("random source labels", "
 
 def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
     """The gain over target samples for both sources and both methods, and over source samples."""
-    data, (point, targets, few, sources) = PAIRS[images](), SETTINGS[images]
+    data, (own, targets, few, sources) = PAIRS[images](), SETTINGS[images]
+    point = POINTS[images]._replace(**own)
     axes = {"labels1": [0.0, 1.0], "n2": sorted({few, targets[-1]}) if quick else targets}
     found = {
         method: pt_jax.Sweep(transfer, point, axes, seeds, ("gain",), Static.covering(data, method=method), data)

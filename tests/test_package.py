@@ -5,6 +5,8 @@ import importlib
 import re
 import subprocess
 import sys
+import textwrap
+import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -62,6 +64,20 @@ def test_importing_pt_jax_and_its_tables_loads_no_jax():
     code = "import sys, pt_jax; from pt_jax import Point, Static, FIELDS; Static(); print('jax' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_sweep_in_memory_runs_where_what_a_store_and_the_command_line_need_is_not_installed():
+    code = """
+    import sys
+    for name in ("zarr", "numcodecs", "tyro"):
+        sys.modules[name] = None
+    import pt_jax
+    from tests.sweep.cases import throw_sweep
+    print(pt_jax.run(throw_sweep({"shift": [0.0, 1.0]}), report=None).sizes["shift"])
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=ROOT)
+    assert done.stdout.strip() == "2", done.stderr
 
 
 @pytest.mark.parametrize("name", pt_jax.__all__)
@@ -138,5 +154,6 @@ def test_lengths():
 
 
 def test_the_console_script_is_the_command_line():
-    (script,) = importlib.metadata.entry_points(group="console_scripts", name="pt-jax")
-    assert script.value == "pt_jax.app.cli:main"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]  # a checkout need not be installed
+    module, name = project["scripts"]["pt-jax"].split(":")
+    assert callable(getattr(importlib.import_module(module), name))

@@ -81,7 +81,7 @@ class Law(NamedTuple):
 
 
 class Nodes(NamedTuple):
-    """Standard normals of the typical samples: common to all filters (P, 1, 1), (P, 1, 1), and apart (P, 2, m)."""
+    """Standard normals of the typical samples: common to all filters (P,), (P,), and apart (2, m, P)."""
 
     odd: np.ndarray
     even: np.ndarray
@@ -187,11 +187,9 @@ def _predict(point: Point, static: Static) -> Prediction:
 def nodes(m: int) -> tuple[Nodes, Nodes]:
     """Return the typical samples, for the start and for what is memorised: fixed, a prefix at any m."""
     common = special.ndtri(qmc.Sobol(4, scramble=True, rng=0).random(_NODES))
-    apart = np.random.default_rng(0).standard_normal((m, 2, 2, _NODES)).transpose(2, 3, 1, 0)  # (2, P, 2, m)
-    common, apart = (
-        (x - x.mean(axis, keepdims=True)) / x.std(axis, keepdims=True) for x, axis in ((common, 0), (apart, 1))
-    )
-    odd, even = common.T.reshape(2, 2, _NODES, 1, 1)
+    apart = np.random.default_rng(0).standard_normal((m, 2, 2, _NODES)).transpose(2, 1, 0, 3)  # (2, 2, m, P)
+    common, apart = ((x - x.mean(-1, keepdims=True)) / x.std(-1, keepdims=True) for x in (common.T, apart))
+    odd, even = common.reshape(2, 2, _NODES)
     return Nodes(odd[0], even[0], apart[0]), Nodes(odd[1], even[1], apart[1])
 
 
@@ -209,7 +207,7 @@ def descend(run: Run, start: Law, signal: Array, members: Array, m: int, length:
     Returns:
         The coefficient j C_mu of each population, (2,), and the law at the end.
     """
-    own_other = jnp.array([[1.0], [-1.0]])
+    own_other = jnp.array([1.0, -1.0])[:, None, None]
     kind, sign = jnp.stack([1.0 - run.flip, run.flip]), jnp.array([1.0, -1.0])  # clean, flipped
     used = jnp.sum(members)
     share, ratio = jnp.sum(members, axis=1) / used, run.ratio @ members
@@ -224,13 +222,13 @@ def descend(run: Run, start: Law, signal: Array, members: Array, m: int, length:
         c, learned = state
         a = initial + others * _field(memory(c), grown, members, run.sigma) + run.noise * c
         s = share @ (signal + run.signal * learned * run.ratio)
-        f = sign[:, None] * s + jnp.sum(own_other * relu(a), axis=(2, 3)) / used
+        f = sign[:, None] * s + jnp.sum(own_other * relu(a), axis=(1, 2)) / used
         g = jax.nn.sigmoid(-f)
         rate = jnp.where(t < run.steps, run.lr / used, 0.0)
-        c = c + rate / run.n * ratio * own_other * jnp.where(a > 0, g[..., None, None], 0.0)
+        c = c + rate / run.n * ratio[:, None] * own_other * jnp.where(a > 0, g[:, None, None], 0.0)
         return (c, learned + rate / 2 * (kind * sign) @ jnp.mean(g, axis=1)), None
 
-    nothing = jnp.zeros((2, _NODES, 2, m))
+    nothing = jnp.zeros((2, 2, m, _NODES))
     (c, learned), _ = jax.lax.scan(step, (nothing, jnp.zeros(())), jnp.arange(length))
     shared = _moments(c, jnp.broadcast_to(initial, c.shape), kind, members)
     total = jax.tree.map(lambda x, y, z: x + run.n * (y + y.T) + z, start, shared, memory(c))
@@ -256,25 +254,26 @@ def test_error(law: Law, signal: Array, members: Array, point: Point, static: St
 
 
 def _field(law: Law, nodes: Nodes, members: Array, sigma: Array) -> Array:
-    """Return F of the typical samples, (P, 2, m): of their own filters, then of the others."""
-    odd, even, rest = (risk.positive_root(x) @ members for x in (jnp.diag(law.odd), jnp.diag(law.even), law.rest))
-    return sigma * (jnp.array([[1.0], [-1.0]]) * odd * nodes.odd + even * nodes.even + rest * nodes.rest)
+    """Return F of the typical samples, (2, m, P): of their own filters, then of the others."""
+    odd, even, rest = (
+        (sigma * risk.positive_root(x) @ members)[:, None] for x in (jnp.diag(law.odd), jnp.diag(law.even), law.rest)
+    )
+    return jnp.stack([odd * nodes.odd, -odd * nodes.odd]) + even * nodes.even + rest * nodes.rest
 
 
 def _moments(a: Array, b: Array, kind: Array, members: Array) -> Law:
-    """Return E[a b] over typical samples of both kinds, (2, P, 2, m), in the parts of `Law`."""
-    mean = members / jnp.maximum(jnp.sum(members, axis=1, keepdims=True), 1.0)
-    weight = kind / a.shape[1]
+    """Return E[a b] over typical samples of both kinds, (2, 2, m, P), in the parts of `Law`."""
+    among = members / jnp.maximum(jnp.sum(members, axis=1, keepdims=True), 1.0)
+    weight = kind / a.shape[-1]
 
-    def parts(x: Array) -> tuple[Array, Array, Array]:
-        own, other = jnp.moveaxis(x @ mean.T, 2, 0)
-        rest = x - jnp.stack([own, other], axis=2) @ members
-        return (own - other) / 2, (own + other) / 2, rest
+    def mean(x: Array) -> Array:
+        return among @ x
 
-    (odd, even, rest), (odd_b, even_b, rest_b) = parts(a), parts(b)
-    gram = "t,tpa,tpb->ab"
+    x, y = mean(a), mean(b)
+    (odd, even), (odd_b, even_b) = (((z[:, 0] - z[:, 1]) / 2, (z[:, 0] + z[:, 1]) / 2) for z in (x, y))
+    gram = "t,tap,tbp->ab"
     return Law(
         odd=jnp.einsum(gram, weight, odd, odd_b),
         even=jnp.einsum(gram, weight, even, even_b),
-        rest=jnp.einsum("t,tpsf,tpsf,af->a", weight / 2, rest, rest_b, mean),
+        rest=jnp.einsum("t,tsap->a", weight / 2, mean(a * b) - x * y),
     )

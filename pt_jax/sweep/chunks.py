@@ -7,9 +7,10 @@ trajectories count as not done.
 """
 
 import json
+import os
 import zlib
 from collections.abc import Iterator, Mapping
-from functools import reduce
+from functools import lru_cache, reduce
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,13 @@ from pt_jax.sweep import layout
 from pt_jax.sweep.grid import Sweep
 
 Unit = tuple[slice, ...]  # along each axis, then along the seeds
+
+
+@lru_cache(2)  # units that are done have one and the same content
+def _decode(chunk: bytes) -> bytes:
+    from numcodecs.zstd import Zstd  # as zarr, where a store is used
+
+    return Zstd().decode(chunk)
 
 
 class Chunks:
@@ -45,6 +53,9 @@ class Chunks:
         """Use `store.load` or `store.in_memory`."""
         self.values, self.unit, self.arrays, self.names = values, unit, arrays, names
         self.about, self.folder, self.shape = about, folder, tuple(map(len, values))
+        # Of each result that has chunks, what their names begin and end with: its own dimensions are not divided.
+        sized = [name for name in (*names, "check") if name in arrays and arrays[name].size]
+        self._around = [(f"{folder}/data.zarr/{name}/c/", "/0" * (arrays[name].ndim - len(unit))) for name in sized]
 
     def units(self) -> Iterator[Unit]:
         """Yield the chunks, as slices along each axis and along the seeds."""
@@ -60,15 +71,18 @@ class Chunks:
             asked: for each dimension of the store, the position in the sweep asked for, or -1.
             where: which trajectories of that sweep are wanted; None is all.
         """
+        left = self.done(unit) == 0
+        if not left.any():
+            return left
         places = [a[s] for a, s in zip(asked, unit, strict=True)]
-        mask = reduce(np.logical_and.outer, [p >= 0 for p in places])
+        left &= reduce(np.logical_and.outer, [p >= 0 for p in places])
         if where is not None:
-            mask &= where[np.ix_(*places)]
-        return mask & (self.done(unit) == 0)
+            left &= where[np.ix_(*places)]
+        return left
 
     def done(self, unit: Unit) -> np.ndarray:
         """Return which trajectories of a unit are computed, 0 or 1; none where a chunk of a result is gone."""
-        found = self._read("done", unit)
+        found = self._done(unit)
         return found if not found.any() or self._whole(unit) else np.zeros_like(found)
 
     def read(self, unit: Unit) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -127,23 +141,39 @@ class Chunks:
             self.check_number()
             self.arrays["done"][unit] = np.where(lost, 0, self._read("done", unit))
 
+    def _done(self, unit: Unit) -> np.ndarray:
+        """Read what a unit says to be done from its file: zarr takes many times as long for each of 100,000 chunks."""
+        if self.folder is None:
+            return self._read("done", unit)
+        shape = tuple(s.stop - s.start for s in unit)
+        try:
+            with open(f"{self.folder}/data.zarr/done/c/{self._index(unit)}", "rb") as file:
+                chunk = np.frombuffer(_decode(file.read()), np.uint8).reshape(self.unit)
+        except FileNotFoundError:
+            return np.zeros(shape, np.uint8)
+        except Exception:  # the codec has one each for what a damaged file can be
+            return self._read("done", unit)  # says what is damaged
+        return chunk[tuple(map(slice, shape))]
+
     def _whole(self, unit: Unit) -> bool:
         """Whether each chunk of a unit is there; after a loss of power its file may be empty."""
         if self.folder is None:
             return True
-        index = [str(s.start // w) for s, w in zip(unit, self.unit, strict=True)]
-        for name in [*self.names, "check"]:
-            own = ["0"] * (self.arrays[name].ndim - len(unit))
-            path = Path(self.folder, "data.zarr", name, "c", *index, *own)
-            if self.arrays[name].size and not (path.is_file() and path.stat().st_size):
-                return False
-        return True
+        index = self._index(unit)
+        try:
+            return all([os.stat(first + index + last).st_size for first, last in self._around])
+        except OSError:
+            return False
+
+    def _index(self, unit: Unit) -> str:
+        """Return the name of a chunk."""
+        return "/".join([str(s.start // width) for s, width in zip(unit, self.unit, strict=True)])
 
     def _read(self, name: str, unit: Unit) -> np.ndarray:
         try:
             return np.array(self.arrays[name][unit])
         except Exception as error:  # zarr and its codecs have one each for what a damaged file can be
-            chunk = "/".join(str(s.start // w) for s, w in zip(unit, self.unit, strict=True))
+            chunk = self._index(unit)
             raise ValueError(
                 f"{self.folder}/data.zarr/{name} is damaged in chunk {chunk} ({layout.in_a_line(error)}): delete "
                 f"done/c/{chunk} there and run again; only this unit is computed anew."

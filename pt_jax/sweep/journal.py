@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,27 @@ class Journal:
         """Which part of the units this run computes, i/n."""
         return self._record["shard"]
 
+    def rival(self, alone: bool, say: Callable[[str], None]) -> dict[str, Any] | None:
+        """Return the record of a run at work that must not write beside this one, None where there is none.
+
+        One of another host may have died a moment ago, and its scheduler have started this one in its place: it is
+        waited for until it shows a sign of life, or is taken for dead.
+
+        Args:
+            alone: whether no other run may write, not even another shard.
+            say: told what is waited for, in words.
+        """
+        seen: dict[str, float] = {}
+        while others := [one for one in self.others() if alone or one["shard"] in ("0/1", self.shard)]:
+            for other in others:
+                if other["host"] == socket.gethostname() or other["touched"] > seen.setdefault(
+                    other["file"], other["touched"]
+                ):
+                    return other
+            say(f"waiting for a run on {others[0]['host']}, silent for {others[0]['silent']:.0f} s")
+            time.sleep(_BEAT / 5)
+        return None
+
     def others(self) -> list[dict[str, Any]]:
         """Return the records of other runs that are at work on this store."""
         try:
@@ -103,9 +124,11 @@ def at_work(folder: Path, clock: float) -> list[dict[str, Any]]:
     found = []
     for path, record in _records(folder):
         with contextlib.suppress(OSError):
-            silent = max(0.0, clock - path.stat().st_mtime)
+            touched = path.stat().st_mtime
+            silent = max(0.0, clock - touched)
             if record.get("at_work") is True and silent < _SILENT and _lives(record):
-                found.append(record | {"file": str(path), "silent": silent, "host": str(record.get("host"))})
+                seen = {"file": str(path), "touched": touched, "silent": silent, "host": str(record.get("host"))}
+                found.append(record | seen)
     return found
 
 

@@ -128,9 +128,11 @@ class SizeClass:
         """
         return _compiled(self.program, self.fields, self.devices, self.tile, self.share)
 
-    def lowered(self) -> Any:
-        """Return the program before it is compiled."""
-        return _lowered(self.program, self.fields, self.devices, self.tile, self.share)
+    def lowered(self, platforms: tuple[str, ...] | None = None) -> Any:
+        """Return the program before it is compiled, for the platform of the devices here or for others, as "cuda"."""
+        return _traced(self.program, self.fields, self.devices, self.tile, self.share).lower(
+            lowering_platforms=platforms
+        )
 
     def run(self, tell: Tell) -> Iterator[tuple[list[np.ndarray], dict[str, np.ndarray]]]:
         """Yield, for each tile, its positions in the block along each dimension, and its results by name."""
@@ -187,19 +189,19 @@ class SizeClass:
 def _compiled(
     program: Program, fields: tuple[tuple[int, ...], ...], devices: tuple, tile: tuple[int, ...], share: int
 ) -> Any:
-    """Return the compiled program of `_lowered`, where it fits into memory: what cannot is not even compiled.
+    """Return the compiled program of `_traced`, where it fits into memory: what cannot is not even compiled.
 
     Kept for the life of the process: a sweep that computes the same with other values, seeds or base point does not
     compile again.
     """
     what, sharing = f"A group of {math.prod(tile)} trajectories of this size", shares_memory(devices)
     check_memory(what, cost.of(program).memory * sharing, free_memory())
-    made = _lowered(program, fields, devices, tile, share).compile()
+    made = _traced(program, fields, devices, tile, share).lower().compile()
     check_memory(what, call_bytes(made) * sharing, free_memory())
     return made
 
 
-def _lowered(
+def _traced(
     program: Program, fields: tuple[tuple[int, ...], ...], devices: tuple, tile: tuple[int, ...], share: int
 ) -> Any:
     """Return the program (leaves, values of each axis, seeds, count) -> results of the tiles, on all devices.
@@ -237,7 +239,7 @@ def _lowered(
     )
     seeds, count = (jax.ShapeDtypeStruct(shape, jnp.int32) for shape in ((tiles, tile[-1]), ()))
     shapes = (tuple(program.leaves), axes, seeds, count)
-    return jax.jit(spread_out, compiler_options=CPU_OPTIONS if cpu else None).lower(*shapes)
+    return jax.jit(spread_out, compiler_options=CPU_OPTIONS if cpu else None).trace(*shapes)
 
 
 def shares_memory(devices: tuple) -> int:

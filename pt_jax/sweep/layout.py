@@ -1,4 +1,7 @@
-"""What a store says about itself: arrays, dimensions and attributes; made once, and checked whenever it is opened."""
+"""What a store says about itself: arrays, dimensions and attributes; made once, and checked whenever it is opened.
+
+zarr is imported where a store is used: a sweep in memory runs where it is not installed, and starts sooner.
+"""
 
 import json
 import os
@@ -6,15 +9,16 @@ import time
 import uuid
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
-from zarr.codecs import ZstdCodec
 
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.identity import base_of, identity
 from pt_jax.sweep.provenance import describe, machine
+
+if TYPE_CHECKING:
+    import zarr
 
 _MOST = 2**26  # bytes of metadata that are read
 _PATIENCE = 0.5  # seconds in which another process may put an enlarged store into its place
@@ -22,6 +26,9 @@ _PATIENCE = 0.5  # seconds in which another process may put an enlarged store in
 
 def create(sweep: Sweep, path: Path, tile: tuple[int, ...], unit: tuple[int, ...]) -> None:
     """Write an empty store: metadata, coordinates, and no chunk."""
+    import zarr
+    from zarr.codecs import ZstdCodec
+
     coordinates, base = sweep.coordinates(), base_of(sweep)
     about = {"id": uuid.uuid4().hex, "outputs": list(kinds(sweep)), "tile": tile, "unit": unit, "base": base}
     group = zarr.create_group(path)
@@ -31,7 +38,7 @@ def create(sweep: Sweep, path: Path, tile: tuple[int, ...], unit: tuple[int, ...
     group.attrs["provenance"] = json.dumps(describe(sweep) | machine())
     group.attrs["coordinates"] = " ".join(name for name in coordinates if name not in dims)
 
-    def add(name: str, shape: tuple, dtype: Any, names: list[str], chunks: tuple, fill: Any, said: Any) -> zarr.Array:
+    def add(name: str, shape: tuple, dtype: Any, names: list[str], chunks: tuple, fill: Any, said: Any) -> "zarr.Array":
         return group.create_array(
             name,
             shape=shape,
@@ -169,6 +176,8 @@ def _group(data: Path, mode: Any) -> tuple[Any, dict[str, Any]]:
     """Return the group, and the attribute of this program; raise anything where it is not in its form."""
     if (data / "zarr.json").stat().st_size > _MOST:
         raise ValueError("its metadata are too large")
+    import zarr
+
     group = zarr.open_group(data, mode=mode, use_consolidated=False)
     about = json.loads(str(group.attrs["pt_jax"]))
     about["provenance"] = str(group.attrs["provenance"])
@@ -204,6 +213,8 @@ def _filled(path: Path) -> bool:
 
 def _every_chunk() -> Any:
     """Let zarr write chunks that hold nothing but NaN or 0, too: a chunk that is not there is one that was lost."""
+    import zarr
+
     return zarr.config.set({"array.write_empty_chunks": True})
 
 

@@ -104,7 +104,8 @@ def opened(
         if folder is None:
             kept, journal = files.in_memory(sweep, scattered, whole=executor is None), None
         else:
-            kept, journal = stack.enter_context(_opened_store(sweep, folder, shard, fresh, force, scattered))
+            say = getattr(report, "phase", lambda _: None)
+            kept, journal = stack.enter_context(_opened_store(sweep, folder, shard, fresh, force, scattered, say))
         yield _Filling(sweep, kept, journal, shard, report, stop, executor)
 
 
@@ -181,7 +182,8 @@ class _Filling:
         """Return the units of this shard in which something is wanted and not done, with masks of it."""
         units = itertools.islice(self.kept.units(), self.shard[0], None, self.shard[1])
         masks = ((unit, self.kept.missing(unit, self.asked, where)) for unit in units)
-        return [(unit, mask) for unit, mask in masks if mask.any()]
+        # A byte for each of 10^9 trajectories would be much: a unit of which all is missing has one for them all.
+        return [(u, np.broadcast_to(True, mask.shape) if mask.all() else mask) for u, mask in masks if mask.any()]
 
     def _engine(self, todo: Todo, tell: Tell) -> Computed:
         if self.executor is None:
@@ -223,7 +225,13 @@ def locked(folder: Path) -> bool:
 
 @contextlib.contextmanager
 def _opened_store(
-    sweep: Sweep, folder: Path, shard: tuple[int, int], fresh: bool, force: bool, scattered: bool
+    sweep: Sweep,
+    folder: Path,
+    shard: tuple[int, int],
+    fresh: bool,
+    force: bool,
+    scattered: bool,
+    say: Callable[[str], None],
 ) -> Iterator[tuple[files.Store, Journal | None]]:
     """Lock the folder, make or enlarge the store where needed, and open it; a finished one is only read."""
     identity(sweep, base_of(sweep))  # refuses what cannot be identified before anything is written
@@ -239,7 +247,7 @@ def _opened_store(
         with contextlib.ExitStack() as locks:
             locks.enter_context(lock(folder / ("lock" if alone else f"lock-{shard[0]}-{shard[1]}")))
             locks.enter_context(journal.at_work())
-            _check_alone(folder, journal, alone)
+            _check_alone(folder, journal, alone, say)
             if alone:
                 if fresh:
                     journal.forget_others()
@@ -262,14 +270,14 @@ def _alone(folder: Path | None) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext() if folder is None else lock(folder / "lock-write", patience=math.inf)
 
 
-def _check_alone(folder: Path, journal: Journal, alone: bool) -> None:
+def _check_alone(folder: Path, journal: Journal, alone: bool, say: Callable[[str], None]) -> None:
     """Refuse to write beside another run where no lock does: it may not be granted, or not be seen by other hosts."""
-    for other in journal.others():
-        if alone or other["shard"] in ("0/1", journal.shard):
-            raise ValueError(
-                f"{folder} is being written by another process: {other['host']} showed a sign of life "
-                f"{other['silent']:.0f} s ago. Wait for it, use another folder, or delete {other['file']}."
-            )
+    other = journal.rival(alone, say)
+    if other is not None:
+        raise ValueError(
+            f"{folder} is being written by another process: {other['host']} showed a sign of life "
+            f"{other['silent']:.0f} s ago. Wait for it, use another folder, or delete {other['file']}."
+        )
 
 
 def _prepare_shared(sweep: Sweep, folder: Path, force: bool) -> None:

@@ -11,6 +11,7 @@ writes only into the store that it has opened.
 """
 
 import contextlib
+import math
 import os
 import re
 import shutil
@@ -30,6 +31,7 @@ from pt_jax.sweep.lanes import tile_shape, tiles_of
 from pt_jax.sweep.overlap import positions, union_of, with_values
 
 _UNIT = 4096  # trajectories in a unit, about: seconds of work, and no more is lost
+_UNITS = 2**14  # in a large store, about: a kill costs a tiny share of it, and its files can be listed
 _UNIT_WORK = 2**40  # operations in a unit by `cost.of`, at most, where a tile for each device allows: minutes
 _UNIT_BYTES = 2**25  # of its results, at most, where a tile allows
 _OURS = re.compile(r"(data|old|gone|new.*)\.zarr|lock(-.*)?")  # names of this program's own
@@ -162,8 +164,9 @@ def known(sweep: Sweep, kept: Store) -> int:
     """Return how many trajectories of the sweep are done."""
     union = union_of(kept.sweep, sweep)
     shared = [np.isin(a, b) for a, b in zip(positions(union, kept.sweep), positions(union, sweep), strict=True)]
-    inside = (np.ix_(*(s[u] for s, u in zip(shared, unit, strict=True))) for unit in kept.units())
-    return sum(int(kept.done(unit)[part].sum()) for unit, part in zip(kept.units(), inside, strict=True))
+    asked = [np.where(inside, 0, -1) for inside in shared]
+    missing = sum(int(kept.missing(unit, asked, None).sum()) for unit in kept.units())
+    return math.prod(int(inside.sum()) for inside in shared) - missing
 
 
 def size_on_disk(sweep: Sweep) -> int:
@@ -173,12 +176,16 @@ def size_on_disk(sweep: Sweep) -> int:
 
 
 def unit_shape(sweep: Sweep, tile: tuple[int, ...]) -> tuple[int, ...]:
-    """Grow the tile along the seeds, then the axes from the last, to a unit of about `_UNIT` trajectories or less."""
+    """Grow the tile along the seeds, then the axes from the last, to a unit.
+
+    It has about `_UNIT` trajectories or less; in a sweep of many, enough for about `_UNITS` units.
+    """
     most = max(1, _UNIT_BYTES * sweep.trajectories // size_on_disk(sweep))
     unit, in_tile = list(tile), int(np.prod(tile))
     *_, (largest, _) = sweep.size_classes(tuple(np.arange(length) for length in sweep.shape[:-1]))
     worked = max(tiles_of(sweep.program(largest), tile, _UNIT_WORK), jax.local_device_count())
-    room = max(1, min(_UNIT // in_tile, most // in_tile, worked))
+    wanted = max(min(_UNIT // in_tile, worked), sweep.trajectories // _UNITS // in_tile)
+    room = max(1, min(wanted, most // in_tile))
     classes = [*sweep.classes(), 1]
     for i in reversed(range(len(unit))):
         pieces = -(-sweep.shape[i] // tile[i])

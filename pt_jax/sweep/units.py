@@ -4,7 +4,6 @@ A unit is a block of the grid; a mask says what is wanted of it. Both engines yi
 results of the product blocks that the mask is made of, for whoever called to write.
 """
 
-import contextlib
 import pickle
 import sys
 import time
@@ -45,7 +44,7 @@ def on_executor(
 ) -> Computed:
     """Compute the units on the workers of an executor, in any order.
 
-    A task names the sweep; a worker that does not hold it says so and is sent it, once, with all data.
+    A task names the sweep. For each worker that says that it does not hold it, one task brings it, with all data.
     """
     sweep = replace(sweep, derived={})  # its functions need not travel
     base = base_of(sweep)
@@ -58,13 +57,13 @@ def on_executor(
             if stop():
                 workers.cancel()
             workers.submit()
-            arrived, finished = workers.arrived(), 0
+            finished = 0
             for unit, mask, found in workers.finished():
                 finished += 1
                 yield unit, mask, found
             if workers.broken:
                 workers.reopen()
-            elif not arrived + finished:
+            elif not finished:
                 time.sleep(0.02)
     finally:
         workers.close()
@@ -78,7 +77,7 @@ class _Workers:
         self.executor, self.parcel, self.tile = executor, parcel, tile
         self.waiting = deque((unit, mask, 1) for unit, mask in todo)  # with the number of the attempt
         self.running: dict[Any, tuple] = {}
-        self.sending: set[Any] = set()  # parcels under way
+        self.sending: set[Any] = set()  # those of them that bring the parcel
         self.lacking: set[str] = set()  # workers that have said so
         self.broken, self.breaks = False, 0  # breaks of the whole pool since a unit was finished
 
@@ -99,7 +98,7 @@ class _Workers:
 
     def close(self) -> None:
         """End what is under way, and an executor that was made here."""
-        for future in [*self.running, *self.sending]:
+        for future in self.running:
             future.cancel()
         if callable(self.executor) and hasattr(self, "pool"):
             self.pool.shutdown()
@@ -107,38 +106,33 @@ class _Workers:
     def cancel(self) -> None:
         """Start nothing more."""
         self.waiting.clear()
-        for future in [*self.running, *self.sending]:
+        for future in self.running:
             future.cancel()
 
     def submit(self) -> None:
-        """Send the parcel to those who lack it, else units."""
-        try:
-            while self.waiting and len(self.sending) < len(self.lacking):
-                self.sending.add(self.pool.submit(hold, self.parcel))
-            while self.waiting and len(self.running) < _WAITING and not self.lacking:
-                unit, mask, _ = self.waiting[0]
-                future = self.pool.submit(task, self.parcel.name, self.tile, cells_of(unit, mask))
-                self.running[future] = self.waiting.popleft()
-        except BrokenExecutor:
-            self.broken = True
-
-    def arrived(self) -> int:
-        """Note which parcels have arrived, and return how many."""
-        arrived = [future for future in self.sending if future.done()]
-        for future in arrived:
-            self.sending.remove(future)
-            with contextlib.suppress(CancelledError, BrokenExecutor):
-                name = future.result()
-                # One that held it already took it: others may have died, or will say again that they lack it.
-                self.lacking = self.lacking - {name} if name in self.lacking else set()
-        return len(arrived)
+        """Submit a unit with the parcel for each worker that lacks it; where none does, units without it."""
+        while self.waiting and (
+            len(self.sending) < len(self.lacking) if self.lacking else len(self.running) < _WAITING
+        ):
+            unit, mask, _ = self.waiting[0]
+            parcel = self.parcel if self.lacking else None
+            try:
+                future = self.pool.submit(task, self.parcel.name, self.tile, cells_of(unit, mask), parcel)
+            except BrokenExecutor:
+                self.broken = True
+                return
+            self.running[future] = self.waiting.popleft()
+            if parcel is not None:
+                self.sending.add(future)
 
     def finished(self) -> Computed:
         """Yield the units that are computed; what failed waits again."""
         for future in [future for future in self.running if future.done()]:
             unit, mask, attempt = self.running.pop(future)
+            sent = future in self.sending
+            self.sending.discard(future)
             try:
-                found = future.result()
+                name, found = future.result()
             except CancelledError:
                 continue
             except BrokenExecutor:
@@ -150,18 +144,24 @@ class _Workers:
                     raise RuntimeError(f"A unit failed {attempt} times, the others are kept: {error!r}.") from error
                 self.waiting.append((unit, mask, attempt + 1))
                 continue
-            if isinstance(found, str):  # the worker's name: it holds nothing yet
-                self.lacking.add(found)
+            if found is None:
+                self.lacking.add(name)
                 self.waiting.append((unit, mask, attempt))
                 continue
+            if (
+                sent
+            ):  # one that held it already may have taken it: others have died, or will say again that they lack it
+                self.lacking = self.lacking - {name} if name in self.lacking else set()
             self.breaks = 0
             yield unit, mask, found
 
 
 def accepted_pool(pool: Any) -> Any:
     """Return an executor, or raise ValueError where it cannot be used."""
-    if not hasattr(pool, "submit"):
-        raise ValueError(f"executor = {pool!r} is not accepted: use a concurrent.futures.Executor.")
+    if not isinstance(pool, Executor):  # others have `submit`, too: submitit's starts a process for each unit at once
+        raise ValueError(
+            f"executor = {pool!r} is not accepted: use a concurrent.futures.Executor, see docs/clusters.md."
+        )
     context: Any = getattr(pool, "_mp_context", None)
     if isinstance(pool, ProcessPoolExecutor) and context.get_start_method() == "fork":
         raise ValueError("executor is not accepted: jax hangs in forked workers; use mp_context=get_context('spawn').")
@@ -182,8 +182,17 @@ _HOLDS: dict[str, Sweep] = {}  # what it was sent, the last few sweeps
 _MOST_HELD = 4
 
 
-def hold(parcel: Parcel) -> str:
-    """Keep a sweep for the tasks to come, in a worker; return the worker's name.
+def task(
+    name: str, tile: Tile, cells: list[tuple[np.ndarray, ...]], parcel: Parcel | None
+) -> tuple[str, list[dict[str, np.ndarray]] | None]:
+    """Compute product blocks of a sweep in a worker; return its name and the results, None where it lacks the sweep."""
+    if parcel is not None:
+        _hold(parcel)
+    return _WORKER, work(_HOLDS[name], tile, cells) if name in _HOLDS else None
+
+
+def _hold(parcel: Parcel) -> None:
+    """Keep a sweep for the tasks to come.
 
     Raises:
         RuntimeError: here it would compute something else: the code or the versions differ.
@@ -196,12 +205,6 @@ def hold(parcel: Parcel) -> str:
         _HOLDS[parcel.name] = parcel.sweep
         for name in list(_HOLDS)[:-_MOST_HELD]:
             del _HOLDS[name]
-    return _WORKER
-
-
-def task(name: str, tile: Tile, cells: list[tuple[np.ndarray, ...]]) -> list[dict[str, np.ndarray]] | str:
-    """Compute product blocks of a sweep that this worker holds, or return the worker's name."""
-    return work(_HOLDS[name], tile, cells) if name in _HOLDS else _WORKER
 
 
 def _check_importable(pool: Any, sweep: Sweep) -> None:

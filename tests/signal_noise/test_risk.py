@@ -224,7 +224,8 @@ def test_error_is_unbiased_at_any_number_of_directions(n_directions):
 
 def test_directions_are_standard_normal_and_do_not_depend_on_the_padding():
     small, large = (risk.directions(jax.random.key(1), Static(m=m, n_directions=64)) for m in (3, 6))
-    np.testing.assert_array_equal(small.z, large.z[:, :6])
+    # The last numbers of a row fill no vector, and may be rounded otherwise (jax 0.11): a few units of float32.
+    np.testing.assert_allclose(small.z, large.z[:, :6], rtol=1e-6)
     np.testing.assert_array_equal(small.t, large.t)
     # Randomly shifted Sobol points: in each coordinate one point in each of 64 equal cells, so the ranks are exact.
     cells = np.sort(np.floor(norm.cdf(np.asarray(large.z, np.float64)) * 64).astype(int), axis=0)

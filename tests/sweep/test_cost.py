@@ -78,6 +78,6 @@ def test_a_carried_key_counts_its_numbers():
 
 
 def test_what_cannot_fit_is_refused_before_it_is_compiled(monkeypatch):
-    monkeypatch.setattr(lanes, "_lowered", None)
+    monkeypatch.setattr(lanes, "_traced", None)
     with pytest.raises(ValueError, match=r"A group of 1 trajectories of this size is not accepted: it needs .* GB"):
         run(Sweep(product(10**7), At(), {"x": [1.0]}, 1))

@@ -17,7 +17,7 @@ def child(code):
 
 
 def test_several_devices_equal_one():
-    # tests/signal_noise/test_devices.py has the whole trajectory; here, tiles that do not fill the devices.
+    # Tiles that do not fill the devices.
     done = child(
         """
         import jax
@@ -32,6 +32,37 @@ def test_several_devices_equal_one():
             for seeds, width in ((5, 4), (1, 32), (1, 4)):
                 sweep = throw_sweep(AXES, seeds=seeds, lanes=width)
                 assert (run(sweep)["total"].values == by_loop(sweep)).all()
+        """
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_eight_devices_give_whole_trajectories_of_both_worlds_as_one_does():
+    done = child(
+        """
+        import jax
+        jax.config.update("jax_num_cpu_devices", 8)
+        import numpy as np
+        import pt_jax
+        from pt_jax.vision.point import Static as Images
+        from pt_jax.vision.transfer import transfer
+        from tests import conftest  # compiles quickly
+        from tests.sweep.test_export import PAIR, PROBE, SIZES, TRANSFER
+
+        options = {"width": 2, "stages": 1, "depth": 1, "batch": 4, **PROBE}
+        images = Images.covering(PAIR, TRANSFER, **options)
+        axes, every = {"alpha": np.linspace(0, 1, 5)}, jax.local_devices()
+        for sweep in (
+            pt_jax.Sweep(pt_jax.simulate, SIZES, axes, 4, ("gain", "loss"), pt_jax.Static(n_directions=16), lanes=2),
+            pt_jax.Sweep(transfer, TRANSFER, axes, 4, ("gain", "loss"), images, data=PAIR, lanes=2),
+        ):
+            found = []
+            for count in (8, 1):
+                jax.local_devices = lambda count=count: every[:count]
+                found.append(pt_jax.run(sweep))
+            assert len(np.unique(found[1].loss)) > 10
+            for name in ("gain", "loss"):  # of two programs: float32 may be rounded in another order
+                np.testing.assert_allclose(*(ds[name] for ds in found), rtol=1e-4, atol=1e-4)
         """
     )
     assert done.returncode == 0, done.stderr

@@ -1,7 +1,6 @@
 """Units on the workers of an executor: the same store as in one process, whatever dies."""
 
 import multiprocessing
-import time
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
@@ -112,18 +111,10 @@ def test_killed_processes_cost_a_unit_each(tmp_path, whole):
     assert len(pools) == 2 or len(killed) == 1  # the kill may come after the last task
 
 
-def test_a_killed_dask_worker_costs_a_unit(tmp_path, whole):
-    distributed = pytest.importorskip("distributed")
-    killed = []
-    with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
-        distributed.Client(cluster) as client,
-    ):
+def test_what_only_looks_like_an_executor_is_refused():
+    class Jobs:
+        def submit(self, function, *args):
+            raise AssertionError("never called")
 
-        def report(done, total, unit, units):
-            if unit == 2 and not killed:
-                killed.append(time.monotonic())
-                next(iter(cluster.workers.values())).process.process.kill()
-
-        ds = run(SWEEP, report, store=tmp_path, executor=client.get_executor())
-    assert killed and ds.equals(whole)
+    with pytest.raises(ValueError, match=r"Jobs object .* is not accepted: use a concurrent.futures.Executor"):
+        run(SWEEP, executor=Jobs())

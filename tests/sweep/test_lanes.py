@@ -183,3 +183,9 @@ def test_units_and_calls_hold_minutes_of_work(function, unit, call):
     assert lanes.tile_shape(sweep) == (1, 1) and store.unit_shape(sweep, (1, 1)) == (unit[0], max(unit[1], devices))
     (size,) = lanes.parts(sweep, cells, (1, 1))
     assert len(next(size.groups())) == min(128, call * devices)
+
+
+def test_a_sweep_of_a_billion_is_not_a_billion_files():
+    sweep = throw_sweep({"shift": np.arange(1000.0), "scale": np.arange(1000.0)}, seeds=1000)
+    unit = store.unit_shape(sweep, lanes.tile_shape(sweep))
+    assert np.prod([-(-n // width) for n, width in zip(sweep.shape, unit, strict=True)]) < 2 * 2**14

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -14,12 +14,12 @@ from pt_jax.sweep import units
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.run import run
 from tests.sweep.cases import Dice, throw, throw_sweep
-from tests.sweep.stores import AXES, SWEEP, counted, small_units  # noqa: F401 - fixtures
+from tests.sweep.stores import AXES, SWEEP, counted, in_memory, small_units  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parents[2]
 
 
-class Counting:
+class Counting(Executor):
     """An executor of one worker elsewhere: each task is unpickled, and it is counted what was sent."""
 
     def __init__(self):
@@ -56,10 +56,25 @@ def test_a_worker_that_dies_before_it_is_sent_the_sweep_holds_nothing_up():
                 return super().submit(function, *args)
             self.sent.append(0)
             future = Future()
-            future.set_result("a worker that lacks the sweep, and is never heard of again")
+            future.set_result(("a worker that lacks the sweep, and is never heard of again", None))
             return future
 
     assert run(SWEEP, executor=Dying()).equals(run(SWEEP))
+
+
+def test_workers_that_live_for_one_task_make_the_same(whole):
+    class Forgetful(Counting):
+        def submit(self, function, *args):
+            self.holds.clear()
+            future = super().submit(function, *args)
+            name, found = future.result()
+            future = Future()
+            future.set_result((f"{name}-{len(self.sent)}", found))
+            return future
+
+    pool = Forgetful()
+    assert run(SWEEP, executor=pool).equals(whole)
+    assert len(pool.sent) == 2 * 4  # each unit is refused once, then it brings the sweep
 
 
 def test_a_worker_with_other_code_is_refused(monkeypatch):

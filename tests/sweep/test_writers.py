@@ -1,5 +1,6 @@
 """Two writers, and a store that is replaced under a run."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -115,10 +116,30 @@ def test_a_run_that_died_or_is_silent_does_not_stop_the_next(folder, monkeypatch
     mine.write_text(json.dumps(record | {"pid": dead.pid}))
     assert counted(SWEEP, folder)[1] == 0  # a process of this host that is no more
     mine.write_text(json.dumps(record | {"host": "elsewhere"}))
-    with pytest.raises(ValueError, match="elsewhere showed a sign of life"):
-        run(SWEEP, store=folder)
     os.utime(mine, (time.time() - 3600,) * 2)
     assert counted(SWEEP, folder)[1] == 0  # a process of another host that has been silent for an hour
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_a_run_of_another_host_is_waited_for_until_it_lives_or_is_dead(folder, monkeypatch, lives):
+    monkeypatch.setattr(journal, "_BEAT", 0.05)
+    monkeypatch.setattr(journal, "_SILENT", 600 if lives else 1)
+    (other,) = (folder / "runs").glob("*.json")
+    other.write_text(json.dumps(json.loads(other.read_text()) | {"at_work": True, "host": "elsewhere"}))
+
+    class Bar:
+        def __call__(self, *_):
+            pass
+
+        def phase(self, words):
+            said.append(words)
+            if lives and len(said) == 3:
+                os.utime(other)
+
+    said = []
+    with pytest.raises(ValueError, match="elsewhere showed a sign of life") if lives else contextlib.nullcontext():
+        run(SWEEP, Bar(), store=folder)
+    assert said[0].startswith("waiting for a run on elsewhere, silent for ")
 
 
 def test_a_run_at_work_shows_signs_of_life(tmp_path, monkeypatch):
