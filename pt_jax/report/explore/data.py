@@ -39,41 +39,32 @@ def content(
     axes = {str(dim): one[dim] for one in cells.values() for dim in one["mean"].dims}
     if not axes:
         raise ValueError("There is no axis to draw over: this dataset has one cell, which pt-jax show prints.")
-    room = _Room()
+    room = bytearray()
     results = [_result(name, one, room) for name, one in cells.items()]
-    for one in (paired := [one for one in results if one["name"] in _PAIR]):
-        one["limits"] = [min(x["limits"][0] for x in paired), max(x["limits"][1] for x in paired)]
+    paired = [one for one in results if one["name"] in _PAIR]
+    ends = [end for one in paired for end in one["limits"]]
+    for one in paired:
+        one["limits"] = [min(ends), max(ends)]
     about = {
         "title": "Explorer: " + ", ".join(axes),
         "settings": [words.plain(text) for text in settings.common(*cells.values())],
         "level": panel.percent(next(iter(cells.values()))),
         "states": STATES,
-        "pair": [name for name in _PAIR if name in names],
-        "axes": {name: _axis(name, ds, values) for name, values in axes.items()},
+        "pair": [one["name"] for one in paired],
+        "axes": {name: _axis(name, values) for name, values in axes.items()},
         "results": results,
         "lines": [_line(name, values, cells, room) for name, values in (lines or {}).items()],
         "rerun": rerun.templates(ds),
     }
-    return about, room.filled()
+    return about, bytes(room)
 
 
-class _Room:
-    """Bytes of arrays, each at a multiple of four."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-        self.size = 0
-
-    def put(self, values: np.ndarray, kind: str) -> int:
-        """Add an array of little-endian numbers of a kind and return where it starts."""
-        raw = values.astype(f"<{kind}").tobytes()
-        start = self.size
-        self.parts += [raw, bytes(-len(raw) % 4)]
-        self.size += len(raw) + -len(raw) % 4
-        return start
-
-    def filled(self) -> bytes:
-        return b"".join(self.parts)
+def _put(room: bytearray, values: np.ndarray, kind: str) -> int:
+    """Add an array of little-endian numbers of a kind, at a multiple of four, and return where it starts."""
+    start = len(room)
+    room += values.astype(f"<{kind}").tobytes()
+    room += bytes(-len(room) % 4)
+    return start
 
 
 def _results(ds: xr.Dataset, values: Sequence[str] | None) -> list[str]:
@@ -106,7 +97,7 @@ def _is_number(values: xr.DataArray) -> bool:
     return values.dtype.kind in "iuf"
 
 
-def _axis(name: str, ds: xr.Dataset, values: xr.DataArray) -> dict[str, Any]:
+def _axis(name: str, values: xr.DataArray) -> dict[str, Any]:
     """Return an axis: its values in words, where they lie on it, and the fields that vary along it."""
     number = _is_number(values)
     at = values.values if number else np.arange(values.size)
@@ -118,7 +109,7 @@ def _axis(name: str, ds: xr.Dataset, values: xr.DataArray) -> dict[str, Any]:
         "log": panel.logarithmic(at),
         "at": at.tolist(),
         "edges": panel.edges(at).tolist(),
-        "fields": {key: _json(values[key]) for key in ([name] if name in ds.coords else []) + beside},
+        "fields": {key: _json(values[key]) for key in ([name] if name in values.coords else []) + beside},
     }
 
 
@@ -127,7 +118,7 @@ def _json(values: xr.DataArray) -> list[Any]:
     return [None if isinstance(one, float) and not math.isfinite(one) else one for one in values.values.tolist()]
 
 
-def _result(name: str, cells: xr.Dataset, room: _Room) -> dict[str, Any]:
+def _result(name: str, cells: xr.Dataset, room: bytearray) -> dict[str, Any]:
     """Return a result, its colours and where its arrays are, which it puts into the room."""
     look = panel.look(cells)
     low, high = look["norm"].vmin, look["norm"].vmax
@@ -141,10 +132,10 @@ def _result(name: str, cells: xr.Dataset, room: _Room) -> dict[str, Any]:
         "signed": panel.signed(look),
         "limits": [float(low), float(high)],
         "colours": [to_hex(map_(i / (_COLOURS - 1))) for i in range(_COLOURS)],
-        "mean": room.put(mean, "f4"),
-        "half": room.put(cells["high"].values - mean, "f4"),
-        "seeds": room.put(cells["seeds"].values, "u4"),
-        "state": room.put(_states(cells), "u1"),
+        "mean": _put(room, mean, "f4"),
+        "half": _put(room, cells["high"].values - mean, "f4"),
+        "seeds": _put(room, cells["seeds"].values, "u4"),
+        "state": _put(room, _states(cells), "u1"),
     }
 
 
@@ -154,10 +145,10 @@ def _states(cells: xr.Dataset) -> np.ndarray:
     return np.select([mask.values for mask in masks], range(len(masks)), len(masks))
 
 
-def _line(name: str, values: xr.DataArray, cells: Mapping[str, xr.Dataset], room: _Room) -> dict[str, Any]:
+def _line(name: str, values: xr.DataArray, cells: Mapping[str, xr.Dataset], room: bytearray) -> dict[str, Any]:
     """Return what the zero line of is drawn over maps of the gain, on the same cells."""
     gain = cells.get("gain")
     if gain is None or set(values.dims) != set(gain["mean"].dims):
         raise ValueError(f"The line {name!r} needs a gain with the same axes: {', '.join(map(str, values.dims))}.")
     on = values.reindex_like(gain["mean"]).transpose(*gain["mean"].dims)
-    return {"name": name, "axes": [str(dim) for dim in on.dims], "mean": room.put(on.values, "f4")}
+    return {"name": name, "axes": [str(dim) for dim in on.dims], "mean": _put(room, on.values, "f4")}
