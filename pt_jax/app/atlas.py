@@ -83,12 +83,16 @@ class Map:
         print(f"{count:,} trajectories; cells: {shares}; sign predicted in {float(right):.1%} of the clear cells")
         return table
 
-    def draw(self, table: pd.DataFrame) -> Figure:
-        """Draw the map."""
+    def cells(self, table: pd.DataFrame) -> tuple[xr.Dataset, dict[str, xr.DataArray]]:
+        """Return the summary of the gain, and what is 0 where theory puts the boundary."""
         cells = stats.cells(table, "gain", self.dims)
         fields = [name for axis in _grid(self.point, self.axes) for name in axis.fields]
         predicted = cells["predicted"].assign_coords({name: cells[name] for name in fields})
-        lines = boundaries(self.point, fields, predicted)
+        return cells, boundaries(self.point, fields, predicted)
+
+    def draw(self, table: pd.DataFrame) -> Figure:
+        """Draw the map."""
+        cells, lines = self.cells(table)
         x, y, col = (*self.dims, None)[:3]
         figure = plot.phase_diagram(cells, "gain", x, y, col, lines=lines)
         figure.suptitle(self.title, wrap=True, fontsize="medium")
