@@ -157,7 +157,9 @@ def test_what_is_no_flag_or_no_number_is_refused_by_the_parser(refused, args, wo
     assert words_missing(refused(*args.split()), words) == []
 
 
-@pytest.mark.parametrize("name, near", [("plott", "plot"), ("Map", "map"), ("draw", "map, show, plot, rerun, advise")])
+@pytest.mark.parametrize(
+    "name, near", [("plott", "plot"), ("Map", "map"), ("draw", "map, show, plot, explore, rerun, advise")]
+)
 def test_an_unknown_command_is_called_unknown(capsys, name, near):
     assert main([name, "--x", "u=0,1"]) == 2
     assert capsys.readouterr() == ("", f"pt-jax: {name!r} is an unknown command: use {near}.\n")
@@ -180,7 +182,7 @@ def test_steps_to_record_stand_between_blanks_or_commas():
 def test_without_a_command_the_usage_is_told(capsys):
     assert main([]) == 2
     assert main(["--help"]) == 0
-    assert "map    run a sweep" in capsys.readouterr().out
+    assert "map     run a sweep" in capsys.readouterr().out
 
 
 def test_a_file_is_no_folder(refused, tmp_path):
