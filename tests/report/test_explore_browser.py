@@ -251,7 +251,11 @@ def test_nothing_is_wider_than_the_window(page, width, scheme):
     page.select_option("#second", "error")
     settle(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.wait_for_function(TEXTS_FIT)  # plotly makes room for labels in steps
+    for _ in range(100):  # plotly makes room for labels in steps; the page lets nobody wait in it, by its policy
+        if page.evaluate(TEXTS_FIT):
+            break
+        page.wait_for_timeout(100)
+    assert page.evaluate(TEXTS_FIT)
     paper, ink = page.evaluate(
         "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
     )
@@ -271,5 +275,5 @@ def test_one_axis_is_a_curve_and_the_lines_of_the_cell_are_copied(browser, tmp_p
     slide(page, "x", 2)
     assert "[Place(x=2, y=0, z=3)]" in page.inner_text("#again-python")
     page.click("#copy-python")
-    page.wait_for_function("document.querySelector('#again').innerText.match(/copied|selected/)")
+    page.locator("#again").filter(has_text=re.compile("copied|selected")).wait_for()
     page.close()
