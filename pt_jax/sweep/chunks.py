@@ -82,8 +82,11 @@ class Chunks:
 
     def done(self, unit: Unit) -> np.ndarray:
         """Return which trajectories of a unit are computed, 0 or 1; none where a chunk of a result is gone."""
-        found = self._done(unit)
-        return found if not found.any() or self._whole(unit) else np.zeros_like(found)
+        if self.folder is None:
+            return self._read("done", unit)
+        index = self._index(unit)
+        found = self._done(unit, index)
+        return found if not found.any() or self._whole(index) else np.zeros_like(found)
 
     def read(self, unit: Unit) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Return the results of a unit by name, and which of its trajectories are computed: those that fit their check.
@@ -141,25 +144,20 @@ class Chunks:
             self.check_number()
             self.arrays["done"][unit] = np.where(lost, 0, self._read("done", unit))
 
-    def _done(self, unit: Unit) -> np.ndarray:
+    def _done(self, unit: Unit, index: str) -> np.ndarray:
         """Read what a unit says to be done from its file: zarr takes many times as long for each of 100,000 chunks."""
-        if self.folder is None:
-            return self._read("done", unit)
-        shape = tuple(s.stop - s.start for s in unit)
+        shape = tuple([s.stop - s.start for s in unit])
         try:
-            with open(f"{self.folder}/data.zarr/done/c/{self._index(unit)}", "rb") as file:
+            with open(f"{self.folder}/data.zarr/done/c/{index}", "rb", buffering=0) as file:
                 chunk = np.frombuffer(_decode(file.read()), np.uint8).reshape(self.unit)
         except FileNotFoundError:
             return np.zeros(shape, np.uint8)
         except Exception:  # the codec has one each for what a damaged file can be
             return self._read("done", unit)  # says what is damaged
-        return chunk[tuple(map(slice, shape))]
+        return chunk if chunk.shape == shape else chunk[tuple(map(slice, shape))]
 
-    def _whole(self, unit: Unit) -> bool:
+    def _whole(self, index: str) -> bool:
         """Whether each chunk of a unit is there; after a loss of power its file may be empty."""
-        if self.folder is None:
-            return True
-        index = self._index(unit)
         try:
             return all([os.stat(first + index + last).st_size for first, last in self._around])
         except OSError:
