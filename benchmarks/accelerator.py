@@ -262,8 +262,12 @@ def by_torch(small: bool, record: dict[str, Any]) -> dict[str, Any]:
             run = vision.loop(SETTINGS[name], images_of(SETTINGS[name]), 1, device)
             found[name] = clock(partial(run, 0)).seconds / vision.STEPS
             print(f"  {name}: {found[name] * 1e6:,.0f} us a step and model", flush=True)
-    if best := record.get("lanes", {}).get(str(best_lanes(record))):
-        print(f"  the span engine over the loop: {best['per_second'] / found['loop']:,.0f} times")
+    for count, row in record.get("lanes", {}).items():
+        if count != "best":
+            ratios = ", ".join(
+                f"{row['per_second'] / found[name]:,.0f} ({name})" for name in found if "vgg" not in name
+            )
+            print(f"  the span engine with {int(count):,} lanes over PyTorch: {ratios}")
     return found
 
 

@@ -86,6 +86,8 @@ def main() -> None:
     parser.add_argument("--units", type=int, default=100_000)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
+    if options.units < 100 or options.units % 100:
+        parser.error(f"--units {options.units}: use a multiple of 100")
     store._UNITS = options.units  # more than it would have by itself
     one = sweep(options.units)
     with tempfile.TemporaryDirectory(dir=options.folder) as name:

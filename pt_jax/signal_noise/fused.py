@@ -30,19 +30,20 @@ _DEFAULTS = ("engine", "model", "noise", "bias", "optimizer", "optimizer2", "act
 _WARPS = 4
 
 
-def fits(start: Start, rules: Any, size: int | None, static: Static) -> bool:
+def fits(start: Any, rules: Any, size: int | None, static: Static) -> bool:
     """Return whether the kernel makes these steps: on an NVIDIA GPU, plain descent of the default network.
 
     Args:
-        start: what does not move.
+        start: what does not move; a `span.Start` where the engine is the default.
         rules: what is added to plain descent.
         size: of the minibatches, None for all samples.
         static: engine and options.
     """
     plain = static.two_patches and all(getattr(static, name) == getattr(Static, name) for name in _DEFAULTS)
+    if not plain or rules or size is not None or not _has_tensor_cores():
+        return False
     samples, networks, units = start.inner.noise.shape
-    small = samples <= _SAMPLES and networks * units <= _UNITS and start.gram.dtype == jnp.float32
-    return plain and small and not rules and size is None and _has_tensor_cores()
+    return samples <= _SAMPLES and networks * units <= _UNITS and start.gram.dtype == jnp.float32
 
 
 def descend(

@@ -162,7 +162,7 @@ def train(
 
     begin, during = (first, nets.upper), None
     made = jnp.zeros(len(weights), jnp.int32)
-    if layer is span and fused.fits(start, rules, size, static):
+    if fused.fits(start, rules, size, static):
         end = fused.descend(start, factor[0], task, descent, readout, length), nets.upper
     else:
         memory = layer.optimizer(*optimizers(descent, jnp.zeros(()), number, static)).init(begin)

@@ -174,10 +174,10 @@ def _wait_for(folder: Path) -> None:
 
 def _group(data: Path, mode: Any) -> tuple[Any, dict[str, Any]]:
     """Return the group, and the attribute of this program; raise anything where it is not in its form."""
-    if (data / "zarr.json").stat().st_size > _MOST:
-        raise ValueError("its metadata are too large")
     import zarr
 
+    if (data / "zarr.json").stat().st_size > _MOST:
+        raise ValueError("its metadata are too large")
     group = zarr.open_group(data, mode=mode, use_consolidated=False)
     about = json.loads(str(group.attrs["pt_jax"]))
     about["provenance"] = str(group.attrs["provenance"])

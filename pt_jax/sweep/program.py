@@ -117,7 +117,7 @@ def settings() -> dict[str, Any]:
         "backend": jax.default_backend(),
         "float": str(jnp.result_type(float)),
         "promotion": str(options.jax_numpy_dtype_promotion),
-        "matmul_precision": _precision(),
+        "matmul_precision": product_precision(),
         "prng": [
             options.jax_default_prng_impl,
             options.jax_threefry_partitionable,
@@ -126,7 +126,7 @@ def settings() -> dict[str, Any]:
     }
 
 
-def _precision() -> str | None:
+def product_precision() -> str | None:
     """Return the precision of matrix products: float32 unless another is asked for.
 
     Left to themselves, an NVIDIA GPU multiplies in TF32, with an error of 3e-4, and a TPU in bfloat16.
@@ -148,7 +148,7 @@ def _trace(
     key, number = jax.eval_shape(lambda: jax.random.key(0)), jax.ShapeDtypeStruct((), jnp.result_type(float))
     point = kind(*[number] * len(kind._fields))
     try:
-        with _of_this_run(), jax.default_matmul_precision(_precision()):
+        with _of_this_run(), jax.default_matmul_precision(product_precision()):
             jaxpr = jax.make_jaxpr(kept)(key, point, jax.tree.unflatten(tree, shapes))
     except jax.errors.JAXTypeError as error:  # an if or a float of what is not known before it is computed
         said = str(error).partition("\n")[0].rstrip(".")

@@ -25,6 +25,7 @@ from pt_jax.sweep import devices
 from pt_jax.sweep.accepted import fields_of, is_plain, name_of
 from pt_jax.sweep.grid import Sweep
 from pt_jax.sweep.identity import base_of, program_of
+from pt_jax.sweep.program import product_precision
 
 _PACKAGES = ("pt_jax", "jax", "jaxlib", "numpy", "optax", "scipy", "xarray", "zarr")
 
@@ -66,7 +67,7 @@ def machine() -> dict[str, Any]:
         "dirty": None if changed is None else bool(changed),
         "device": devices.in_words(),
         "flags": {name: value for name, value in os.environ.items() if name.startswith(("XLA_", "JAX_"))},
-        "matmul_precision": jax.config.jax_default_matmul_precision,  # type: ignore[attr-defined]
+        "matmul_precision": product_precision(),
         "float": str(jax.numpy.result_type(float)),
     }
 
