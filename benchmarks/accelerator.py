@@ -17,7 +17,7 @@ Sections, in this order; each compiles what it needs, and says for how long:
 - torch: the loop of `vs_pytorch.py` and its batched form on the same device; the loop of `vision.py`. Needs PyTorch.
 
 A section that fails says so, the others go on, and the exit code is 1. After `--seconds` no section is begun. `--small`
-has small sizes and five sections, so that a processor is through in half a minute.
+has small sizes and five sections, so that a processor is through in a quarter of a minute.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def rate(work: float, run: Callable[[], Any]) -> float:
 
 
 def limits(small: bool, record: dict[str, Any]) -> dict[str, Any]:
-    size = 1024 if small else 8192
+    size = 256 if small else 8192
     x, found = jax.random.normal(jax.random.key(0), (size, size)), {}
     for precision in PRECISIONS[: 2 if small else 3]:
         with jax.default_matmul_precision(precision):
@@ -96,7 +96,7 @@ def share(per_second: float, record: dict[str, Any]) -> float:
 
 def lanes(small: bool, record: dict[str, Any]) -> dict[str, Any]:
     found = {}
-    for count in (32,) if small else (4096, 16384, 65536, 1024, 256):
+    for count in (8,) if small else (4096, 16384, 65536, 1024, 256):
         try:
             row = found[str(count)] = timed(simulated(range(count), count), 2 if small else REPEATS)
         except (ValueError, jax.errors.JaxRuntimeError) as error:
@@ -297,7 +297,7 @@ def main() -> None:
     """Run the sections one after the other; write the numbers after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sections", help=f"some of {','.join(SECTIONS)}; by default all, or with --small the cheap")
-    parser.add_argument("--small", action="store_true", help="small sizes, half a minute on a processor")
+    parser.add_argument("--small", action="store_true", help="small sizes, a quarter of a minute on a processor")
     parser.add_argument("--seconds", type=float, default=480, help="after which no section is begun")
     parser.add_argument("--out", type=Path, default=Path("results/accelerator.json"))
     parser.add_argument("--reference", nargs=2, help=argparse.SUPPRESS)
@@ -310,7 +310,7 @@ def main() -> None:
     start = time.perf_counter()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        path, count = f"{folder}/reference.json", 64 if options.small else 4096
+        path, count = f"{folder}/reference.json", 16 if options.small else 4096
         command = [sys.executable, __file__, "--reference", path, str(count)]
         child = subprocess.Popen(command, env=os.environ | {"JAX_PLATFORMS": "cpu"})
         pt_jax.use_all_cores()  # of no effect on an accelerator
