@@ -1,54 +1,96 @@
 """Neural collapse on the source, and on the target, against how well frozen features transfer.
 
-    python sims/vision_collapse.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+    python sims/vision_collapse.py [--images cifar10] [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
 
 Left: NC1 of the source's training features against the target's test error by a linear probe, along each dial of
 pretraining: steps, label smoothing, augmentation by shifts, loss and projection head. Right: NC1 of the same frozen
-features on the target's training samples, for all these models. Above: MNIST at 8 x 8 pixels to 50 digits, the same
-classes. Below: the digits 0 to 4 of MNIST to 50 of its digits 5 to 9.
+features on the target's training samples, for all these models. On the digits, above: MNIST at 8 x 8 pixels to 50
+digits, the same classes; below: the digits 0 to 4 of MNIST to 50 of its digits 5 to 9. `parts/images.py` names other
+images.
 """
 
 import pt_jax.app.script  # isort: skip - first, for Ctrl-C
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.ticker import LogLocator
+from parts import images as known
 from scipy.stats import rankdata
 
 from pt_jax.report.findings import Finding
 from pt_jax.vision import datasets
-from pt_jax.vision.point import Point, Static
+from pt_jax.vision.point import Static
 from pt_jax.vision.transfer import transfer
 
 SOURCE = "arXiv 2212.12206"
 RESULTS = ("error", "nc1", "nc1_upstream")
-PAIRS = {
-    "the same classes": datasets.mnist_to_digits,
-    "other classes": lambda: datasets.low_to_high(datasets.mnist(8)),
-}
-DIALS: dict[str, tuple[str, list[float], str]] = {  # name: axis, values, colour
-    "steps": ("steps1", [50, 100, 200, 400, 800, 1600], "0.4"),
-    "smoothing": ("smoothing1", [0.0, 0.1, 0.3, 0.6], "tab:orange"),
-    "shifts": ("shift1", [0, 1, 2], "tab:blue"),
-    "projection dropped": ("steps1", [600], "tab:purple"),
-    "projection kept": ("steps1", [600], "tab:pink"),
-    "squared loss": ("steps1", [600], "tab:brown"),
+DIALS = {  # name: axis, colour
+    "steps": ("steps1", "0.4"),
+    "smoothing": ("smoothing1", "tab:orange"),
+    "shifts": ("shift1", "tab:blue"),
+    "projection dropped": ("steps1", "tab:purple"),
+    "projection kept": ("steps1", "tab:pink"),
+    "squared loss": ("steps1", "tab:brown"),
 }
 
 
-def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
+class Setting(NamedTuple):
+    """Pairs of source and target, what of the point is its own, and the values of the dials; others are off."""
+
+    pairs: dict[str, Callable[[], datasets.Pair]]
+    own: dict[str, float]
+    dials: dict[str, list[float]]
+
+
+SETTINGS = {
+    "digits 8x8": Setting(
+        {
+            "the same classes": datasets.mnist_to_digits,
+            "other classes": lambda: datasets.low_to_high(datasets.mnist(8)),
+        },
+        {"steps1": 600},
+        {
+            "steps": [50, 100, 200, 400, 800, 1600],
+            "smoothing": [0.0, 0.1, 0.3, 0.6],
+            "shifts": [0, 1, 2],
+        },
+    ),
+    "cifar10 32x32": Setting(
+        {"other classes": known.cifar10},
+        {"n1": 5000, "n2": 200, "steps1": 1500},
+        {"steps": [100, 400, 1600, 6400], "smoothing": [0.0, 0.1, 0.3, 0.6], "shifts": [0, 2, 4]},
+    ),
+}
+TITLES = {
+    "digits 8x8": (
+        "More collapse, on source and target alike, goes with better transfer; a projection head kept breaks the rule"
+    ),
+    "cifar10 32x32": "Neural collapse on five CIFAR-10 classes, and the error of frozen features on the other five",
+}
+
+
+def values_of(setting: Setting, dial: str) -> list[float]:
+    return setting.dials.get(dial, [setting.own["steps1"]])
+
+
+def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
     """Error and NC1 along each dial."""
-    found, steps = {}, 300 if quick else 600
-    for pair, data in ((pair, load()) for pair, load in PAIRS.items()):
+    found, setting = {}, SETTINGS[images]
+    steps = setting.own["steps1"] / (2 if quick else 1)
+    for pair, data in ((pair, load()) for pair, load in setting.pairs.items()):
         count = [part.train.labels.max() + 1 for part in (data.source, data.target)]
-        point = Point(classes1=count[0], classes2=count[1], steps1=steps)
-        for name, (axis, values, *_) in DIALS.items():
+        own = setting.own | {"classes1": count[0], "classes2": count[1], "steps1": steps}
+        point = known.POINTS[images]._replace(**own)
+        for name, (axis, _) in DIALS.items():
             projection = {"projection dropped": "drop", "projection kept": "keep"}.get(name, "no")
             loss = "squared" if name == "squared loss" else "cross_entropy"
             static = Static.covering(data, method="probe", projection=projection, loss1=loss)
+            values = values_of(setting, name)
             axes = {axis: sorted({min(value, steps) for value in (values[0], values[-1])}) if quick else values}
             found[f"{name}, {pair}"] = pt_jax.Sweep(transfer, point, axes, seeds, RESULTS, static, data)
     return found
@@ -66,16 +108,20 @@ def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
 
 def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
     """What each dial does to the transfer, and how NC1 on the target goes with it."""
-    for pair in PAIRS:
+    for pair in dict.fromkeys(name.split(", ")[1] for name in found):
         data = {dial: found[f"{dial}, {pair}"].load().rename({DIALS[dial][0]: "setting"}) for dial in DIALS}
         error = {dial: ds["error"] for dial, ds in data.items()}
         last = {dial: x.isel(setting=-1, drop=True) for dial, x in error.items()}
+        most = {dial: x["setting"].values[-1] for dial, x in error.items()}
         plain = error["shifts"].sel(setting=0, drop=True)
-        early = error["steps"].isel(setting=len(error["steps"].setting) // 2, drop=True)
+        early = error["steps"].isel(setting=len(error["steps"].setting) // 2)
         for words, effect in (
-            ("error after 1,600 - after 400 steps", last["steps"] - early),
-            ("error with label smoothing 0.6 - without", last["smoothing"] - plain),
-            ("error without - with shifts of 2 pixels", plain - last["shifts"]),
+            (
+                f"error after {most['steps']:,.0f} - after {early['setting']:,.0f} steps",
+                last["steps"] - early.drop_vars("setting"),
+            ),
+            (f"error with label smoothing {most['smoothing']:g} - without", last["smoothing"] - plain),
+            (f"error without - with shifts of {most['shifts']:g} pixels", plain - last["shifts"]),
             ("error without - with a projection head dropped", plain - last["projection dropped"]),
             ("error by squared loss - by cross-entropy", last["squared loss"] - plain),
         ):
@@ -93,9 +139,12 @@ def _alike(models: list[xr.Dataset]) -> xr.DataArray:
 
 def draw(table: pd.DataFrame) -> plt.Figure:
     """Source and target side by side, one row a pair; one line a dial."""
-    figure, axes = plt.subplots(2, 2, figsize=(10.5, 7.5), sharey="row", layout="constrained")
-    for (pair, name), ax in zip(product(PAIRS, ("nc1_upstream", "nc1")), axes.flat, strict=True):
-        for dial, (_, values, colour) in DIALS.items():
+    images, pairs = table.images.iloc[0], list(dict.fromkeys(table.pair))
+    size = (10.5, 0.5 + 3.5 * len(pairs))
+    figure, axes = plt.subplots(len(pairs), 2, figsize=size, sharey="row", layout="constrained", squeeze=False)
+    for (pair, name), ax in zip(product(pairs, ("nc1_upstream", "nc1")), axes.flat, strict=True):
+        for dial, (_, colour) in DIALS.items():
+            values = values_of(SETTINGS[images], dial)
             rows = table[(table.dial == dial) & (table.pair == pair)]
             x, y = (pt_jax.stats.cells(rows, result, ["setting"]) for result in (name, "error"))
             spread = {"xerr": x["high"] - x["mean"], "yerr": y["high"] - y["mean"]}
@@ -104,16 +153,15 @@ def draw(table: pd.DataFrame) -> plt.Figure:
             ax.errorbar(x["mean"], y["mean"], **spread, color=colour, label=words, marker="o", ms=4, capsize=2, lw=1)
             ax.plot(x["mean"][-1:], y["mean"][-1:], "o", ms=8 if several else 4, color=colour)
         ax.set_xscale("log")
-        ax.set_xticks([0.1, 0.2, 0.5, 1, 2], ["0.1", "0.2", "0.5", "1", "2"])
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.xaxis.set_major_formatter("{x:g}")
         ax.minorticks_off()
         ax.set(title=pair, xlabel=f"NC1 of the {'target' if name == 'nc1' else 'source'}'s training features")
     plt.setp(axes[:, 0], ylabel="test error on the target, frozen features")
     pt_jax.plot.legend(figure, ax.get_legend_handles_labels()[0])
-    figure.suptitle(
-        "More collapse, on source and target alike, goes with better transfer; a projection head kept breaks the rule"
-    )
+    figure.suptitle(TITLES[images])
     return figure
 
 
 if __name__ == "__main__":
-    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=64, findings=findings)
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=64, findings=findings, images=list(SETTINGS))

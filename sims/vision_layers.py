@@ -1,9 +1,9 @@
 """Which part is worth inheriting: layers from the bottom, layers from the top, filters of all layers, or weights?
 
-    python sims/vision_layers.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+    python sims/vision_layers.py [--images cifar10] [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
 
 Gain against the inherited fraction alpha of the layers, filters or weights of a VGG-like network; inherited parameters
-are trained (left) or frozen (right). Source MNIST at 8 x 8 pixels, target 50 digits.
+are trained (left) or frozen (right). `parts/images.py` names the images.
 """
 
 import pt_jax.app.script  # isort: skip - first, for Ctrl-C
@@ -11,9 +11,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
+from parts.images import PAIRS, POINTS
 
-from pt_jax.vision import datasets
-from pt_jax.vision.point import Point, Static
+from pt_jax.vision.point import Static
 from pt_jax.vision.transfer import transfer
 
 KINDS = {
@@ -22,14 +22,21 @@ KINDS = {
     "filters": ("filters of every layer", "tab:purple"),
     "weights": ("single weights at random", "0.4"),
 }
+OWN = {"digits 8x8": {}, "cifar10 32x32": {"n1": 5000, "n2": 200, "steps1": 1500, "steps2": 300}}  # of the point
+TITLES = {
+    "digits 8x8": (
+        "Inherit from the bottom: half of the layers bring most of the gain; those above hardly any on their own"
+    ),
+    "cifar10 32x32": "What is worth inheriting on CIFAR-10: layers from the bottom or top, filters, or single weights",
+}
 
 
-def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
+def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
     """The gain over alpha, trained and frozen, for each way to choose."""
-    data = datasets.mnist_to_digits()
+    data, point = PAIRS[images](), POINTS[images]._replace(**OWN[images])
     axes = {"alpha": np.linspace(0, 1, 3 if quick else 5), "lr_ratio": [1.0, 0.0]}
     return {
-        kind: pt_jax.Sweep(transfer, Point(), axes, seeds, ("gain",), Static.covering(data, inherit=kind), data)
+        kind: pt_jax.Sweep(transfer, point, axes, seeds, ("gain",), Static.covering(data, inherit=kind), data)
         for kind in KINDS
     }
 
@@ -54,11 +61,9 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     axes[0].set_ylabel("gain: scratch - transfer")
     marks = [plt.Line2D([], [], color=colour, marker="o", ms=4) for _, colour in KINDS.values()]
     axes[1].legend(marks, [name for name, _ in KINDS.values()], frameon=False, fontsize=8)
-    figure.suptitle(
-        "Inherit from the bottom: half of the layers bring most of the gain; those above hardly any on their own"
-    )
+    figure.suptitle(TITLES[table.images.iloc[0]])
     return figure
 
 
 if __name__ == "__main__":
-    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=64)
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=64, images=list(OWN))

@@ -1,31 +1,58 @@
 """Gain on real images against what is inherited and from which source, for three architectures.
 
-    python sims/vision_transfer.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+    python sims/vision_transfer.py [--images cifar10] [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
 
-Source MNIST at 8 x 8 pixels, target the digits of scikit-learn, 50 training samples; every network is fine-tuned.
-From left to right: the inherited fraction of the filters, source samples, noise on the source images, and the share of
-source labels that are random.
+Every network is fine-tuned on few target samples. From left to right: the inherited fraction of the filters, source
+samples, noise on the source images, and the share of source labels that are random. `parts/images.py` names the images.
 """
 
 import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
+from parts.images import PAIRS, POINTS
 
 from pt_jax.report.findings import Finding
-from pt_jax.vision import datasets
-from pt_jax.vision.point import Point, Static
+from pt_jax.vision.point import Static
 from pt_jax.vision.transfer import transfer
 
 MODELS = {"vgg": "tab:orange", "resnet": "tab:blue", "vit": "tab:purple"}
-CURVES = {
+
+
+class Setting(NamedTuple):
+    """What of the point is its own, and the values along each curve."""
+
+    own: dict[str, float]
+    curves: dict[str, np.ndarray]
+
+
+SMALL = {
     "alpha": np.linspace(0, 1, 5),
     "n1": np.array([50, 100, 200, 500, 1000, 2000]),
     "noise1": np.array([0.0, 0.5, 1.0, 2.0]),
     "labels1": np.linspace(0, 1, 5),
+}
+LARGE = {
+    "alpha": np.linspace(0, 1, 5),
+    "n1": np.array([200, 1000, 5000]),
+    "noise1": np.array([0.0, 0.5, 1.0]),
+    "labels1": np.linspace(0, 1, 3),
+}
+SETTINGS = {
+    "digits 8x8": Setting({"steps1": 600}, SMALL),
+    "cifar10 32x32": Setting({"n1": 5000, "n2": 200, "steps1": 1500, "steps2": 300}, LARGE),
+    "fashion 28x28": Setting({"n1": 5000, "n2": 50, "steps1": 1500, "steps2": 300}, LARGE),
+}
+TITLES = {
+    "digits 8x8": (
+        "Inheriting more, and from more, cleaner and truer source data, gains more; a bad source harms the ViT alone"
+    ),
+    "cifar10 32x32": "Gain on 200 images of five CIFAR-10 classes after pretraining on the other five",
+    "fashion 28x28": "Gain on 50 digits of MNIST after pretraining on Fashion-MNIST",
 }
 LABELS = {
     "alpha": r"inherited fraction $\alpha$ of the filters",
@@ -41,12 +68,13 @@ CLAIMS = {  # effect: gain at the last value - gain at the first, in this direct
 }
 
 
-def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
+def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
     """The gain along each curve, for each architecture."""
-    data, point, found = datasets.mnist_to_digits(), Point(steps1=200 if quick else 600), {}
+    data, (own, curves), found = PAIRS[images](), SETTINGS[images], {}
+    point = POINTS[images]._replace(**own | ({"steps1": 200} if quick else {}))
     for model in MODELS:
         static = Static.covering(data, model=model, depth=1)
-        for name, values in CURVES.items():
+        for name, values in curves.items():
             axes = {name: values[[0, -1]] if quick else values}
             found[f"{model}-{name}"] = pt_jax.Sweep(transfer, point, axes, seeds, ("gain",), static, data)
     return found
@@ -75,8 +103,8 @@ def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
 
 def draw(table: pd.DataFrame) -> plt.Figure:
     """One panel a curve, one line an architecture."""
-    figure, axes = plt.subplots(1, len(CURVES), figsize=(3.2 * len(CURVES), 3.6), sharey=True, layout="constrained")
-    for ax, curve in zip(axes, CURVES, strict=True):
+    figure, axes = plt.subplots(1, len(LABELS), figsize=(3.2 * len(LABELS), 3.6), sharey=True, layout="constrained")
+    for ax, curve in zip(axes, LABELS, strict=True):
         for model, colour in MODELS.items():
             rows = table[(table.model == model) & (table.curve == curve)]
             pt_jax.plot.curve(pt_jax.stats.cells(rows, "gain", [curve]), ("gain",), ax=ax, colours=(colour,))
@@ -85,11 +113,9 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     axes[0].set_ylabel("gain: scratch - transfer")
     marks = [plt.Line2D([], [], color=colour, marker="o", ms=4) for colour in MODELS.values()]
     axes[0].legend(marks, list(MODELS), frameon=False, fontsize=8)
-    figure.suptitle(
-        "Inheriting more, and from more, cleaner and truer source data, gains more; a bad source harms the ViT alone"
-    )
+    figure.suptitle(TITLES[table.images.iloc[0]])
     return figure
 
 
 if __name__ == "__main__":
-    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=32, findings=findings)
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=32, findings=findings, images=list(SETTINGS))

@@ -1,58 +1,91 @@
 """The transferability T of pretrained parameters: by layer, target samples, diversity of the target, and domain gap.
 
-    python sims/vision_transferability.py [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
+    python sims/vision_transferability.py [--images cifar10] [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
 
 T = distance of the fine-tuned weights to the random ones from which pretraining started over that to the pretrained
-ones, after 200 steps and, nearly converged, after 1,500. Diversity: classes at 100 samples, and digits (modes) merged
-into one class. Gap: the share of the target's pixels that are permuted. Source MNIST at 8 x 8 pixels.
+ones, after few steps and, nearly converged, after many. Diversity: classes, and classes of the data (modes) merged into
+one. Gap: the share of the target's pixels that are permuted. `parts/images.py` names the images.
 """
 
 import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
+from parts.images import PAIRS, POINTS
 
 from pt_jax.report.findings import Finding
 from pt_jax.vision import datasets
-from pt_jax.vision.point import Point, Static
+from pt_jax.vision.point import Static
 from pt_jax.vision.transfer import transfer
 
 SOURCE = "arXiv 2212.00399"
-STEPS = {200: ("200 steps", "tab:orange"), 1500: ("1,500 steps", "tab:purple")}
-AXES: dict[str, list[float]] = {
-    "n2": [20, 50, 100, 200, 500, 1000],
-    "classes2": [2, 4, 6, 8, 10],
-    "modes": [1, 2],
-    "pixels2": [0.0, 0.25, 0.5, 1.0],
+COLOURS = ("tab:orange", "tab:purple")
+
+
+class Setting(NamedTuple):
+    """Steps on the target, target samples but where they are the axis, classes of merged modes, and values."""
+
+    steps: list[int]
+    samples: int
+    merged: int
+    axes: dict[str, list[float]]
+
+
+SETTINGS = {
+    "digits 8x8": Setting(
+        [200, 1500],
+        100,
+        5,
+        {
+            "n2": [20, 50, 100, 200, 500, 1000],
+            "classes2": [2, 4, 6, 8, 10],
+            "modes": [1, 2],
+            "pixels2": [0.0, 0.25, 0.5, 1.0],
+        },
+    ),
+    "cifar10 32x32": Setting(
+        [200, 1500],
+        300,
+        2,
+        {
+            "n2": [50, 100, 300, 1000, 3000],
+            "classes2": [2, 3, 4, 5],
+            "modes": [1, 2],
+            "pixels2": [0.0, 0.25, 0.5, 0.75, 1.0],
+        },
+    ),
+}
+TITLES = {
+    "digits 8x8": "More samples, more modes in a class and a wider gap lower T; the lowest layers carry over best",
+    "cifar10 32x32": "Transferability T from five CIFAR-10 classes to the other five",
 }
 
 
-def merged(modes: int) -> datasets.Pair:
-    """MNIST and five classes of the digits: 0 to 4, or 0 and 1, 2 and 3 and so on merged."""
-    digits = datasets.digits()
-    parts = [datasets.Split(x.images, x.labels // 2) for x in digits]
-    return datasets.pair(
-        datasets.mnist(8), datasets.Dataset(*parts) if modes == 2 else datasets.classes(digits, range(5))
-    )
+def merged(data: datasets.Pair, classes: int, modes: int) -> datasets.Pair:
+    """Return the pair with the first classes of the target, so many of them merged into each."""
+    some = datasets.classes(data.target, range(classes * modes))
+    splits = [datasets.Split(x.images, x.labels // modes) for x in some]
+    return datasets.pair(data.source, datasets.Dataset(*splits))
 
 
-def sweeps(quick: bool, seeds: int) -> dict[str, pt_jax.Sweep]:
+def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
     """T along each axis, at two numbers of steps."""
-    data = datasets.mnist_to_digits()
+    whole, (steps, samples, classes, axes) = PAIRS[images](), SETTINGS[images]
     found: dict[str, pt_jax.Sweep] = {}
 
-    def sweep(point: Point, axes: dict, data: datasets.Pair) -> pt_jax.Sweep:
-        axes = {**axes, "steps2": list(STEPS)}
+    def sweep(axes: dict, data: datasets.Pair, **own: float) -> pt_jax.Sweep:
+        point, axes = POINTS[images]._replace(n2=samples, **own), {**axes, "steps2": steps}
         return pt_jax.Sweep(transfer, point, axes, seeds, ("transferability",), Static.covering(data), data)
 
-    for name, values in AXES.items():
+    for name, values in axes.items():
         values = [values[0], values[-1]] if quick else values
         if name == "modes":
-            found |= {f"modes{k}": sweep(Point(n2=100, classes2=5), {}, merged(int(k))) for k in values}
+            found |= {f"modes{k}": sweep({}, merged(whole, classes, int(k)), classes2=classes) for k in values}
         else:
-            found[name] = sweep(Point(n2=100), {name: values}, data)
+            found[name] = sweep({name: values}, whole)
     return found
 
 
@@ -64,7 +97,7 @@ def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
 
 def _curves(found: dict[str, xr.Dataset]) -> dict[str, xr.Dataset]:
     data = {name: ds.load() for name, ds in found.items()}
-    data["modes"] = xr.concat([data.pop("modes1"), data.pop("modes2")], pd.Index(AXES["modes"], name="modes"))
+    data["modes"] = xr.concat([data.pop("modes1"), data.pop("modes2")], pd.Index([1, 2], name="modes"))
     means = {name: ds["transferability"].mean("layer_name", skipna=False) for name, ds in data.items()}
     return {name: ds.assign(mean_t=means[name]) for name, ds in data.items()}
 
@@ -78,12 +111,13 @@ def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
         "modes": "more diverse target data lower T (modes of a class)",
         "pixels2": "the domain gap lowers T",
     }
-    for steps, (words, _) in STEPS.items():
+    for steps in curves["n2"]["steps2"].values:
+        words = f"{steps:,.0f} steps"
         for name, claim in claims.items():
-            t, (low, *_, high) = curves[name]["mean_t"].sel(steps2=steps), AXES[name]
+            t, (low, *_, high) = curves[name]["mean_t"].sel(steps2=steps), curves[name][name].values
             measured = f"T at {name} = {low:g} - at {high:g}, {words}"
             yield Finding(claim, SOURCE, measured, t.sel({name: low}) - t.sel({name: high}), 0.1)
-        t = curves["n2"]["transferability"].sel(steps2=steps, n2=1000)
+        t = curves["n2"]["transferability"].sel(steps2=steps).isel(n2=-1)
         lowest, rest = t.isel(layer_name=0), t.isel(layer_name=slice(1, None)).mean("layer_name", skipna=False)
         for claim, which, other in (
             ("T does not fall from low to high layers", "highest", t.isel(layer_name=-1)),
@@ -94,27 +128,30 @@ def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
 
 def draw(table: pd.DataFrame) -> plt.Figure:
     """By layer, then along each axis."""
+    images, most = table.images.iloc[0], table.n2.max()
     figure, axes = plt.subplots(1, 5, figsize=(15, 3.6), layout="constrained")
-    for steps, (_, colour) in STEPS.items():
+    both = dict(zip(sorted(table.steps2.unique()), COLOURS, strict=True))
+    for steps, colour in both.items():
         rows = table[table.steps2 == steps]
-        layers = pt_jax.stats.cells(rows[(rows.curve == "n2") & (rows.n2 == 1000)], "transferability", ["layer_name"])
-        curves = [(pt_jax.stats.cells(rows[rows.curve == name], "mean_t", [name]), name) for name in AXES]
+        layers = pt_jax.stats.cells(rows[(rows.curve == "n2") & (rows.n2 == most)], "transferability", ["layer_name"])
+        names = SETTINGS[images].axes
+        curves = [(pt_jax.stats.cells(rows[rows.curve == name], "mean_t", [name]), name) for name in names]
         for ax, (cells, x) in zip(axes, [(layers, "layer_name"), *curves], strict=True):
             half = cells["high"] - cells["mean"]
             ax.errorbar(cells[x].values, cells["mean"], half, color=colour, marker="o", ms=4, capsize=2)
-    labels = ("layer", "target samples $N_2$", "target classes $K_2$", "digits merged into a class", "permuted pixels")
+    labels = ("layer", "target samples $N_2$", "target classes $K_2$", "classes merged into one", "permuted pixels")
     for ax, label in zip(axes, labels, strict=True):
         ax.axhline(1, color="0.5", lw=0.8)
         ax.set(xlabel=label, ylim=(0, None))
-    axes[0].set(ylabel="transferability $T$", title="1,000 target samples")
+    axes[0].set(ylabel="transferability $T$", title=f"{most:,.0f} target samples")
     axes[0].tick_params("x", labelsize=8)
     axes[1].set_xscale("log")
-    axes[3].set(xticks=AXES["modes"], xlim=(0.5, 2.5))
-    marks = [plt.Line2D([], [], color=colour, marker="o", ms=4) for _, colour in STEPS.values()]
-    axes[1].legend(marks, [name for name, _ in STEPS.values()], frameon=False, fontsize=8)
-    figure.suptitle("More samples, more modes in a class and a wider gap lower T; the lowest layers carry over best")
+    axes[3].set(xticks=[1, 2], xlim=(0.5, 2.5))
+    marks = [plt.Line2D([], [], color=colour, marker="o", ms=4) for colour in COLOURS]
+    axes[1].legend(marks, [f"{steps:,.0f} steps" for steps in both], frameon=False, fontsize=8)
+    figure.suptitle(TITLES[images])
     return figure
 
 
 if __name__ == "__main__":
-    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=32, findings=findings)
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=32, findings=findings, images=list(SETTINGS))
