@@ -55,7 +55,7 @@ class Map:
     @property
     def dims(self) -> list[str]:
         """The dimensions of the grid."""
-        return [axis.name for axis in _grid(self.point, self.axes)]
+        return [axis.name for axis in _grid(self.point, self.axes, self.static)]
 
     def sweeps(self, quick: bool, seeds: int) -> dict[str, Sweep]:
         """Return the simulation, in bands, and the prediction."""
@@ -86,7 +86,7 @@ class Map:
     def cells(self, table: pd.DataFrame) -> tuple[xr.Dataset, dict[str, xr.DataArray]]:
         """Return the summary of the gain, and what is 0 where theory puts the boundary."""
         cells = stats.cells(table, "gain", self.dims)
-        fields = [name for axis in _grid(self.point, self.axes) for name in axis.fields]
+        fields = [name for axis in _grid(self.point, self.axes, self.static) for name in axis.fields]
         predicted = cells["predicted"].assign_coords({name: cells[name] for name in fields})
         return cells, boundaries(self.point, fields, predicted)
 
@@ -155,14 +155,14 @@ def predicted_of(ds: xr.Dataset) -> Sweep:
     return prediction(Point(**about["point"] | fixed), axes, Static(**options))
 
 
-def _grid(point: Point, axes: Mapping[str, Any]) -> tuple[Axis, ...]:
+def _grid(point: Point, axes: Mapping[str, Any], static: Static) -> tuple[Axis, ...]:
     """Return the axes as a sweep reads them."""
-    return Sweep(simulate, point, axes).grid
+    return Sweep(simulate, point, axes, static=static).grid
 
 
 def _covering(point: Point, axes: Mapping[str, np.ndarray], static: Static) -> tuple[Point, Static]:
     """Return the point of a grid with the largest values, and the static that holds for all of it."""
-    for axis in _grid(point, axes):
+    for axis in _grid(point, axes, static):
         point = point._replace(**dict(zip(axis.fields, axis.values.max(axis=0).tolist(), strict=True)))
     covering = Static.covering(point)
     return point, replace(static, fixed=True, **{name: getattr(covering, name) for name in (*Static.maxima, "rules")})

@@ -55,7 +55,7 @@ def _map(options: Any) -> None:
     point = Point(**given)
     numbers = {name: flags.whole_numbers(name, getattr(options, name)) for name in flags.WHOLE_NUMBERS}
     static = Static(**{name: getattr(options, name) for name in OPTIONS} | numbers)
-    static.validate(point)
+    validate(point)
     flags.check_seeds(options.seeds)
     axes = _axes(options, given, point, static)
     study.read_shard(options.shard)

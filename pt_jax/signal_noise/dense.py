@@ -51,12 +51,12 @@ def squared(start: Start, w: Array) -> Array:
     return jnp.sum(w**2, axis=(1, 2))
 
 
-def learned(start: Start, w: Array) -> Inner:
+def learned(start: Start, w: Array, decays: bool) -> Inner:
     """Return the coefficients of the signals and of the noise in the least-squares fit of w - w(0) by them.
 
     By conjugate gradients. They are those of the span engine where the optimizer is linear and d exceeds n, to the
-    rounding of w: what is memorised of noise that is 1e7 times weaker than the signal is lost in float32. What weight
-    decay takes off w(0) is fitted, too; the span engine holds it apart.
+    rounding of w: what is memorised of noise that is 1e7 times weaker than the signal is lost in float32. Where weight
+    decay takes a share off w(0), w(0) is fitted as well: all else is then taken orthogonal to it.
     """
     basis = jnp.concatenate(start.basis)[:, : start.plain]
     norm = jnp.linalg.norm(basis, axis=1)
@@ -64,9 +64,18 @@ def learned(start: Start, w: Array) -> Inner:
     basis = basis / norm[:, None]  # what is weak is fitted as well as what is strong
     gram, change = basis @ basis.T, (w - start.weights)[..., : start.plain]
     size = jnp.maximum(jnp.max(jnp.abs(change)), jnp.finfo(change.dtype).tiny)  # squares of it may not be numbers
-    right = jnp.einsum("bp,kfp->bkf", basis, change / size)
+    right, along = jnp.einsum("bp,kfp->bkf", basis, change / size), jnp.zeros(())
+    if decays:
+        first = start.weights[..., : start.plain]
+        first = first / jnp.maximum(jnp.linalg.norm(first, axis=-1, keepdims=True), jnp.finfo(first.dtype).tiny)
+        along = jnp.einsum("bp,kfp->bkf", basis, first)
+        right = right - along * jnp.sum(first * change / size, axis=-1)
+
+    def fitted(right: Array, along: Array) -> Array:
+        return cg(lambda c: gram @ c - along * jnp.sum(along * c, axis=0), right, maxiter=4 * len(gram))[0]
+
     # A network at a time: each ends where it has converged, whatever it is trained beside.
-    fit = jax.vmap(lambda b: cg(lambda c: gram @ c, b, maxiter=4 * len(gram))[0], 1, 1)(right)
+    fit = jax.vmap(fitted, 1, 1)(right, jnp.broadcast_to(along, right.shape))
     coefficients = fit * size / norm[:, None, None]
     signals = len(start.basis.signal)
     return Inner(coefficients[:signals], coefficients[signals:])

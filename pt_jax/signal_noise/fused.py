@@ -12,6 +12,7 @@ is as far from float64 as one in float32, which takes 4.5 us; nine in bfloat16 t
 of 64, and 8 warps in place of 4, were slower. A kernel wants sides that are powers of 2.
 """
 
+from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -19,6 +20,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.nn import relu, sigmoid
 
 from pt_jax.signal_noise.data import Task
 from pt_jax.signal_noise.descent import Descent
@@ -60,22 +62,14 @@ def descend(
         length: maximum of the steps.
         interpret: compute it without a kernel, on any device, in any precision.
     """
-    from jax.experimental import pallas  # takes time to import, for what only a GPU needs
-    from jax.experimental.pallas import triton
-
     n, k, units = start.inner.noise.shape
     rows, columns = _power_of_2(n), _power_of_2(k * units)
     a, number = jnp.tile(readout, k), start.gram.dtype
     of_units = jnp.stack([start.inner.signal.reshape(-1), a, descent.lr * rate.noise.reshape(-1) * a])
     of_samples = jnp.stack([task.label, task.seen, task.weight])
     steps = jnp.minimum(descent.steps, length).astype(jnp.int32)
-    done = pallas.pallas_call(
-        partial(_kernel, k, units, None if interpret else "TF32_TF32_F32_X3"),
-        out_shape=[jax.ShapeDtypeStruct(shape, number) for shape in ((rows, columns), (columns,))],
-        compiler_params=triton.CompilerParams(num_warps=_WARPS, num_stages=1),
-        interpret=interpret,
-        name="descend",
-    )(
+    of_noise, of_signal = _end(
+        (k, units, length, interpret),
         steps.reshape(1),
         start.signals.reshape(1).astype(number),
         _filled(start.gram, rows, rows),
@@ -83,13 +77,55 @@ def descend(
         _filled(of_units.astype(number), 3, columns),
         _filled(of_samples.astype(number), 3, rows),
     )
-    noise, signal = done[0][:n, : k * units].reshape(n, k, units), done[1][: k * units].reshape(1, k, units)
+    noise, signal = of_noise[:n, : k * units].reshape(n, k, units), of_signal[: k * units].reshape(1, k, units)
     return Coefficients(jnp.ones((k, units), number), signal, noise)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _end(sizes: tuple[int, int, int, bool], *given: Array) -> tuple[Array, Array]:
+    """Return the coefficients at the end, by the kernel; sizes are k, units, length and whether to interpret it."""
+    from jax.experimental import pallas  # takes time to import, for what only a GPU needs
+    from jax.experimental.pallas import triton
+
+    k, units, _, interpret = sizes
+    shape = given[3].shape
+    noise, signal = pallas.pallas_call(
+        partial(_kernel, k, units, None if interpret else "TF32_TF32_F32_X3"),
+        out_shape=[jax.ShapeDtypeStruct(of, given[3].dtype) for of in (shape, shape[1:])],
+        compiler_params=triton.CompilerParams(num_warps=_WARPS, num_stages=1),
+        interpret=interpret,
+        name="descend",
+    )(*given)
+    return noise, signal
+
+
+@_end.defjvp
+def _derivative(sizes: tuple[int, int, int, bool], given: Any, along: Any) -> tuple[Any, Any]:
+    """Return the end and its derivative along something: a kernel has none, so XLA makes the steps."""
+    k, units, length, _ = sizes
+
+    def end(steps: Array, *given: Array) -> tuple[Array, Array]:
+        step, state = _training(k, units, None, *given)
+
+        def active(state: Any, t: Array) -> tuple[Any, None]:
+            return jax.tree.map(partial(jnp.where, t < steps[0]), step(t, state), state), None
+
+        return jax.lax.scan(active, state, jnp.arange(length))[0]
+
+    return jax.jvp(end, given, along)
 
 
 def _kernel(k: int, units: int, precision: Any, *refs: Any) -> None:
     """Train k networks of so many units; the last two references are written."""
-    steps, squared, gram, start, of_units, of_samples, noise_end, signal_end = refs
+    steps, *given, noise_end, signal_end = refs
+    step, state = _training(k, units, precision, *given)
+    noise_end[...], signal_end[...] = jax.lax.fori_loop(0, steps[0], step, state)
+
+
+def _training(
+    k: int, units: int, precision: Any, squared: Any, gram: Any, start: Any, of_units: Any, of_samples: Any
+) -> tuple[Callable[[Any, tuple[Array, Array]], tuple[Array, Array]], tuple[Array, Array]]:
+    """Return the step of k networks of so many units, and the coefficients at first; of references, or of arrays."""
     gram, first, squared = gram[...], start[...], squared[0]
     (first_signal, a, rate), (label, seen, weight) = ([x[i, :] for i in range(3)] for x in (of_units, of_samples))
     column = jax.lax.broadcasted_iota(jnp.int32, a.shape, 0)
@@ -99,20 +135,19 @@ def _kernel(k: int, units: int, precision: Any, *refs: Any) -> None:
         noise, signal = state
         h = first + jax.lax.dot(gram, noise, precision=precision, preferred_element_type=noise.dtype)
         along = first_signal + squared * signal
-        outputs = jnp.maximum(h, 0) * a[None, :]
-        plus, minus = jnp.maximum(along, 0) * a, jnp.maximum(-along, 0) * a
+        outputs = relu(h) * a[None, :]
+        plus, minus = relu(along) * a, relu(-along) * a
         push, push_signal = jnp.zeros_like(h), jnp.zeros_like(along)
         for units_of in own:
             of_plus, of_minus = (jnp.sum(jnp.where(units_of, x, 0)) for x in (plus, minus))
             f = jnp.sum(jnp.where(units_of[None, :], outputs, 0), axis=1) + jnp.where(label > 0, of_plus, of_minus)
-            q = weight * seen / (1 + jnp.exp(seen * f))
+            q = weight * seen * sigmoid(-seen * f)
             up, down = jnp.sum(jnp.where(label > 0, q, 0)), jnp.sum(jnp.where(label > 0, 0, q))
             push = jnp.where(units_of[None, :], q[:, None], push)
             push_signal = jnp.where(units_of, jnp.where(along > 0, up, 0) - jnp.where(along < 0, down, 0), push_signal)
         return noise + jnp.where(h > 0, push, 0) * rate[None, :], signal + rate * push_signal
 
-    zeros = jnp.zeros_like(first), jnp.zeros_like(first_signal)
-    noise_end[...], signal_end[...] = jax.lax.fori_loop(0, steps[0], step, zeros)
+    return step, (jnp.zeros_like(first), jnp.zeros_like(first_signal))
 
 
 def _power_of_2(count: int) -> int:

@@ -128,7 +128,9 @@ def predict(point: Point, static: Static = _DEFAULT) -> Prediction:
         if not isinstance(value, jax.core.Tracer) and np.any(np.asarray(value) != 0):
             raise ValueError(f"{name} = {shown(np.max(value))} is not covered by predict: use 0.")
     at = covered(accepted(point, static), static)
-    for name in (*OPTIONS, "rules"):
+    if static.rules:
+        raise ValueError(f"{', '.join(static.rules)} above 0 is not covered by predict: use 0.")
+    for name in OPTIONS:
         if name not in _ALIKE and getattr(static, name) != getattr(_DEFAULT, name):
             raise ValueError(
                 f"{name} = {shown(getattr(static, name))} is not covered by predict: use {getattr(_DEFAULT, name)!r}."

@@ -94,6 +94,21 @@ def check_read(point: Any, static: Any, skip: Collection[str] = ()) -> None:
             )
 
 
+def check_used(point: Any, static: Any) -> None:
+    """Raise ValueError where an option is set that nothing reads at these points, as widths of a model without any."""
+    data = {static.data, static.data2}
+    momentum = any(np.any(np.asarray(getattr(point, f"momentum{task}"))) for task in "12")
+    for name, used, needed in (
+        ("hidden", static.model == "mlp", "model = 'mlp'"),
+        ("patches", "multi_patch" in data, "data = 'multi_patch'"),
+        ("classes", "classes" in data, "data = 'classes'"),
+        ("nesterov", momentum, "a momentum above 0"),
+    ):
+        given = getattr(static, name)
+        if not used and given != getattr(type(static), name):
+            raise ValueError(f"{name} = {shown(given)} has no effect without {needed}: use that, or leave it out.")
+
+
 def _check_own(static: Any, model: Any) -> None:
     """Refuse what is no name, and nothing of the user's own that can be told from another."""
     for name, names, value, is_own, own in (

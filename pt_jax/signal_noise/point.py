@@ -189,9 +189,10 @@ class Static:
         return replace(self, paired=self.paired and not {"alpha", "lr_ratio"} & set(moving), rules=rules, **maxima)
 
     def validate(self, point: Point) -> None:
-        """Check a Point's values, which may be arrays; see `validate`."""
+        """Check a Point's values, which may be arrays, and that the options have an effect there; see `validate`."""
         validate(point, self if self.fixed else None)
         options.check_read(point, self)
+        options.check_used(point, self)
 
     def attributes(self, name: str) -> dict[str, str]:
         """Return units, long name and symbol of a field of Point or of a result, as a dataset stores them."""

@@ -1,8 +1,9 @@
 """What theory says about a point without training it: phase, criterion, boundary and best fraction, in closed form.
 
 Each takes a `Point` whose leaves are numbers or arrays that broadcast, and returns an array of their common shape, a
-scalar for numbers: dimensionless, jit- and vmap-able; a leaf that is no real number is a ValueError. These are
-leading-order statements with unknown constants; `predict`, the mean-field recursion, gives test errors.
+scalar for numbers: dimensionless, jit- and vmap-able; a leaf that is no real number, or a field that only other data
+than two_patches read, is a ValueError. These are leading-order statements with unknown constants, whatever the rates,
+steps and rules of training; `predict`, the mean-field recursion, gives test errors.
 `sims/theory_agreement.py` measures how far each agrees with simulation.
 
 With S the signal in f on a test point and V the variance of f by memorised noise, both to leading order where filters
@@ -16,11 +17,14 @@ its own noise of level sigma2 it holds that of level sigma1, seen through noise 
 takes to saturate goes with 1 / (sigma^2 d), which divides both.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from pt_jax.inputs.field import shown
 from pt_jax.signal_noise.checks import floats
+from pt_jax.signal_noise.fields import DATA_FIELDS, FIELDS
 from pt_jax.signal_noise.mean_field import Prediction, in_regime, predict, predicted
 from pt_jax.signal_noise.point import Point
 
@@ -37,6 +41,18 @@ __all__ = [
 ]
 
 
+def _of_two_patches(point: Point) -> Point:
+    """Return the point as arrays, or raise ValueError where a field is set that only other data read."""
+    at = floats(point)
+    for name in DATA_FIELDS:
+        value, usual = getattr(at, name), FIELDS[name].default
+        if not isinstance(value, jax.core.Tracer) and np.any(value != usual):
+            raise ValueError(
+                f"{name} = {shown(getattr(point, name))} is not covered by theory of two_patches: use {usual:g}."
+            )
+    return at
+
+
 _quiet = np.errstate(divide="ignore", invalid="ignore")  # without noise numbers are infinite, as in jax
 
 
@@ -51,7 +67,7 @@ def phase(point: Point) -> Array:
 
     Source: Kou, Chen, Chen, Gu, 2023 (arXiv 2303.04145).
     """
-    at = floats(point)
+    at = _of_two_patches(point)
     return at.n2 * (at.u**2 + at.v2**2) ** 2 / (at.sigma2**4 * at.d)
 
 
@@ -60,7 +76,7 @@ def kou_norm(point: Point, constant: float = 1.0) -> Array:
 
     Kou's condition is |mu_2| above this norm; the constant is not known and is fitted or read off a map.
     """
-    at = floats(point)
+    at = _of_two_patches(point)
     return at.sigma2 * (constant * at.d / at.n2) ** 0.25
 
 
@@ -74,7 +90,7 @@ def criterion(point: Point) -> Array:
     formula of a paper. It knows nothing of label flips, learning rates, steps, filters and initial scale, and supposes
     that both trainings saturate by memorising noise: it fails where N |mu|^2 is not small against sigma^2 d.
     """
-    at = floats(point)
+    at = _of_two_patches(point)
     a, b, noise = _parts(at)
     signal = at.alpha * a + b
     return signal * abs(signal) / (at.d * (at.alpha**2 * noise + at.n2))
@@ -87,7 +103,7 @@ def best_alpha(point: Point) -> Array:
 
     N1 and the noise levels cancel: upstream noise weighs as much against inheriting as upstream signal for it.
     """
-    at = floats(point)
+    at = _of_two_patches(point)
     norm = at.u**2 + at.v2**2
     return jnp.clip(_overlap(at) / jnp.where(norm > 0, norm, 1.0), 0.0, 1.0)
 
@@ -101,7 +117,7 @@ def helpful_alpha(point: Point) -> Array:
     with a = A / alpha and k = N1 sigma2^2 / sigma1^2: 0 where the tasks do not overlap (a <= 0), infinite where the
     denominator is not positive.
     """
-    at = floats(point)
+    at = _of_two_patches(point)
     a, b, noise = _parts(at)
     room = b**2 * noise / at.n2 - a**2
     crossing = jnp.where(room > 0, 2 * a * b / jnp.where(room > 0, room, 1.0), jnp.inf)

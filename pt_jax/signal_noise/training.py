@@ -146,7 +146,7 @@ def train(
         return Net(w[..., :-1], w[..., -1], params[1]) if static.bias else Net(w, nets.bias, params[1])
 
     def gamma_rho(params: Any) -> tuple[Array, Array]:
-        learned = layer.learned(start, params[0])
+        learned = layer.learned(start, params[0], "weight_decay" in rules)
         along = jnp.sum(task.signals**2, axis=1)[:, None, None] * learned.signal[: len(task.signals)]
         rho = learned.noise * jnp.sum(noise**2, axis=1)[:, None, None]
         return jnp.max(signed(along, readout, task, static), axis=0), jnp.moveaxis(rho, 1, 0)

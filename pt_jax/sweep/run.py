@@ -253,8 +253,8 @@ def _opened_store(
                     journal.forget_others()
                 files.prepare(sweep, folder, fresh, force, scattered)
             else:
-                _prepare_shared(sweep, folder, force)
                 locks.enter_context(lock(folder / "lock", shared=True))
+                _prepare_shared(sweep, folder, force)
             kept = files.load(sweep, folder)
             if math.prod(-(-n // width) for n, width in zip(kept.shape, kept.unit, strict=True)) <= _READ:
                 for unit in kept.units():
@@ -266,7 +266,7 @@ def _opened_store(
 
 
 def _alone(folder: Path | None) -> contextlib.AbstractContextManager:
-    """Hold what shards i/n and k/l share that meet in a unit: none must write what it read before the other wrote."""
+    """Hold what shards share: they meet in a unit, and none must write what it read before another wrote."""
     return contextlib.nullcontext() if folder is None else lock(folder / "lock-write", patience=math.inf)
 
 
@@ -281,13 +281,10 @@ def _check_alone(folder: Path, journal: Journal, alone: bool, say: Callable[[str
 
 
 def _prepare_shared(sweep: Sweep, folder: Path, force: bool) -> None:
-    """Let whichever shard comes first make the store; the others wait for it."""
-    while not (folder / "data.zarr").exists():
-        try:
-            with lock(folder / "lock"):
-                files.prepare(sweep, folder, False, force, shared=True)
-        except BlockingIOError:
-            time.sleep(0.1)
+    """Let whichever shard comes first make the store; the others wait for it, however long that takes."""
+    with _alone(folder):
+        if not (folder / "data.zarr").exists():
+            files.prepare(sweep, folder, False, force, shared=True)
     files.check_same(sweep, folder, force)
     if not files.covers(sweep, folder):
         raise ValueError(f"{folder} holds a smaller grid: enlarge it by a run without shards first.")

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -106,8 +106,8 @@ class _Workers:
     def cancel(self) -> None:
         """Start nothing more."""
         self.waiting.clear()
-        for future in self.running:
-            future.cancel()
+        # What somebody else cancels has failed: as one that is lost, it waits again.
+        self.running = {future: of for future, of in self.running.items() if not future.cancel()}
 
     def submit(self) -> None:
         """Submit a unit with the parcel for each worker that lacks it; where none does, units without it."""
@@ -133,8 +133,6 @@ class _Workers:
             self.sending.discard(future)
             try:
                 name, found = future.result()
-            except CancelledError:
-                continue
             except BrokenExecutor:
                 self.broken = True
                 self.waiting.append((unit, mask, attempt))

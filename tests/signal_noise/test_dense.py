@@ -72,6 +72,13 @@ def test_span_equals_dense_on_the_same_vectors_in_float64(bias, noise, angle):
         assert relative(a.gamma, b.gamma) < 1e-3 and relative(a.rho, b.rho) < 1e-3
 
 
+def test_what_is_learned_under_weight_decay_is_the_same_in_both_engines():
+    options = {"angle": 60.0, "init_scale": 0.3, "rules": {"weight_decay": 0.3, "momentum": 0.9}}
+    for a, b in zip(run("span", **options)[:2], run("dense", **options)[:2], strict=True):
+        assert relative(a.net.weights, b.net.weights) < 1e-11
+        assert relative(a.gamma, b.gamma) < 1e-3 and relative(a.rho, b.rho) < 1e-3  # conjugate gradients, as above
+
+
 FUNCTIONS = {"gelu": "squared", "relu^3": "hinge", "huberized_relu": lambda y, f: jnp.exp(-y * f)}
 
 

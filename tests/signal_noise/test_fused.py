@@ -48,6 +48,18 @@ def test_the_kernel_makes_the_steps_of_the_general_loop(monkeypatch):
     assert not np.array_equal(found.loss[0], found.loss[1])  # the steps differ
 
 
+def test_its_derivatives_are_those_of_the_general_loop(monkeypatch):
+    def slope():
+        return float(jit(jax.grad(lambda lr: jnp.sum(two(lr, 7.0).rho)))(0.5))
+
+    with jax.enable_x64(True):
+        expected = slope()
+        monkeypatch.setattr(fused, "fits", lambda *_: True)
+        monkeypatch.setattr(fused, "descend", partial(fused.descend, interpret=True))
+        assert slope() == pytest.approx(expected, rel=1e-10)  # roundings in float64
+    assert abs(expected) > 0.1
+
+
 @pytest.mark.parametrize(
     ("changed", "rules", "size", "taken"),
     [

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pt_jax import DERIVED, theory
+from pt_jax.signal_noise.fields import DATA_FIELDS
 from pt_jax.signal_noise.point import Point, Static
 
 # Products of a dozen float32 numbers: 1e-5 is some hundred roundings.
@@ -93,6 +94,16 @@ def test_arrays_that_broadcast_equal_a_loop_and_numbers_give_scalars(name):
 def test_leaves_that_are_no_numbers_or_do_not_broadcast_are_refused(name, fields):
     with pytest.raises(ValueError, match=r"u = .* is not accepted|do not broadcast"):
         EVERY[name](SMALL_POINT._replace(**fields))
+
+
+@pytest.mark.parametrize("name", ["phase", "kou_norm", "criterion", "best_alpha", "helpful_alpha"])
+def test_fields_of_other_data_are_refused(name):
+    for field in DATA_FIELDS:
+        usual = getattr(SMALL_POINT, field)
+        with pytest.raises(
+            ValueError, match=f"{field} = .*0.5.* is not covered by theory of two_patches: use {usual:g}"
+        ):
+            getattr(theory, name)(SMALL_POINT._replace(**{field: np.array([usual, 0.5])}))
 
 
 def test_without_noise_nothing_warns():

@@ -57,6 +57,21 @@ def test_a_unit_whose_worker_died_is_submitted_again(tmp_path, whole):
     assert pool.calls == 8 + 3
 
 
+def test_a_unit_that_somebody_cancels_is_submitted_again(tmp_path, whole):
+    class Cancelling(Flaky):
+        def submit(self, function, /, *args, **kwargs):
+            future = super().submit(function, *args, **kwargs)
+            if self.calls % 3 or self.calls > 9:
+                return future
+            future = Future()
+            future.cancel()
+            return future
+
+    pool = Cancelling(lambda _: None)
+    assert run(SWEEP, store=tmp_path, executor=pool).equals(whole)
+    assert pool.calls == 8 + 3
+
+
 def test_a_unit_that_never_works_is_named_and_the_others_are_kept(tmp_path, whole):
     pool = Flaky(lambda call: OSError("worker lost") if call == 1 or call > 7 else None)
     with pytest.raises(RuntimeError, match=r"failed 3 times, the others are kept: OSError\('worker lost'\)"):

@@ -108,6 +108,18 @@ def test_shards_that_start_together_where_locks_are_not_granted_make_one_store(t
         assert computed == 0 and ds.equals(whole)
 
 
+@pytest.mark.filterwarnings("default")
+def test_shards_that_start_together_wait_for_the_one_that_makes_the_store(tmp_path, monkeypatch, whole):
+    def slow(function, seconds):
+        return lambda *args, **options: (time.sleep(seconds), function(*args, **options))
+
+    monkeypatch.setattr(store, "prepare", slow(store.prepare, 1.2))  # longer than a second writer is waited for
+    monkeypatch.setattr(store, "check_same", slow(store.check_same, 0.1))
+    with ThreadPoolExecutor(3) as threads:
+        parts = list(threads.map(lambda i: run(SWEEP, store=tmp_path, shard=(i, 3)), range(3)))
+    assert len(parts) == 3 and load(tmp_path).equals(whole)
+
+
 def test_a_run_that_died_or_is_silent_does_not_stop_the_next(folder, monkeypatch):
     (mine,) = (folder / "runs").glob("*.json")
     record = json.loads(mine.read_text()) | {"at_work": True}
