@@ -1,21 +1,26 @@
-"""What griffe cannot read from the source: docstrings that a decorator fills in, and functions that one wraps."""
+"""What griffe cannot read from the source: tables that a decorator fills in, functions that one wraps, names in a row."""
 
 import importlib
 import inspect
+import re
 
 from griffe import Extension
 
 WRAPPED = {"run": "sweep.run", "run_until": "sweep.adaptive", "boundary": "sweep.adaptive", "plan": "sweep.plan"}
+ROW = re.compile(r"^( *)(\w+(?:, \w+)+): (.*(?:\n\1 +.*)*)", re.MULTILINE)  # `error, gain: text` and what is below it
 
 
 class Tables(Extension):
-    """Show a class with its docstring at run time, and `pt_jax.run` and its like as the functions that they wrap."""
+    """Show classes with their docstrings at run time, and `pt_jax.run` and its like as the functions that they wrap."""
 
-    def on_class(self, *, cls, **_):
-        """Replace the docstring of a class whose fields stand in a table."""
-        if cls.docstring and "TABLE" in cls.docstring.value:
-            kind = getattr(importlib.import_module(cls.module.path), cls.name)
-            cls.docstring.value = inspect.getdoc(kind)
+    def on_object(self, *, obj, **_):
+        """Fill in the table of a docstring, and give each name of a row a line of its own."""
+        if not obj.docstring:
+            return
+        if "TABLE" in obj.docstring.value and obj.is_class:
+            obj.docstring.value = inspect.getdoc(getattr(importlib.import_module(obj.module.path), obj.name))
+        lines = lambda row: "\n".join(f"{row[1]}{name}: {row[3]}" for name in row[2].split(", "))  # noqa: E731
+        obj.docstring.value = ROW.sub(lines, obj.docstring.value)
 
     def on_package(self, *, pkg, **_):
         """Replace what `_with_bar` returns."""
