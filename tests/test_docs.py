@@ -7,9 +7,11 @@ import shlex
 import shutil
 from pathlib import Path
 
-import jax
 import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+import xarray as xr
 
 import pt_jax
 from pt_jax.app import commands, startup
@@ -36,7 +38,7 @@ SMALLER = {
     r'model="vgg", inherit': 'model="vgg", width=2, stages=1, depth=1, inherit',
     r"resamples=\d+": "resamples=10",
 }
-EAGER = ("docs/measures.md", "docs/api/diagnostics.md")  # of tiny arrays: compilation would take longer
+IMAGES = ("docs/vision.md", "docs/notebooks/images.ipynb")  # real networks compile for long: tests/vision trains them
 LINE = re.compile(r"^    (?:sbatch .*?sims/slurm\.sh )?((?:pt-jax|python|make) [^#\n]*[^#\s])", re.M)
 COMMANDS = dict.fromkeys(
     found.replace("results/demo", "results/map")
@@ -73,21 +75,33 @@ def at_home(home, monkeypatch):
     """In that folder, in a process whose jax has started."""
     monkeypatch.chdir(home)
     matplotlib.use("Agg")
+    plt.close("all")
     for module, name in ((devices, "use_all_cores"), (startup, "set_up")):
         monkeypatch.setattr(module, name, lambda: None)
 
 
+def traced(sweep, **_):
+    """The dataset of a sweep that is traced, not computed: all gains are 0."""
+    results = sweep.results(sweep.static_of(sweep.point))
+    dims = [axis.name for axis in sweep.grid] + ["seed"]
+    variables = {
+        name: (dims + sweep.own_dims(name, len(kind.shape)), np.zeros(sweep.shape + kind.shape))
+        for name, kind in results.items()
+    }
+    return xr.Dataset(variables, sweep.coordinates())
+
+
 @pytest.mark.parametrize("name", [name for name, blocks in BLOCKS.items() if blocks])
-def test_code_in_the_documentation_runs(name, home):
+def test_code_in_the_documentation_runs(name, home, monkeypatch):
     """The blocks of a page one after the other, as a reader would."""
+    if name in IMAGES:
+        monkeypatch.setattr(pt_jax, "run", traced)
     names = {"__name__": "docs"}
     for old in home.glob("*.png"):
         old.unlink()
     for line, code in BLOCKS[name]:
         assert len([each for each in code.splitlines() if each.strip()]) <= 25, "too long to be read"
-        code = smaller(code)
-        with jax.disable_jit(name in EAGER):
-            exec(compile("\n" * line + code, ROOT / name, "exec"), names)
+        exec(compile("\n" * line + smaller(code), ROOT / name, "exec"), names)
     if "ds" in names:
         assert names["ds"]["gain"].notnull().all()
     drawn = [Path(picture).name for _, code in BLOCKS[name] for picture in re.findall(r'savefig\("(.*?)"\)', code)]
@@ -117,7 +131,9 @@ def test_commands_in_the_documentation_run(command, home, monkeypatch, capsys):
 def slugs(text):
     """The anchors of a page."""
     heads = re.findall(r"^#+ (.*)$", text, re.M)
-    return {re.sub(r"[^\w]+", "-", head.lower()).strip("-") for head in heads} | set(re.findall(r"^::: (\S+)", text, re.M))
+    return {re.sub(r"[^\w]+", "-", head.lower()).strip("-") for head in heads} | set(
+        re.findall(r"^::: (\S+)", text, re.M)
+    )
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -131,7 +147,11 @@ def test_links_lead_somewhere(name):
 def public(module):
     """The names that a module of measures has for its users."""
     found = importlib.import_module(module)
-    return {f"{module}.{name}" for name, thing in vars(found).items() if getattr(thing, "__module__", "") == module and name[0] != "_"}
+    return {
+        f"{module}.{name}"
+        for name, thing in vars(found).items()
+        if getattr(thing, "__module__", "") == module and name[0] != "_"
+    }
 
 
 def test_every_public_name_is_on_a_page_of_the_api_and_in_an_example():

@@ -1,4 +1,4 @@
-"""What griffe cannot read from the source: tables that a decorator fills in, functions that one wraps, names in a row."""
+"""What griffe cannot read from the source: tables that a decorator fills in, wrapped functions, names in a row."""
 
 import importlib
 import inspect
