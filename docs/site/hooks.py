@@ -19,6 +19,7 @@ def notebook(path: Path) -> str:
     """Return a notebook as Markdown: its text, and its cells of code as blocks."""
     cells = json.loads(path.read_text())["cells"]
     texts = [(cell["cell_type"], "".join(cell["source"])) for cell in cells]
+    texts += [("markdown", f"[This notebook as a file]({path.name})")]
     return "\n\n".join(f"```python\n{text}\n```" if kind == "code" else text for kind, text in texts)
 
 
@@ -42,7 +43,7 @@ def on_page_markdown(markdown, page, **_):
 
 
 def on_page_content(content, page, **_):
-    """Write equations as MathML, which browsers draw without a library; in the table of contents as text."""
+    """Write equations as MathML, which browsers draw without a library; leave source code out of the search."""
 
     def mathml(match):
         return convert(html.unescape(match[2]), display="block" if match[1] == "div" else "inline")
@@ -53,4 +54,7 @@ def on_page_content(content, page, **_):
             plain(item.children)
 
     plain(page.toc)
+    content = content.replace(
+        '<details class="mkdocstrings-source"', '<details data-search-exclude class="mkdocstrings-source"'
+    )
     return re.sub(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', mathml, content, flags=re.DOTALL)
