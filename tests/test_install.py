@@ -80,6 +80,7 @@ def test_a_script_beside_the_clone_finds_the_package(tmp_path):
 def test_the_version(capsys):
     assert main(["--version"]) == 0 and capsys.readouterr().out == f"pt_jax {pt_jax.__version__}\n"
     assert f"version: {pt_jax.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"version = {{{pt_jax.__version__}}}" in (ROOT / "docs" / "cite.md").read_text()
     code = "import sys, runpy; sys.argv = ['pt_jax', '--version']\ntry: runpy.run_module('pt_jax')\n"
     code += "except SystemExit as stop: print(stop.code)\nprint('jax' in sys.modules)"
     said = called(sys.executable, "-c", code.replace("run_module('pt_jax')", "run_module('pt_jax', None, '__main__')"))
