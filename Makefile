@@ -10,7 +10,7 @@ DEMO ?= map --x u=0:4:25 --y v2=0:4:25 --n1 200 --alpha 1 --seeds 16 --theory --
 FAST := tests/inputs tests/sweep tests/diagnostics tests/report tests/app/test_cli.py tests/test_package.py \
 	tests/test_install.py tests/signal_noise/test_advise.py tests/signal_noise/test_risk.py tests/vision/test_models.py
 
-.PHONY: demo test lint figures explore data lowest newest clean
+.PHONY: demo test lint docs figures explore data lowest newest clean
 
 demo: $(STAMP)
 	$(VENV)/bin/pt-jax $(DEMO)
@@ -22,6 +22,11 @@ lint: $(STAMP)
 	$(VENV)/bin/python -m ruff format --check .
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m mypy
+
+# Into results/site, opened by a double click on its index.html; a warning is an error.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build
+	@echo "results/site/index.html"
 
 # From the CSVs; RERUN=1 computes them anew, QUICK=1 a coarse version in results. SIMS='sims/map_*.py' takes only some.
 figures: $(STAMP)

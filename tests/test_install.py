@@ -57,7 +57,7 @@ def test_a_wheel_has_the_package_its_types_and_a_page_without_broken_pictures(bu
         "pt_jax",
         f"pt_jax-{pt_jax.__version__}.dist-info",
     }
-    assert "# How to read the map" in about and "](figures/" not in about and "![" not in about
+    assert "## Where to go" in about and "](" not in about
     assert re.search(r"!\[.*\]\(figures/.*\)\n\n", (ROOT / "README.md").read_text())
 
 
@@ -80,6 +80,7 @@ def test_a_script_beside_the_clone_finds_the_package(tmp_path):
 def test_the_version(capsys):
     assert main(["--version"]) == 0 and capsys.readouterr().out == f"pt_jax {pt_jax.__version__}\n"
     assert f"version: {pt_jax.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"version = {{{pt_jax.__version__}}}" in (ROOT / "docs" / "cite.md").read_text()
     code = "import sys, runpy; sys.argv = ['pt_jax', '--version']\ntry: runpy.run_module('pt_jax')\n"
     code += "except SystemExit as stop: print(stop.code)\nprint('jax' in sys.modules)"
     said = called(sys.executable, "-c", code.replace("run_module('pt_jax')", "run_module('pt_jax', None, '__main__')"))

@@ -128,7 +128,8 @@ def simulate(key: Array, point: Point, static: Static = _DEFAULT, data: None = N
 def scratch(key: Array, point: Point, static: Static = _DEFAULT, data: None = None) -> Scratch:
     """Train on task 2 from fresh weights: the scratch run of `simulate` alone, on the same draws.
 
-    Arguments and errors are those of `simulate`; fields that only transfer depends on change nothing.
+    Arguments and errors are those of `simulate`; fields that only transfer depends on change nothing. Returns what
+    `simulate` has in the fields of the same names.
     """
     del data
     return _scratch(key, _accepted(key, point, static), static)

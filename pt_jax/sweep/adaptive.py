@@ -34,6 +34,9 @@ def run_until(sweep: Sweep, se: float, value: str = "gain", first: int = 32, **h
 
     Returns:
         The dataset of `run`; `done` says which seeds were run.
+
+    Raises:
+        ValueError: as in `run`, or a value, standard error or number of first seeds that is not accepted.
     """
     _check_value(sweep, value)
     _check("first", first, Integral, 2, "a whole number of at least 2")
@@ -109,7 +112,9 @@ def boundary(
         seed: of the resampling.
         how: report, store, fresh, force, stop and executor of `run`.
 
-    A cell with a diverged seed has no mean: it is NaN in the map, and the contour goes around it.
+    Returns:
+        The contour and its map. A cell with a diverged seed has no mean: it is NaN there, and the contour goes around
+        it.
 
     Raises:
         ValueError: the sweep does not have two axes and seeds, with at least two values each.

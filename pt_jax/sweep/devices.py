@@ -12,7 +12,7 @@ WHOLE, SPLIT = PartitionSpec(), PartitionSpec("lane")  # an argument or result t
 
 
 def use_all_cores() -> None:
-    """Make one virtual CPU device per core; before jax is first used.
+    """Make one virtual CPU device per core, so that a sweep uses all of them; before jax is first used.
 
     Raises:
         RuntimeError: jax has already started.

@@ -31,7 +31,14 @@ _PACKAGES = ("pt_jax", "jax", "jaxlib", "numpy", "optax", "scipy", "xarray", "za
 
 
 def provenance(ds: xr.Dataset) -> dict[str, Any]:
-    """Return where the dataset of a run comes from: configuration, seeds, versions, device, command, start and end."""
+    """Return where the dataset of a run comes from: configuration, seeds, versions, device, command, start and end.
+
+    Args:
+        ds: what `run` or `load` returned.
+
+    Returns:
+        What the JSON beside a figure holds; `pt-jax rerun` computes it again.
+    """
     return json.loads(ds.attrs["provenance"])
 
 

@@ -60,6 +60,13 @@ def shares(summarised: xr.Dataset, false_discovery: float = 0.05) -> dict[str, f
     """Return the shares of cells where the mean is clearly above 0 (`helps`), below 0 (`hurts`), or neither.
 
     `helps_fdr` and `hurts_fdr` are the shares that survive control of the false-discovery rate over all cells.
+
+    Args:
+        summarised: a `summary`.
+        false_discovery: rate allowed, in (0, 1).
+
+    Returns:
+        Shares in [0, 1] by name; `helps`, `hurts`, `unclear` and `diverged` add up to 1.
     """
     mean, clear = summarised["mean"].values, summarised["clear"].values
     sure = survives(summarised["p"].values, false_discovery)
@@ -72,7 +79,18 @@ def shares(summarised: xr.Dataset, false_discovery: float = 0.05) -> dict[str, f
 def survives(p: np.ndarray, false_discovery: float = 0.05) -> np.ndarray:
     """Return which p-values survive control of the false-discovery rate over all of them; one that is NaN does not.
 
-    By Benjamini and Yekutieli's procedure, which allows for cells that share seeds.
+    By Benjamini and Yekutieli's procedure, which allows for cells that share seeds: of q p-values in order, the first i
+    survive for the largest i with p_(i) <= i rate / (q sum_l 1/l).
+
+    Args:
+        p: p-values, of any shape.
+        false_discovery: rate allowed, in (0, 1).
+
+    Returns:
+        Whether each survives, of the same shape.
+
+    Source: Y. Benjamini, D. Yekutieli, The control of the false discovery rate in multiple testing under dependency
+    (2001).
     """
     known = np.isfinite(p)
     found = np.zeros(p.shape, bool)
@@ -85,6 +103,10 @@ def table(ds: xr.Dataset, values: Sequence[str]) -> pd.DataFrame:
     """Return the numbers of several results, one row a cell: `result`, coordinates, `mean`, `se`, `seeds`.
 
     `se` is the standard error; nothing else is needed: `cells` restores the summary, also from a CSV of the table.
+
+    Args:
+        ds: result of a sweep.
+        values: names of results.
     """
     parts = [summary(ds, value)[["mean", "se", "seeds"]].to_dataframe().reset_index() for value in values]
     rows = pd.concat([part.assign(result=value) for value, part in zip(values, parts, strict=True)], ignore_index=True)

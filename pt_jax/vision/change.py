@@ -78,6 +78,10 @@ def resize(data: Dataset, side: int) -> Dataset:
     Smaller images are means over areas (`shrink`): every pixel counts, and nothing is lost in the mean. Larger ones are
     interpolated linearly between the centres of pixels: means over areas would show the pixels as squares.
 
+    Args:
+        data: images of any size.
+        side: in pixels, at least 1.
+
     Raises:
         ValueError: a side that is not accepted.
     """
