@@ -64,14 +64,14 @@ def test_padding_changes_nothing():
 
 
 def test_strides_stand_for_single_steps(monkeypatch):
-    """Samples that are fitted at the first step, and a slow course; 0.002 is what the module states."""
+    """Samples that are fitted at the first step, and a slow course; 0.004 is what the module states."""
     rows = [BASE._replace(lr2=5.0, d=100_000), BASE._replace(steps1=200, steps2=200, lr1=0.1, lr2=0.2)]
     points, static = Point(*np.array(rows, float).T), replace(STATIC, steps1=200, steps2=200)
     few = jit(lambda at: theory.predict(at, static))(points)
     monkeypatch.setattr(mean_field, "_STRIDE", 0)
     assert len(mean_field.strides(200)) == 200
     every = jit(lambda at: jax.lax.map(lambda one: mean_field._predict.__wrapped__(one, static), at))(points)
-    np.testing.assert_allclose([few.error, few.error_scratch], [every.error, every.error_scratch], atol=0.002)
+    np.testing.assert_allclose([few.error, few.error_scratch], [every.error, every.error_scratch], atol=0.004)
 
 
 def test_lanes_agree_with_single_points_and_one_trace_serves_all():

@@ -5,8 +5,8 @@ const axisOf = (name) => about.axes[name];
 const [NOT_COMPUTED, DIVERGED, UNCLEAR] = [0, 1, 2];
 
 // Bytes of a part of the page: base64, then zlib.
-async function unpack(id) {
-  const text = atob(document.getElementById(id).textContent);
+async function unpack(part) {
+  const text = atob(part);
   const packed = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) packed[i] = text.charCodeAt(i);
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -55,6 +55,7 @@ function written(value, half) {
 function said(result, place) {
   const cell = cellOf(result, place);
   if (cell.state === NOT_COMPUTED) return "not computed";
+  if (about.predicted) return written(cell.mean, null);
   const seeds = `${cell.seeds} ${cell.seeds === 1 ? "seed" : "seeds"}`;
   if (cell.mean === null) return `no mean, ${seeds}, diverged`;
   const interval =

@@ -70,7 +70,8 @@ function draw() {
     const listed = [...new Set(panels.flat())];
     const names = listed.map((one) => one.name).join(", ");
     const fixed = atOthers(place, every, [axis]);
-    const description = `${names} along ${axis}${fixed}; bars: ${about.level} intervals.`;
+    const bars = about.predicted ? "" : `; bars: ${about.level} intervals`;
+    const description = `${names} along ${axis}${fixed}${bars}.`;
     const shows = { name: `section-${axis}`, results: listed, places };
     const made = sectionFigure(panels, place, axis, `Along ${axis}${fixed}`, figure.clientWidth);
     put(figure, made, description, shows, (i) => move({ [axis]: i }));
@@ -96,9 +97,11 @@ function described(result, place, x, y) {
   const parts = [`Map of ${result.name} over ${x} (across) and ${y} (up)${atOthers(place, result.axes, [x, y])}.`];
   if (result.signed) {
     const clear = (sign) => share((state, i) => state > UNCLEAR && sign * means[i] > 0);
+    const unclear = share((state) => state === UNCLEAR);
     parts.push(
-      `Clearly above 0 in ${clear(1)} of the cells, clearly below in ${clear(-1)}, unclear in ` +
-        `${share((state) => state === UNCLEAR)}.`,
+      about.predicted
+        ? `Above 0 in ${clear(1)} of the cells, below in ${clear(-1)}.`
+        : `Clearly above 0 in ${clear(1)} of the cells, clearly below in ${clear(-1)}, unclear in ${unclear}.`,
     );
   }
   const known = means.filter(Number.isFinite);
@@ -120,6 +123,8 @@ function described(result, place, x, y) {
 
 // The lines that compute the chosen cell again, each with a button that copies them.
 function drawAgain(result) {
+  // The lines are those of the first dataset.
+  element("again").hidden = result.name.includes(" in ") || !Object.keys(about.rerun).length;
   const fields = { ...fieldsAt(chosen.place), result: result.name };
   for (const [key, template] of Object.entries(about.rerun)) {
     element(`again-${key}`).textContent = template.replace(/\{(\w+)\}/g, (all, name) => fields[name] ?? all);
@@ -139,7 +144,6 @@ function makeAgain() {
     said_.setAttribute("role", "status");
     button.addEventListener("click", async () => said_.replaceChildren(` ${await copy(lines)}`));
     element("again").append(lines, make("p", {}, button, said_));
-    element("again").hidden = false;
   }
 }
 
@@ -156,12 +160,13 @@ async function copy(lines) {
 
 async function open() {
   if (!window.DecompressionStream) throw new Error("it is older than 2023: use a newer one");
-  const library = new TextDecoder().decode(await unpack("library"));
+  const library = new TextDecoder().decode(await unpack(element("library").textContent));
   document.head.append(make("script", { textContent: library }));
-  attach(await unpack("numbers"));
+  attach(await unpack(element("numbers").textContent));
   document.title = element("title").textContent = about.title;
   element("settings").textContent = about.settings.join(", ");
   recall();
+  if (about.theory) openTheory();
   settle();
   makeAgain();
   drawControls();
