@@ -110,7 +110,10 @@ def _serve(pages: "Pages", port: int, answers: "Answers | None" = None) -> None:
     """
     from pt_jax.app.serve import serve
 
-    pages["/"]()  # what is wrong is said at once
+    try:
+        pages["/"]()  # what is wrong is said at once
+    except ImportError as error:
+        raise ValueError(str(error)) from None
     try:
         server = serve(pages, port, answers)
     except (OSError, OverflowError):

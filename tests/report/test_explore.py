@@ -166,7 +166,9 @@ def test_nothing_is_asked_of_a_network(tmp_path):
     text = pt_jax.explore(dataset("u", "v2"), tmp_path / "page.html").read_text(encoding="utf-8")
     assert text.index("default-src 'none'") < text.index("<style>") < text.index("<script")
     for name, ours in OURS.items():
-        assert not re.search(r"https?:|//\w+\.|fetch\(|XMLHttpRequest|@import|url\(|\bsrc=|\bhref=", ours), name
+        asks = "XMLHttpRequest" if name == "theory.js" else r"fetch\(|XMLHttpRequest"  # it is in no file
+        assert not re.search(rf"https?:|//\w+\.|{asks}|@import|url\(|\bsrc=|\bhref=", ours), name
+    assert OURS["theory.js"] not in text and "connect-src" not in text
 
 
 def test_the_page_does_not_end_in_a_text_of_the_dataset(tmp_path):
@@ -175,7 +177,7 @@ def test_the_page_does_not_end_in_a_text_of_the_dataset(tmp_path):
 
 
 def test_files_of_the_page_are_short_and_parse(tmp_path):
-    assert set(OURS) == {"page.html", "page.css", "numbers.js", "figures.js", "controls.js", "page.js"}
+    assert set(OURS) == {"page.html", "page.css", "numbers.js", "figures.js", "controls.js", "page.js", "theory.js"}
     assert all(len(text.splitlines()) <= 300 for text in OURS.values())
     assert all(len(line) <= 120 for text in OURS.values() for line in text.splitlines())
     if shutil.which("node"):

@@ -40,7 +40,7 @@ def linked(label: str, cells: xr.Dataset, axes: Mapping[str, xr.DataArray]) -> x
         cells = cells.isel({name: at}).drop_vars(beside).assign_coords({name: wanted.values})
         known = {key: cells[key].where(inside) for key in ("mean", "low", "high")}
         known |= {key: cells[key] & inside for key in ("clear", "diverged")}
-        cells = cells.assign(known, seeds=cells["seeds"].where(inside, 0))
+        cells = cells.assign(known | {"seeds": cells["seeds"].where(inside, 0)})
     near = ", at the nearest values" * moved
     meaning = cells.attrs.get("long_name") or cells.attrs["value"]
     return cells.assign_attrs(long_name=f"{meaning}; {label}{near}")
