@@ -75,9 +75,10 @@ function drawControls() {
 
 function select(label, key, options) {
   const made = make("select", { id: key });
+  const now = (about.theory && asked[key]) || chosen[key]; // what is asked for may be on its way
   for (const [value, text] of options) {
     const named = !value || text.startsWith(value) ? text : `${value}: ${text}`;
-    made.append(make("option", { value, textContent: named, selected: value === chosen[key] }));
+    made.append(make("option", { value, textContent: named, selected: value === now }));
   }
   made.addEventListener("change", () => choose(key, made.value));
   return make("label", {}, label, made);

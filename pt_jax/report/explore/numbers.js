@@ -30,6 +30,11 @@ function attach(buffer) {
 }
 
 const resultOf = (name) => about.results.find((one) => one.name === name);
+// What results of one panel have in common; " in " is followed by the name of another dataset.
+function kindOf(one) {
+  const name = one.name.split(" in ")[0];
+  return about.pair.length === 2 && about.pair.includes(name) ? "test error" : name;
+}
 const indexOf = (one, place) => one.axes.reduce((sum, name) => sum + one.stride[name] * place[name], 0);
 
 // What is known of one cell; null for a number that it has not.

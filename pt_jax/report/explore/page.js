@@ -81,12 +81,13 @@ function draw() {
   remember();
 }
 
-// The results of each panel of a cross-section: both test errors together, the gain below them.
+// The results of each panel of a cross-section: test errors together, the gain below them; those of all datasets.
 function panelsOf(results) {
   const pair = about.pair.map(resultOf).filter((one) => one.axes.every((name) => name in chosen.place));
   const paired = (one) => pair.length === 2 && (one.name === "gain" || pair.includes(one));
-  const panels = results.some(paired) ? [pair, ...[resultOf("gain")].filter(Boolean).map((one) => [one])] : [];
-  return [...panels, ...results.filter((one) => !paired(one)).map((one) => [one])];
+  const first = results.some(paired) ? [...pair, resultOf("gain")].filter(Boolean) : [];
+  const all = [...new Set([...first, ...results])];
+  return [...new Set(all.map(kindOf))].map((kind) => all.filter((one) => kindOf(one) === kind));
 }
 
 // What a map shows, for those who do not see it.

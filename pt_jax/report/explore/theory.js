@@ -131,7 +131,7 @@ async function receive({ about: next, numbers }) {
   const buffer = await unpack(numbers);
   Object.assign(about, next);
   attach(buffer);
-  chosen.place = {};
+  Object.assign(chosen, { x: asked.x, y: asked.y, place: {} });
   for (const [name, value] of before) {
     if (value === undefined || !about.axes[name]) continue;
     const away = about.axes[name].at.map((one) => Math.abs(one - value));
