@@ -6,6 +6,7 @@ All maps have one compiled program: predictions are independent, and computed in
 import hashlib
 import json
 import math
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -124,18 +125,25 @@ class Maps:
         if address not in self.pages:
             if self._running is not None and not self._running.done():
                 raise ValueError("Another map is being simulated: wait for it.")
-            self._running = self._pool.submit(run, sweep, None, folder)
-            while not (folder / "data.zarr").is_dir() and not self._running.done():
+            running = self._running = self._pool.submit(run, sweep, None, folder)
+            running.add_done_callback(_report)
+            while not (folder / "data.zarr").is_dir() and not running.done():
                 time.sleep(0.05)
-            if self._running.done():
-                self._running.result()
+            if running.done():
+                running.result()
 
             def live() -> tuple[str, bool]:
                 now = load(folder)
-                return page.page(now), not bool((now["done"] == 1).all())
+                return page.page(now), not running.done()
 
             self.pages[address] = live
         yield {"address": address, "folder": str(folder)}
+
+
+def _report(running: Future) -> None:
+    """Say on the terminal why a simulation ended early."""
+    if (error := running.exception()) is not None:
+        print(f"The simulation ended: {error}", file=sys.stderr)
 
 
 def _read(asked: Any) -> Asked:
