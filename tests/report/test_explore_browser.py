@@ -188,6 +188,8 @@ def test_another_dataset_follows_to_its_nearest_cell(page, store):
 def test_axes_change_places_and_own_dimensions_have_a_slider(page):
     page.select_option("#x", "v2")
     assert page.input_value("#y") == "u"
+    settle(page)
+    assert [one.get_attribute("id") for one in page.locator("#sections figure").all()] == ["sections-v2", "sections-u"]
     page.select_option("#first", "curve")
     page.select_option("#y", "step")
     settle(page)

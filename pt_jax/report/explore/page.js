@@ -65,6 +65,7 @@ function draw() {
   for (const axis of isMap() ? [x, y] : shared.slice(0, 1)) {
     const figure = figureIn(element("sections"), axis);
     kept.push(figure);
+    if (axis === x && figure.previousElementSibling) element("sections").prepend(figure);
     const panels = panelsOf(results);
     const places = () => axisOf(axis).at.map((_, i) => ({ ...place, [axis]: i }));
     const listed = [...new Set(panels.flat())];
