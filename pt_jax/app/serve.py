@@ -1,17 +1,26 @@
-"""The page of a store that is being written, for browsers on this machine: made anew whenever it is asked for."""
+"""Pages for browsers on this machine, made anew whenever they are asked for, and answers to what a page asks."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 _EVERY = 10  # seconds after which a browser asks again
+_LONGEST = 2**16  # bytes of a question
+
+Pages = Mapping[str, Callable[[], tuple[str, bool]]]
+Answers = Mapping[str, Callable[[Any], Iterable[dict[str, Any]]]]
 
 
-def serve(page: Callable[[], tuple[str, bool]], port: int = 0) -> ThreadingHTTPServer:
+def serve(pages: Pages, port: int = 0, answers: Answers | None = None) -> ThreadingHTTPServer:
     """Return a server, not yet started, that answers on 127.0.0.1 alone.
 
     Args:
-        page: returns the page, and whether it will change: then a browser loads it again after ten seconds.
+        pages: by address, as "/": returns the page, and whether it will change: then a browser loads it again after ten
+            seconds. Looked up anew for each request.
         port: of the server; 0 takes a free one.
+        answers: by address: takes what a page of this server asks, as JSON, and yields what is told of it. A ValueError
+            is told as `error`; a browser that leaves ends the answer.
 
     Raises:
         OSError: the port is taken.
@@ -19,21 +28,43 @@ def serve(page: Callable[[], tuple[str, bool]], port: int = 0) -> ThreadingHTTPS
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            here = {f"{host}:{server.server_port}" for host in ("127.0.0.1", "localhost")}
-            # A page of another site may have its name point to this machine.
-            if self.headers["Host"] not in here or self.path != "/":
+            if not self._is_ours() or self.path not in pages:
                 self.send_error(404)
                 return
-            text, changes = page()
+            text, changes = pages[self.path]()
             raw = text.encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(raw)))
-            self.send_header("Cache-Control", "no-store")
-            if changes:
-                self.send_header("Refresh", str(_EVERY))
-            self.end_headers()
+            self._begin("text/html", {"Content-Length": str(len(raw))} | ({"Refresh": str(_EVERY)} if changes else {}))
             self.wfile.write(raw)
+
+        def do_POST(self) -> None:
+            origin = self.headers["Origin"]
+            if not self._is_ours() or self.path not in (answers or {}) or origin != f"http://{self.headers['Host']}":
+                self.send_error(404)
+                return
+            self._begin("application/x-ndjson", {})
+            try:
+                given = self.rfile.read(min(int(self.headers["Content-Length"] or 0), _LONGEST))
+                for told in answers[self.path](json.loads(given)):  # type: ignore[index]
+                    self._tell(told)
+            except ValueError as error:
+                self._tell({"error": str(error)})
+            except ConnectionError:
+                pass
+
+        def _is_ours(self) -> bool:
+            # A page of another site may have its name point to this machine.
+            return self.headers["Host"] in {f"{host}:{server.server_port}" for host in ("127.0.0.1", "localhost")}
+
+        def _begin(self, kind: str, headers: Mapping[str, str]) -> None:
+            self.send_response(200)
+            about = {"Content-Type": f"{kind}; charset=utf-8", "Cache-Control": "no-store"}
+            for name, value in (about | dict(headers)).items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        def _tell(self, what: dict[str, Any]) -> None:
+            self.wfile.write((json.dumps(what, allow_nan=False) + "\n").encode())
+            self.wfile.flush()
 
         def log_message(self, *args: object) -> None:
             pass  # the terminal is for what the command says

@@ -29,7 +29,7 @@ from scipy import stats
 from pt_jax.inputs import reading
 from pt_jax.inputs.field import shown
 from pt_jax.signal_noise.fields import FIELDS
-from pt_jax.signal_noise.mean_field import in_regime, predict
+from pt_jax.signal_noise.mean_field import in_regime, predict, strides
 from pt_jax.signal_noise.point import Point, Static, common_shape, validate
 
 ALPHAS = (0.1, 0.25, 0.5, 0.75, 1.0)
@@ -44,7 +44,7 @@ _ROUNDING = 1e-12  # of an overlap of signals
 _SPREAD = (1e-6, 1e6)  # of the features, in their own unit
 _FEWEST = 3  # samples of a class: two are left where the jackknife leaves one out
 _MISSING = ("", "nan", "none", "null", "nat", "<na>", "na", "n/a", "#n/a", "?", "-", "--", ".")  # no label, as text
-_COST = 6e-6  # seconds a step and filter, about, on a core of a server
+_COST = 2e-5  # seconds a stride and filter, about, on a core of a server
 
 
 class Sample(NamedTuple):
@@ -121,9 +121,9 @@ def advise(point: Point, source: Sample | None = None, target: Sample | None = N
 
 
 def seconds(point: Point) -> float:
-    """Return about how long `advise` takes beside its compilation: it goes with steps times filters."""
+    """Return about how long `advise` takes beside its compilation: it goes with strides times filters."""
     static = _covering(point)
-    return _COST * (static.steps1 + static.steps2) * static.m
+    return _COST * (len(strides(static.steps1)) + len(strides(static.steps2))) * static.m
 
 
 def _covering(point: Point) -> Static:

@@ -16,7 +16,8 @@ Gaussian: initial weights, inherited weights, and what is memorised of the other
 
 which depends only on the signs of r and s and on whether they are inherited (`Law`). A test point has the same law of
 F, so the Gram matrix at the end and S give the test error. Everything is deterministic: the expectation over the
-typical sample is a sum over fixed nodes.
+typical sample is a sum over fixed nodes. Steps are taken one by one at first, later several at once, with slopes that
+change as they did before: at the 2,000 points of `sims/theory_agreement.py` this moves no error by more than 0.004.
 
 Left out: what other samples answer to one sample (of order n / d), changes of direction of the memorised part during a
 run, and what differs between seeds: the shares of labels and flips (where n is small) and of active filters (where m
@@ -27,7 +28,7 @@ Source: derived here; M. Mezard, G. Parisi, M. Virasoro, Spin glass theory and b
 
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +48,7 @@ from pt_jax.signal_noise.network import Net, readout
 from pt_jax.signal_noise.point import Point, Static, check_type, common_shape
 
 _NODES = 64  # typical samples, clean and flipped each
+_STRIDE = 1 / 10  # of the steps before it
 _DIRECTIONS = 512  # of the test error
 _DEFAULT = Static()
 _ALIKE = {"engine", "init", "n_directions", "n_test", "record", "upper", "hidden", "patches", "classes", "nesterov"}
@@ -117,7 +119,7 @@ def predict(point: Point, static: Static = _DEFAULT) -> Prediction:
     Returns:
         The prediction, of the common shape; outside the regime it is computed all the same and says so. Its derivatives
         leave out the filters that change sides during training, up to a sixth where it was tried; they are 0 along
-        what counts, as n1 and steps1, and alpha, which counts filters.
+        alpha, which counts filters.
 
     Raises:
         ValueError: a concrete value is out of range or above its maximum, or an option is not covered.
@@ -195,6 +197,15 @@ def nodes(m: int) -> tuple[Nodes, Nodes]:
     return Nodes(odd[0], even[0], apart[0]), Nodes(odd[1], even[1], apart[1])
 
 
+def strides(length: int) -> np.ndarray:
+    """Return start, width and the width before of each stride, (k, 3): what is memorised grows as log t in the end."""
+    starts = [0]
+    while starts[-1] < length:
+        starts.append(starts[-1] + max(1, int(starts[-1] * _STRIDE)))
+    widths = np.diff(starts)
+    return np.stack([starts[:-1], widths, [1, *widths][:-1]], axis=1)
+
+
 def descend(run: Run, start: Law, signal: Array, members: Array, m: int, length: int) -> tuple[Array, Law]:
     """Follow the typical samples through one training run.
 
@@ -220,18 +231,26 @@ def descend(run: Run, start: Law, signal: Array, members: Array, m: int, length:
     def memory(c: Array) -> Law:
         return jax.tree.map(lambda x: run.n * run.noise * x, _moments(c, c, kind, members))
 
-    def step(state: tuple[Array, Array], t: Array) -> tuple[tuple[Array, Array], None]:
-        c, learned = state
+    def slopes(c: Array, learned: Array) -> tuple[Array, Array]:
+        """Return what one step adds to both."""
         a = initial + others * _field(memory(c), grown, members, run.sigma) + run.noise * c
         s = share @ (signal + run.signal * learned * run.ratio)
         f = sign[:, None] * s + jnp.sum(own_other * relu(a), axis=(1, 2)) / used
         g = jax.nn.sigmoid(-f)
-        rate = jnp.where(t < run.steps, run.lr / used, 0.0)
-        c = c + rate / run.n * ratio[:, None] * own_other * jnp.where(a > 0, g[:, None, None], 0.0)
-        return (c, learned + rate / 2 * (kind * sign) @ jnp.mean(g, axis=1)), None
+        rate = run.lr / used
+        grows = rate / run.n * ratio[:, None] * own_other * jnp.where(a > 0, g[:, None, None], 0.0)
+        return grows, rate / 2 * (kind * sign) @ jnp.mean(g, axis=1)
 
-    nothing = jnp.zeros((2, 2, m, _NODES))
-    (c, learned), _ = jax.lax.scan(step, (nothing, jnp.zeros(())), jnp.arange(length))
+    def stride(state: tuple[Any, Any], now: Array) -> tuple[tuple[Any, Any], None]:
+        (at, before), (start, width, last) = state, now
+        steps = jnp.clip(run.steps - start, 0.0, width)
+        change = steps * (steps - 1) / 2 / last  # of the slope over these steps; 0 over a single one
+        slope = slopes(*at)
+        at = jax.tree.map(lambda x, new, old: x + steps * new + change * (new - old), at, slope, before)
+        return (at, slope), None
+
+    nothing = (jnp.zeros((2, 2, m, _NODES)), jnp.zeros(()))
+    ((c, learned), _), _ = jax.lax.scan(stride, (nothing, nothing), jnp.asarray(strides(length), float))
     shared = _moments(c, jnp.broadcast_to(initial, c.shape), kind, members)
     total = jax.tree.map(lambda x, y, z: x + run.n * (y + y.T) + z, start, shared, memory(c))
     return learned * run.ratio, total._replace(rest=jnp.maximum(total.rest, 0.0))

@@ -13,12 +13,16 @@ import xarray as xr
 from scipy import stats
 
 
-def summary(ds: xr.Dataset, value: str = "gain", level: float = 0.95) -> xr.Dataset:
-    """Summarise one result over the seeds.
+def summary(ds: xr.Dataset, value: str | Sequence[str] = "gain", level: float = 0.95) -> xr.Dataset:
+    """Summarise one result over the seeds, or several.
+
+        ds = pt_jax.load("results/demo")
+        summary(ds).sel(u=2, v2=1, method="nearest")  # the gain of the nearest cell, with its interval
+        summary(ds, ["gain", "error"]).sel(u=2, v2=1, method="nearest").to_pandas()  # a row for each result
 
     Args:
         ds: result of a sweep, with the dimension `seed`; in memory, opened lazily, or in dask arrays.
-        value: name of a result.
+        value: name of a result; a list of names gives a dataset with the dimension `result`.
         level: of the interval, in (0, 1).
 
     Returns:
@@ -27,6 +31,9 @@ def summary(ds: xr.Dataset, value: str = "gain", level: float = 0.95) -> xr.Data
         has diverged or is NaN; `seeds`, how many were run. Where one has diverged, or with a single seed, the interval
         is NaN and nothing is clear. Attributes are those of the result and of the dataset, `value` and `level`.
     """
+    if not isinstance(value, str):
+        each = [summary(ds, one, level).drop_attrs(deep=False).assign_coords(result=one) for one in value]
+        return xr.concat(each, "result").assign_attrs(ds.attrs, level=level)
     # `done` first: what it says is computed was written before it, also while a run goes on.
     done = ds["done"].compute() == 1 if "done" in ds else xr.ones_like(ds["seed"], dtype=bool)
     values = ds[value].compute().astype(float)

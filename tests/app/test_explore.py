@@ -29,6 +29,23 @@ def test_a_page_of_all_results_is_in_the_folder_or_elsewhere(folder, tmp_path, c
     assert (result(about, "gain")["mean"] == cells["mean"].astype("f4")).sum() == cells["mean"].notnull().sum()
 
 
+def test_another_folder_is_shown_beside(folder, tmp_path, capsys):
+    pt_jax.run(sweep({"x": [0.0, 1.0], "y": [0.5, 2.0]}, seeds=2), store=tmp_path / "old", report=None)
+    assert main(["explore", str(folder), str(tmp_path / "old"), "--value", "gain", "--out", f"{tmp_path}/a.html"]) == 0
+    gain, old = read(tmp_path / "a.html")["results"]
+    assert (gain["name"], old["name"]) == ("gain", "gain in old")
+    assert gain["seeds"].max() == 8 and old["seeds"].max() == 2
+    pt_jax.run(sweep({"z": [0.0, 1.0]}, seeds=2), store=tmp_path / "far", report=None)
+    assert main(["explore", str(folder), str(tmp_path / "far")]) == 2
+    assert "far cannot be shown beside: it has none of the axes x, y" in capsys.readouterr().err
+
+
+def test_without_a_folder_there_is_theory_alone(capsys):
+    for args, words in (([], "A folder is missing"), (["--theory", "--value", "gain"], "--value is not accepted")):
+        assert main(["explore", *args]) == 2
+        assert words in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [

@@ -1,6 +1,7 @@
-"""The live page of a store: what is answered, to whom, and when it is asked for again."""
+"""Pages for this machine: what is answered, to whom, and when it is asked for again."""
 
 import http.client
+import json
 import threading
 
 import pytest
@@ -11,11 +12,16 @@ from pt_jax.app.cli import main
 from tests.app.worlds import sweep
 
 
+def double(asked):
+    yield {"done": 0.5}
+    yield {"found": 2 * int(asked["x"])}
+
+
 @pytest.fixture
 def server():
     """A server of pages 1, 2, ..., of which the second is the last one."""
     pages = iter([("one", True), ("two", False)])
-    made = serve.serve(lambda: next(pages))
+    made = serve.serve({"/": lambda: next(pages)}, answers={"/double": double})
     threading.Thread(target=made.serve_forever, daemon=True).start()
     yield made
     made.shutdown()
@@ -35,6 +41,27 @@ def test_a_page_is_made_when_it_is_asked_for_until_all_is_computed(server):
     assert ask(server, Host=f"localhost:{server.server_port}") == (200, "two", None)
 
 
+def question(server, x, path="/double", **headers):
+    there = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
+    here = {"Origin": f"http://127.0.0.1:{server.server_port}"}
+    there.request("POST", path, json.dumps({"x": x}), here | headers)
+    answer = there.getresponse()
+    text = answer.read().decode()
+    return [json.loads(line) for line in text.splitlines()] if answer.status == 200 else answer.status
+
+
+def test_a_question_is_answered_line_by_line_and_wrong_input_in_words(server):
+    assert question(server, 3) == [{"done": 0.5}, {"found": 6}]
+    (_, told) = question(server, "three")
+    assert "invalid literal" in told["error"]
+
+
+def test_others_cannot_ask(server):
+    assert question(server, 3, Origin="http://example.org") == 404
+    assert question(server, 3, Host="example.org", Origin="http://example.org") == 404
+    assert question(server, 3, path="/") == 404
+
+
 def test_others_get_nothing(server):
     assert ask(server, "/other")[0] == 404 and ask(server, Host="example.org")[0] == 404
     assert ask(server)[1] == "one"
@@ -43,7 +70,7 @@ def test_others_get_nothing(server):
 def test_the_command_serves_what_the_store_holds(tmp_path, monkeypatch, capsys):
     pt_jax.run(sweep({"x": [0.0, 1.0]}), store=tmp_path, report=None)
     pages = []
-    monkeypatch.setattr(explore, "_serve", lambda live, port: pages.append((live(), port)))
+    monkeypatch.setattr(explore, "_serve", lambda live, port: pages.append((live["/"](), port)))
     assert main(["explore", str(tmp_path), "--serve", "--port", "8000"]) == 0
     (((text, changes), port),) = pages
     assert "<!doctype html>" in text and not changes and port == 8000 and capsys.readouterr().out == ""

@@ -19,8 +19,12 @@ def part(text, name):
 def read(path):
     """The description in a page, with its arrays in the places of their offsets."""
     text = path.read_text(encoding="utf-8")
-    about = json.loads(part(text, "about"))
-    raw = zlib.decompress(base64.b64decode(part(text, "numbers")))
+    return arrays(json.loads(part(text, "about")), part(text, "numbers"))
+
+
+def arrays(about, numbers):
+    """The description with its arrays, which it is given with."""
+    raw = zlib.decompress(base64.b64decode(numbers))
     for one in [*about["results"], *about["lines"]]:
         shape = [len(about["axes"][name]["at"]) for name in one["axes"]]
         for name in KINDS.keys() & one.keys():

@@ -89,9 +89,26 @@ def test_lines_of_theory_are_on_the_cells_of_the_gain(tmp_path):
     np.testing.assert_array_equal(line["mean"], ds["gain"].isel(seed=0).astype("f4"))
 
 
+def test_another_dataset_is_shown_at_the_nearest_values(tmp_path):
+    ds, wide = dataset("u", "v2"), dataset("u", "v2", "alpha", u=[-1.0, 0.1, 0.4, 0.75])
+    about = read(pt_jax.explore(ds, tmp_path / "page.html", ["gain"], beside={"wide": wide}))
+    gain, other = about["results"]
+    assert other["name"] == "gain in wide" and "wide, at the nearest values" in other["label"]
+    assert other["axes"] == ["u", "v2", "alpha"] and list(about["axes"]) == ["u", "v2", "alpha"]
+    assert gain["limits"] == other["limits"]
+    means = wide["gain"].mean("seed").astype("f4")  # u = 0, 1/3, 2/3, 1, of which the last lies beyond 0.925
+    np.testing.assert_array_equal(other["mean"][:3], means[[1, 2, 3]])
+    assert (other["state"][3] == 0).all() and (other["seeds"][3] == 0).all()
+    same = read(pt_jax.explore(ds, tmp_path / "page.html", ["gain"], beside={"same": ds}))
+    np.testing.assert_array_equal(*(one["mean"] for one in same["results"]))
+    assert "nearest" not in same["results"][1]["label"]
+
+
 @pytest.mark.parametrize(
     ("change", "how", "words"),
     [
+        (lambda ds: ds, {"beside": {"old": dataset("alpha")}}, "old cannot be shown beside: it has none of the axes u"),
+        (lambda ds: ds, {"beside": {"old": dataset("u", u=list("abcd"))}}, "its u are others, and have no order"),
         (lambda ds: ds.mean("seed"), {}, "no dimension 'seed'"),
         (lambda ds: ds.isel(u=0, v2=0), {}, "no axis to draw over"),
         (lambda ds: ds[["diverged"]], {}, "no result to show"),
@@ -149,7 +166,9 @@ def test_nothing_is_asked_of_a_network(tmp_path):
     text = pt_jax.explore(dataset("u", "v2"), tmp_path / "page.html").read_text(encoding="utf-8")
     assert text.index("default-src 'none'") < text.index("<style>") < text.index("<script")
     for name, ours in OURS.items():
-        assert not re.search(r"https?:|//\w+\.|fetch\(|XMLHttpRequest|@import|url\(|\bsrc=|\bhref=", ours), name
+        asks = "XMLHttpRequest" if name == "theory.js" else r"fetch\(|XMLHttpRequest"  # it is in no file
+        assert not re.search(rf"https?:|//\w+\.|{asks}|@import|url\(|\bsrc=|\bhref=", ours), name
+    assert OURS["theory.js"] not in text and "connect-src" not in text
 
 
 def test_the_page_does_not_end_in_a_text_of_the_dataset(tmp_path):
@@ -158,7 +177,7 @@ def test_the_page_does_not_end_in_a_text_of_the_dataset(tmp_path):
 
 
 def test_files_of_the_page_are_short_and_parse(tmp_path):
-    assert set(OURS) == {"page.html", "page.css", "numbers.js", "figures.js", "controls.js", "page.js"}
+    assert set(OURS) == {"page.html", "page.css", "numbers.js", "figures.js", "controls.js", "page.js", "theory.js"}
     assert all(len(text.splitlines()) <= 300 for text in OURS.values())
     assert all(len(line) <= 120 for text in OURS.values() for line in text.splitlines())
     if shutil.which("node"):

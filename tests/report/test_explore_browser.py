@@ -56,7 +56,8 @@ def browser(tmp_path_factory):
 def page(browser, store, tmp_path_factory):
     """The page, opened once; what it asks for and complains of is kept."""
     path = tmp_path_factory.mktemp("page") / "explore.html"
-    pt_jax.explore(store, path, lines={"criterion": store["gain"].mean("seed") - 1})
+    old = store[["gain"]].isel(u=[0, 3], drop=True)
+    pt_jax.explore(store, path, lines={"criterion": store["gain"].mean("seed") - 1}, beside={"old": old})
     page = browser.new_page()
     page.asked, page.errors = [], []
     page.on("request", lambda request: page.asked.append(request.url))
@@ -173,9 +174,22 @@ def test_two_maps_share_axes_and_cell(page):
     assert page.locator("#maps figure").count() == 1
 
 
+def test_another_dataset_follows_to_its_nearest_cell(page, store):
+    page.select_option("#second", "gain in old")
+    page.mouse.click(*centre(page, 2, 1))
+    driver.expect(page.locator("#at-u")).to_have_value("2")
+    settle(page)
+    cell = pt_jax.stats.summary(store).isel(u=3, v2=1, alpha=0)  # u = 2/3 is nearer to 1 than to 0
+    (said,) = (line for line in reading(page).splitlines() if line.startswith("gain in old:"))
+    np.testing.assert_allclose(numbers(said)[:3], [cell["mean"], cell["low"], cell["high"]], atol=0.051)
+    assert "old, at the nearest values" in page.locator("#maps-1 .annotation-text").text_content().replace("\n", " ")
+
+
 def test_axes_change_places_and_own_dimensions_have_a_slider(page):
     page.select_option("#x", "v2")
     assert page.input_value("#y") == "u"
+    settle(page)
+    assert [one.get_attribute("id") for one in page.locator("#sections figure").all()] == ["sections-v2", "sections-u"]
     page.select_option("#first", "curve")
     page.select_option("#y", "step")
     settle(page)

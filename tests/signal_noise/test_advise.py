@@ -206,8 +206,8 @@ def test_what_takes_long_is_said_before(capsys, monkeypatch):
     monkeypatch.setattr(
         "pt_jax.signal_noise.advise.advise", lambda *_: Advice("undecided", 0.5, 0, 0, 0, HELPS, True, None)
     )
-    for steps, said in (("1000000", "so many steps and filters take about 2 minutes\n"), ("1000", "")):
-        assert main(["advise", "--steps1", steps]) == 0
+    for m, said in (("10000", "so many steps and filters take about 20 seconds\n"), ("1000", "")):
+        assert main(["advise", "--m", m]) == 0
         assert capsys.readouterr().err == said
 
 

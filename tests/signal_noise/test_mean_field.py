@@ -10,6 +10,7 @@ import pytest
 
 import pt_jax
 from pt_jax import theory
+from pt_jax.signal_noise import mean_field
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.sweep import lanes
 from tests.compiling import LONG, jit
@@ -60,6 +61,17 @@ def test_padding_changes_nothing():
         # The test error takes its directions from 2m dimensions: 0.01 is their spread, none at equal m.
         np.testing.assert_allclose(predict(point, wide), predict(point, STATIC), atol=0.01)
         np.testing.assert_allclose(predict(point, replace(wide, m=20)), predict(point, STATIC), rtol=1e-4, atol=1e-6)
+
+
+def test_strides_stand_for_single_steps(monkeypatch):
+    """Samples that are fitted at the first step, and a slow course; 0.004 is what the module states."""
+    rows = [BASE._replace(lr2=5.0, d=100_000), BASE._replace(steps1=200, steps2=200, lr1=0.1, lr2=0.2)]
+    points, static = Point(*np.array(rows, float).T), replace(STATIC, steps1=200, steps2=200)
+    few = jit(lambda at: theory.predict(at, static))(points)
+    monkeypatch.setattr(mean_field, "_STRIDE", 0)
+    assert len(mean_field.strides(200)) == 200
+    every = jit(lambda at: jax.lax.map(lambda one: mean_field._predict.__wrapped__(one, static), at))(points)
+    np.testing.assert_allclose([few.error, few.error_scratch], [every.error, every.error_scratch], atol=0.004)
 
 
 def test_lanes_agree_with_single_points_and_one_trace_serves_all():

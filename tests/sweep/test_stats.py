@@ -47,6 +47,17 @@ def test_summary_keeps_the_axes_and_says_what_it_is_of():
     assert (cells["seeds"] == 4).all()
 
 
+def test_several_results_are_read_together_at_a_cell():
+    ds = dataset(noise(4, 3, 9)).assign(error=lambda ds: -2 * ds["gain"])
+    cells = summary(ds, ["gain", "error"]).sel(u=2.2, v2=1, method="nearest")
+    for name in ("gain", "error"):
+        alone = summary(ds.sel(u=2, v2=1), name)
+        assert (
+            cells.sel(result=name).drop_vars("result").identical(alone.drop_attrs(deep=False).assign_attrs(level=0.95))
+        )
+    assert cells["clear"].dtype == bool and list(cells.to_pandas().index) == ["gain", "error"]
+
+
 def test_float32_results_are_summed_in_float64():
     # Ten thousand equal float32 numbers: their float64 mean is exact to 1e-12, a float32 sum would be off by 1e-6.
     gain = np.full((1, 1, 10_000), 0.1, np.float32)

@@ -31,6 +31,7 @@ function recall() {
 
 // Choose what is there: a result, x and y among its axes, and the middle of an axis without a place on it.
 function settle() {
+  for (const name of Object.keys(chosen.place)) if (!axisOf(name)) delete chosen.place[name];
   if (!resultOf(chosen.first)) chosen.first = about.results[0].name;
   const { every, shared } = view();
   if (!shared.includes(chosen.x)) chosen.x = shared.find((name) => name !== chosen.y) ?? "";
@@ -48,6 +49,7 @@ function choose(key, value) {
   const other = { x: "y", y: "x" }[key];
   if (other && chosen[other] === value) chosen[other] = chosen[key];
   chosen[key] = value;
+  if (other && about.theory) return askAxes();
   settle();
   drawControls();
   draw();
@@ -58,7 +60,7 @@ function drawControls() {
   const focus = document.activeElement?.id;
   const { every, shared } = view();
   const results = about.results.map((one) => [one.name, one.label]);
-  const axes = shared.map((name) => [name, axisOf(name).label]);
+  const axes = about.theory ? theoryAxes() : shared.map((name) => [name, axisOf(name).label]);
   const choices = [select("Result", "first", results)];
   if (results.length > 1) choices.push(select("Beside it", "second", [["", "nothing"], ...results]));
   if (isMap()) choices.push(select("Across", "x", axes), select("Up", "y", axes));
@@ -73,9 +75,10 @@ function drawControls() {
 
 function select(label, key, options) {
   const made = make("select", { id: key });
+  const now = (about.theory && asked[key]) || chosen[key]; // what is asked for may be on its way
   for (const [value, text] of options) {
     const named = !value || text.startsWith(value) ? text : `${value}: ${text}`;
-    made.append(make("option", { value, textContent: named, selected: value === chosen[key] }));
+    made.append(make("option", { value, textContent: named, selected: value === now }));
   }
   made.addEventListener("change", () => choose(key, made.value));
   return make("label", {}, label, made);

@@ -4,7 +4,7 @@ Everything is computed here, by `pt_jax.stats.summary`; the page computes no sta
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from matplotlib.colors import to_hex
 
 from pt_jax.report import panel, settings, words
 from pt_jax.report.explore import rerun
+from pt_jax.report.explore.linked import linked
 
 STATES = ("not computed", "diverged", "unclear", "clear")  # of a cell, by their number in the page
 _PAIR = ("error", "error_scratch")  # drawn together, in the colours of one range
@@ -22,7 +23,10 @@ _COLOURS = 11
 
 
 def content(
-    ds: xr.Dataset, values: Sequence[str] | None = None, lines: Mapping[str, xr.DataArray] | None = None
+    ds: xr.Dataset,
+    values: Sequence[str] | None = None,
+    lines: Mapping[str, xr.DataArray] | None = None,
+    beside: Mapping[str, xr.Dataset] | None = None,
 ) -> tuple[dict[str, Any], bytes]:
     """Return what a page says about a dataset, ready for JSON, and its arrays one after the other.
 
@@ -34,29 +38,61 @@ def content(
     Raises:
         ValueError: as in `pt_jax.explore`.
     """
-    names = _results(ds, values)
-    cells = {name: _in_order(panel.summarised(ds, name)) for name in names}
+    cells = _summaries(ds, values)
     axes = {str(dim): one[dim] for one in cells.values() for dim in one["mean"].dims}
+    said = [words.plain(text) for text in settings.common(*cells.values())]
+    for label, other in (beside or {}).items():
+        theirs = {f"{name} in {label}": linked(label, one, axes) for name, one in _summaries(other, values).items()}
+        also = [words.plain(text) for text in settings.common(*theirs.values())]
+        said += [f"{label}: {text}" for text in also if text not in said]
+        axes = {str(dim): one[dim] for one in theirs.values() for dim in one["mean"].dims} | axes
+        cells |= theirs
+    _check_size(cells, sum(one["mean"].size for one in cells.values()))
     if not axes:
         raise ValueError("There is no axis to draw over: this dataset has one cell, which pt-jax show prints.")
     room = bytearray()
     results = [_result(name, one, room) for name, one in cells.items()]
-    paired = [one for one in results if one["name"] in _PAIR]
-    ends = [end for one in paired for end in one["limits"]]
-    for one in paired:
-        one["limits"] = [min(ends), max(ends)]
+    _colour_alike(results)
     about = {
-        "title": "Explorer: " + ", ".join(axes),
-        "settings": [words.plain(text) for text in settings.common(*cells.values())],
+        "title": ("Prediction: " if ds.attrs.get("predicted") else "Explorer: ") + ", ".join(axes),
+        "settings": said,
+        "predicted": bool(ds.attrs.get("predicted")),
         "level": panel.percent(next(iter(cells.values()))),
         "states": STATES,
-        "pair": [one["name"] for one in paired],
+        "pair": [one["name"] for one in results if one["name"] in _PAIR],
         "axes": {name: _axis(name, values) for name, values in axes.items()},
         "results": results,
         "lines": [_line(name, values, cells, room) for name, values in (lines or {}).items()],
         "rerun": rerun.templates(ds),
     }
     return about, bytes(room)
+
+
+def _summaries(ds: xr.Dataset, values: Sequence[str] | None) -> dict[str, xr.Dataset]:
+    """Return the summaries of the results that are shown, by name."""
+    return {name: _in_order(panel.summarised(ds, name)) for name in _results(ds, values)}
+
+
+def _check_size(names: Collection[str], count: int) -> None:
+    """Raise ValueError where the results have too many cells."""
+    if count > _MOST:
+        raise ValueError(
+            f"{len(names)} results with {count:,} cells together are not accepted: name some, with {_MOST:,} at most."
+        )
+
+
+def _colour_alike(results: Sequence[dict[str, Any]]) -> None:
+    """Give one range of colours to results of one kind: to both errors, and to those of one name in all datasets."""
+    for kind in {_kind(one) for one in results}:
+        alike = [one for one in results if _kind(one) == kind]
+        ends = [end for one in alike for end in one["limits"]]
+        for one in alike:
+            one["limits"] = [min(ends), max(ends)]
+
+
+def _kind(result: Mapping[str, Any]) -> str:
+    name = result["name"].partition(" in ")[0]
+    return _PAIR[0] if name in _PAIR else name
 
 
 def _put(room: bytearray, values: np.ndarray, kind: str) -> int:
@@ -80,11 +116,7 @@ def _results(ds: xr.Dataset, values: Sequence[str] | None) -> list[str]:
     chosen = sorted(dict.fromkeys(values or known), key=lambda name: name != "gain")
     if not chosen:
         raise ValueError("This dataset has no result to show.")
-    count = sum(ds[name].size // ds.sizes["seed"] for name in chosen)
-    if count > _MOST:
-        raise ValueError(
-            f"{len(chosen)} results with {count:,} cells together are not accepted: name some, with {_MOST:,} at most."
-        )
+    _check_size(chosen, sum(ds[name].size // ds.sizes["seed"] for name in chosen))
     return chosen
 
 
@@ -140,8 +172,10 @@ def _result(name: str, cells: xr.Dataset, room: bytearray) -> dict[str, Any]:
 
 
 def _states(cells: xr.Dataset) -> np.ndarray:
-    """Return the state of each cell, a place in `STATES`."""
+    """Return the state of each cell, a place in `STATES`; what is predicted is clear."""
     masks = [panel.missing(cells), cells["diverged"], panel.unclear(cells)]
+    if cells.attrs.get("predicted"):
+        masks[-1] &= False
     return np.select([mask.values for mask in masks], range(len(masks)), len(masks))
 
 

@@ -244,14 +244,13 @@ function sectionFigure(panels, place, x, title, width) {
   let drawn = 0;
   panels.forEach((results, k) => {
     const [low, gap] = [1 - (k + 1) / panels.length, 0.06];
-    const label = results.length > 1 ? "test error" : results[0].name;
     layout[`yaxis${k + 1}`] = {
       domain: [low + (k + 1 < panels.length ? gap : 0), low + 1 / panels.length],
       fixedrange: true,
       automargin: true,
       gridcolor: colour("rule"),
       zerolinecolor: colour("ink"),
-      title: { text: safe(label) },
+      title: { text: safe(results.length > 1 ? kindOf(results[0]) : results[0].name) },
     };
     for (const result of results) {
       const cells = axis.at.map((_, i) => cellOf(result, { ...place, [x]: i }));

@@ -5,8 +5,8 @@ const axisOf = (name) => about.axes[name];
 const [NOT_COMPUTED, DIVERGED, UNCLEAR] = [0, 1, 2];
 
 // Bytes of a part of the page: base64, then zlib.
-async function unpack(id) {
-  const text = atob(document.getElementById(id).textContent);
+async function unpack(part) {
+  const text = atob(part);
   const packed = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) packed[i] = text.charCodeAt(i);
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -30,6 +30,11 @@ function attach(buffer) {
 }
 
 const resultOf = (name) => about.results.find((one) => one.name === name);
+// What results of one panel have in common; " in " is followed by the name of another dataset.
+function kindOf(one) {
+  const name = one.name.split(" in ")[0];
+  return about.pair.length === 2 && about.pair.includes(name) ? "test error" : name;
+}
 const indexOf = (one, place) => one.axes.reduce((sum, name) => sum + one.stride[name] * place[name], 0);
 
 // What is known of one cell; null for a number that it has not.
@@ -55,6 +60,7 @@ function written(value, half) {
 function said(result, place) {
   const cell = cellOf(result, place);
   if (cell.state === NOT_COMPUTED) return "not computed";
+  if (about.predicted) return written(cell.mean, null);
   const seeds = `${cell.seeds} ${cell.seeds === 1 ? "seed" : "seeds"}`;
   if (cell.mean === null) return `no mean, ${seeds}, diverged`;
   const interval =

@@ -65,12 +65,14 @@ function draw() {
   for (const axis of isMap() ? [x, y] : shared.slice(0, 1)) {
     const figure = figureIn(element("sections"), axis);
     kept.push(figure);
+    if (axis === x && figure.previousElementSibling) element("sections").prepend(figure);
     const panels = panelsOf(results);
     const places = () => axisOf(axis).at.map((_, i) => ({ ...place, [axis]: i }));
     const listed = [...new Set(panels.flat())];
     const names = listed.map((one) => one.name).join(", ");
     const fixed = atOthers(place, every, [axis]);
-    const description = `${names} along ${axis}${fixed}; bars: ${about.level} intervals.`;
+    const bars = about.predicted ? "" : `; bars: ${about.level} intervals`;
+    const description = `${names} along ${axis}${fixed}${bars}.`;
     const shows = { name: `section-${axis}`, results: listed, places };
     const made = sectionFigure(panels, place, axis, `Along ${axis}${fixed}`, figure.clientWidth);
     put(figure, made, description, shows, (i) => move({ [axis]: i }));
@@ -80,12 +82,13 @@ function draw() {
   remember();
 }
 
-// The results of each panel of a cross-section: both test errors together, the gain below them.
+// The results of each panel of a cross-section: test errors together, the gain below them; those of all datasets.
 function panelsOf(results) {
   const pair = about.pair.map(resultOf).filter((one) => one.axes.every((name) => name in chosen.place));
   const paired = (one) => pair.length === 2 && (one.name === "gain" || pair.includes(one));
-  const panels = results.some(paired) ? [pair, ...[resultOf("gain")].filter(Boolean).map((one) => [one])] : [];
-  return [...panels, ...results.filter((one) => !paired(one)).map((one) => [one])];
+  const first = results.some(paired) ? [...pair, resultOf("gain")].filter(Boolean) : [];
+  const all = [...new Set([...first, ...results])];
+  return [...new Set(all.map(kindOf))].map((kind) => all.filter((one) => kindOf(one) === kind));
 }
 
 // What a map shows, for those who do not see it.
@@ -96,9 +99,11 @@ function described(result, place, x, y) {
   const parts = [`Map of ${result.name} over ${x} (across) and ${y} (up)${atOthers(place, result.axes, [x, y])}.`];
   if (result.signed) {
     const clear = (sign) => share((state, i) => state > UNCLEAR && sign * means[i] > 0);
+    const unclear = share((state) => state === UNCLEAR);
     parts.push(
-      `Clearly above 0 in ${clear(1)} of the cells, clearly below in ${clear(-1)}, unclear in ` +
-        `${share((state) => state === UNCLEAR)}.`,
+      about.predicted
+        ? `Above 0 in ${clear(1)} of the cells, below in ${clear(-1)}.`
+        : `Clearly above 0 in ${clear(1)} of the cells, clearly below in ${clear(-1)}, unclear in ${unclear}.`,
     );
   }
   const known = means.filter(Number.isFinite);
@@ -120,6 +125,8 @@ function described(result, place, x, y) {
 
 // The lines that compute the chosen cell again, each with a button that copies them.
 function drawAgain(result) {
+  // The lines are those of the first dataset.
+  element("again").hidden = result.name.includes(" in ") || !Object.keys(about.rerun).length;
   const fields = { ...fieldsAt(chosen.place), result: result.name };
   for (const [key, template] of Object.entries(about.rerun)) {
     element(`again-${key}`).textContent = template.replace(/\{(\w+)\}/g, (all, name) => fields[name] ?? all);
@@ -139,7 +146,6 @@ function makeAgain() {
     said_.setAttribute("role", "status");
     button.addEventListener("click", async () => said_.replaceChildren(` ${await copy(lines)}`));
     element("again").append(lines, make("p", {}, button, said_));
-    element("again").hidden = false;
   }
 }
 
@@ -156,12 +162,13 @@ async function copy(lines) {
 
 async function open() {
   if (!window.DecompressionStream) throw new Error("it is older than 2023: use a newer one");
-  const library = new TextDecoder().decode(await unpack("library"));
+  const library = new TextDecoder().decode(await unpack(element("library").textContent));
   document.head.append(make("script", { textContent: library }));
-  attach(await unpack("numbers"));
+  attach(await unpack(element("numbers").textContent));
   document.title = element("title").textContent = about.title;
   element("settings").textContent = about.settings.join(", ");
   recall();
+  if (about.theory) openTheory();
   settle();
   makeAgain();
   drawControls();

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
@@ -26,6 +27,7 @@ def explore(
     path: str | Path,
     values: Sequence[str] | None = None,
     lines: Mapping[str, xr.DataArray] | None = None,
+    beside: Mapping[str, xr.Dataset] | None = None,
 ) -> Path:
     """Write a page on which the maps of a dataset are explored in a browser: one file, without a network.
 
@@ -37,38 +39,59 @@ def explore(
         path: of the file, `explore.html`; `~` is expanded, its folder must exist.
         values: names of the results; all by default.
         lines: by name what else to draw the zero line of over maps of the gain, without seeds, on the same dimensions.
+        beside: by name other datasets, whose results can be shown beside those of the first: `{"wide": other}` adds
+            "gain in wide". They are linked along axes of one name, at the nearest values.
 
     Returns:
         The path of the file.
 
     Raises:
-        ValueError: the dataset has no seeds, no axis or no such result, a line has other axes, the results have more
-            than 2,000,000 cells, or the path is that of a folder or in none.
+        ValueError: the dataset has no seeds, no axis or no such result, a line has other axes, another dataset has none
+            of the axes, the results have more than 2,000,000 cells, or the path is that of a folder or in none.
         ImportError: plotly is not installed.
     """
     path = Path(path).expanduser()
     if path.is_dir() or not path.parent.is_dir():
         raise ValueError(f"path = {path} is not accepted: use the path of a file in a folder that is there.")
-    text = page(ds, values, lines)
-    with whole(path) as beside:
-        beside.write_text(text, encoding="utf-8")
+    text = page(ds, values, lines, beside)
+    with whole(path) as part:
+        part.write_text(text, encoding="utf-8")
     return path
 
 
-def page(ds: xr.Dataset, values: Sequence[str] | None = None, lines: Mapping[str, xr.DataArray] | None = None) -> str:
-    """Return the text of the page; arguments and errors are those of `explore`."""
-    about, numbers = data.content(ds, values, lines)
+def page(
+    ds: xr.Dataset,
+    values: Sequence[str] | None = None,
+    lines: Mapping[str, xr.DataArray] | None = None,
+    beside: Mapping[str, xr.Dataset] | None = None,
+    theory: Mapping[str, Any] | None = None,
+) -> str:
+    """Return the text of the page; arguments and errors are those of `explore`.
+
+    With `theory`, which says what may be asked for, it asks the server that it comes from for other maps.
+    """
+    about, numbers = data.content(ds, values, lines, beside)
+    scripts = _SCRIPTS if theory is None else (*_SCRIPTS[:-1], "theory.js", _SCRIPTS[-1])
     parts = {
+        "asks": "" if theory is None else " connect-src 'self';",
         "style": _file("page.css"),
-        "about": json.dumps(about, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
+        "about": json.dumps(
+            about | ({} if theory is None else {"theory": theory}), allow_nan=False, separators=(",", ":")
+        ).replace("<", "\\u003c"),
         "numbers": _packed(numbers),
         "library": _packed(_library().encode()),
-        "script": "\n".join(map(_file, _SCRIPTS)),
+        "script": "\n".join(map(_file, scripts)),
     }
     text = _file("page.html")
     for name, part in parts.items():
         text = text.replace(f"[[{name}]]", part)
     return text
+
+
+def content(ds: xr.Dataset) -> tuple[dict[str, Any], str]:
+    """Return what a page that shows another dataset takes its place with: the description, and the packed numbers."""
+    about, numbers = data.content(ds)
+    return about, _packed(numbers)
 
 
 def _library() -> str:

@@ -1,0 +1,187 @@
+"""The page of `pt-jax explore --theory`: any map as theory predicts it, and its simulation.
+
+All maps have one compiled program: predictions are independent, and computed in batches over all devices.
+"""
+
+import hashlib
+import json
+import math
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import xarray as xr
+
+from pt_jax.report.explore import page
+from pt_jax.signal_noise import theory
+from pt_jax.signal_noise.derived import DERIVED
+from pt_jax.signal_noise.design import RANGES
+from pt_jax.signal_noise.fields import FIELDS
+from pt_jax.signal_noise.point import Point, Static, validate
+from pt_jax.signal_noise.trajectory import simulate
+from pt_jax.sweep.dataset import load
+from pt_jax.sweep.devices import SPLIT, spread
+from pt_jax.sweep.grid import Sweep
+from pt_jax.sweep.lanes import CPU_OPTIONS
+from pt_jax.sweep.run import run
+
+_RESULTS = ("gain", "error", "error_scratch")
+_SIZES = (11, 41)  # values of an axis: of the first picture, of the map
+_SEEDS = 16
+_BATCH, _LANES = 48, 8  # predictions of a device in a call, and together
+_SLIDERS: Mapping[str, tuple[float, float]] = {**RANGES, "m": (2, 20), "angle": (0, 180), "lr_ratio": (0, 2)}
+_LOGARITHMIC = ("d", "init_scale", "sigma1", "sigma2", "lr1", "lr2")
+_STATIC = Static(n1=int(FIELDS["n1"].high), n2=int(FIELDS["n2"].high), m=20, steps1=400, steps2=400)
+
+
+class Asked(NamedTuple):
+    """A map: its fields across and up, the ends of their axes, and a value of every field."""
+
+    x: str
+    y: str
+    ends: Mapping[str, tuple[float, float]]
+    fields: Mapping[str, float]
+
+
+FIRST = Asked("u", "v2", {"u": (0, 4), "v2": (0, 4)}, {name: FIELDS[name].default for name in _SLIDERS})
+
+
+class Maps:
+    """What the page shows and asks: its pages and answers, for `serve`."""
+
+    def __init__(self, folder: Path):
+        """Take the folder of the stores of simulations."""
+        self._folder, self._one, self._pool = folder, threading.Lock(), ThreadPoolExecutor(1)
+        self._running: Future | None = None
+        self.pages = {"/": lambda: (self._first, False)}
+        self.answers = {"/predict": self.predict, "/simulate": self.simulate}
+
+    @cached_property
+    def _program(self) -> Any:
+        """The compiled program (points) -> predictions, of `_batch` points."""
+        each = partial(jax.lax.map, partial(theory.predict, static=_STATIC), batch_size=_LANES)
+        devices = tuple(jax.local_devices())
+        program = jax.jit(spread(each, (SPLIT,), SPLIT, devices), compiler_options=CPU_OPTIONS)
+        batch = jax.ShapeDtypeStruct((_BATCH * len(devices),), float)
+        return program.lower(Point(*[batch] * len(Point._fields))).compile()
+
+    @cached_property
+    def _first(self) -> str:
+        """The page, with a coarse map."""
+        *_, (ds, _) = self._filled(FIRST, _SIZES[0])
+        fields = {
+            name: {
+                "label": f"{FIELDS[name].meaning}{f' [{unit}]' if (unit := FIELDS[name].unit) != '1' else ''}",
+                "low": low,
+                "high": high,
+                "log": name in _LOGARITHMIC,
+                "whole": FIELDS[name].whole,
+            }
+            for name, (low, high) in _SLIDERS.items()
+        }
+        return page.page(ds, theory={"fields": fields, "asked": FIRST._asdict(), "seeds": _SEEDS})
+
+    def predict(self, asked: Any) -> Iterator[dict[str, Any]]:
+        """Yield how much is done, then the map; first a coarse one."""
+        for size in _SIZES:
+            for found, done in self._filled(_read(asked), size):  # noqa: B007 - the last one is the map
+                yield {"done": done, "size": size}
+            about, numbers = page.content(found)
+            yield {"about": about, "numbers": numbers}
+
+    def _filled(self, asked: Asked, size: int) -> Iterator[tuple[xr.Dataset, float]]:
+        """Yield the map and the part of it that is done, after each batch."""
+        sweep = _sweep(theory.predicted, asked, size, 1, _STATIC)
+        across, up = np.meshgrid(*(axis.values[:, 0] for axis in sweep.grid), indexing="ij")
+        point = Point(**{**asked.fields, asked.x: across, asked.y: up})
+        validate(point, _STATIC)
+        leaves = [np.broadcast_to(leaf, across.shape).ravel().astype(float) for leaf in point]
+        dims = (*sweep.axes, "seed")
+        about = {name: (dims, np.full((*across.shape, 1), np.nan), sweep.about(name)) for name in _RESULTS}
+        ds = xr.Dataset(about, sweep.coordinates(), {"predicted": True})
+        with self._one:
+            batch = _BATCH * jax.local_device_count()
+            for start in range(0, across.size, batch):
+                at = np.minimum(np.arange(start, start + batch), across.size - 1)
+                found = self._program(Point(*(np.asarray(leaf[at], jax.numpy.result_type(float)) for leaf in leaves)))
+                for name in _RESULTS:
+                    ds[name].values.ravel()[at] = np.asarray(getattr(found, name))
+                yield ds, min(1.0, (start + batch) / across.size)
+
+    def simulate(self, asked: Any) -> Iterator[dict[str, Any]]:
+        """Start or continue the simulation of a map into its store, and yield the address of its page."""
+        at = _read(asked)
+        sweep = _sweep(simulate, at, _SIZES[1], _SEEDS, None)
+        key = hashlib.sha256(json.dumps(at, sort_keys=True).encode()).hexdigest()[:8]
+        name = f"{at.x}-{at.y}-{key}"
+        folder, address = self._folder / name, f"/{name}"
+        if address not in self.pages:
+            if self._running is not None and not self._running.done():
+                raise ValueError("Another map is being simulated: wait for it.")
+            running = self._running = self._pool.submit(run, sweep, None, folder)
+            running.add_done_callback(_report)
+            while not (folder / "data.zarr").is_dir() and not running.done():
+                time.sleep(0.05)
+            if running.done():
+                running.result()
+
+            def live() -> tuple[str, bool]:
+                now = load(folder)
+                return page.page(now), not running.done()
+
+            self.pages[address] = live
+        yield {"address": address, "folder": str(folder)}
+
+
+def _report(running: Future) -> None:
+    """Say on the terminal why a simulation ended early."""
+    if (error := running.exception()) is not None:
+        print(f"The simulation ended: {error}", file=sys.stderr)
+
+
+def _read(asked: Any) -> Asked:
+    """Return what a page asks for, checked.
+
+    Raises:
+        ValueError: it is not a map.
+    """
+    try:
+        found = Asked(
+            asked["x"],
+            asked["y"],
+            {name: (float(low), float(high)) for name, (low, high) in asked["ends"].items()},
+            {name: float(value) for name, value in asked["fields"].items()},
+        )
+        good = found.x != found.y and set(found.fields) == set(_SLIDERS) and {found.x, found.y} <= set(found.ends)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        good = False
+    if not good:
+        raise ValueError("This is not a map: load the page again.")
+    for name in (found.x, found.y):
+        low, high = found.ends[name]
+        if name not in _SLIDERS or not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(f"{name} from {low:g} to {high:g} is not accepted: use two numbers, the lower one first.")
+    return found
+
+
+def _sweep(function: Any, asked: Asked, size: int, seeds: int, static: Static | None) -> Sweep:
+    """Return the sweep over a map with so many values on an axis, fewer where they are whole numbers or fractions."""
+    point = Point(**asked.fields)
+    axes = {}
+    for name in (asked.x, asked.y):
+        low, high = asked.ends[name]
+        values = (np.geomspace if name in _LOGARITHMIC and low > 0 else np.linspace)(low, high, size)
+        if FIELDS[name].whole:
+            values = np.unique(np.round(values))
+        if name == "alpha" and "m" not in (asked.x, asked.y):  # fractions that can be inherited
+            values = np.unique(np.floor(values * point.m + 0.5) / point.m)
+        axes[name] = values
+    outputs = _RESULTS if seeds > 1 else None
+    return Sweep(function, point, axes, seeds, outputs, static, derived=DERIVED if seeds > 1 else {})

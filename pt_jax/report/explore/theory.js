@@ -1,0 +1,159 @@
+// Maps that theory predicts: the sliders of all fields, what is asked of this machine, and the map as it comes.
+
+let asked = null; // as the server reads it: x, y, ends of axes, values of fields
+let asking = null; // what is under way, to be given up when something else is asked for
+
+const theoryAxes = () => Object.entries(about.theory.fields).map(([name, field]) => [name, field.label]);
+
+// Sliders go in a hundred steps, or to each whole number.
+const STEPS = 100;
+function valueAt({ low, high, log, whole }, step) {
+  const value = log ? low * (high / low) ** (step / STEPS) : low + ((high - low) * step) / STEPS;
+  return whole ? Math.round(value) : Number(value.toPrecision(4));
+}
+function stepAt({ low, high, log }, value) {
+  return Math.round(STEPS * (log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low)));
+}
+
+function openTheory() {
+  asked = structuredClone(about.theory.asked);
+  element("footer").textContent =
+    "The mean-field prediction: expected test errors without training. It is meant for d of at least ten times the " +
+    "sample sizes and for 10 filters or more.";
+  try {
+    Object.assign(asked, JSON.parse(decodeURIComponent(location.hash.slice(1))).asked);
+  } catch {
+    // an address without a map
+  }
+  Object.assign(chosen, { x: asked.x, y: asked.y, asked });
+  element("theory").hidden = false;
+  drawTheory();
+  predict(0);
+}
+
+// The ends of both axes, a slider for each other field, and what is done.
+function drawTheory() {
+  const { fields, seeds } = about.theory;
+  const parts = [];
+  for (const name of [asked.x, asked.y]) {
+    const [low, high] = (asked.ends[name] ??= [fields[name].low, fields[name].high]);
+    const ends = [low, high].map((value, end) => {
+      const input = make("input", { type: "number", id: `end-${name}-${end}`, value, step: "any" });
+      input.setAttribute("aria-label", `${name} ${end ? "to" : "from"}`);
+      input.addEventListener("change", () => {
+        asked.ends[name][end] = Number(input.value);
+        predict();
+      });
+      return input;
+    });
+    parts.push(make("div", { className: "ends" }, `${name} from `, ends[0], " to ", ends[1]));
+  }
+  for (const [name, field] of Object.entries(fields)) {
+    if (name === asked.x || name === asked.y) continue;
+    const value = make("output", { id: `value-field-${name}`, textContent: shown(asked.fields[name]) });
+    const input = make("input", { type: "range", id: `field-${name}`, min: 0, max: STEPS });
+    input.value = stepAt(field, asked.fields[name]);
+    input.setAttribute("aria-valuetext", value.textContent);
+    input.addEventListener("input", () => {
+      asked.fields[name] = valueAt(field, Number(input.value));
+      value.textContent = shown(asked.fields[name]);
+      input.setAttribute("aria-valuetext", value.textContent);
+      predict();
+    });
+    const text = make("span", { title: field.label }, name, value);
+    parts.push(make("label", { htmlFor: input.id, title: field.label }, text, input));
+  }
+  const button = make("button", { type: "button", id: "simulate", textContent: `Simulate this map, ${seeds} seeds` });
+  button.addEventListener("click", simulate);
+  const bar = make("progress", { id: "predicting", max: 1, value: 0 });
+  bar.setAttribute("aria-label", "Part of the map that is predicted");
+  const told = make("span", { id: "told" });
+  told.setAttribute("role", "status");
+  parts.push(make("div", { className: "ends" }, button, " ", bar, " ", told));
+  element("theory").replaceChildren(element("theory").firstElementChild, ...parts);
+}
+
+// Ask for the map over other fields.
+function askAxes() {
+  Object.assign(asked, { x: chosen.x, y: chosen.y });
+  drawTheory();
+  predict(0);
+}
+
+// Lines of JSON as the server tells them.
+async function* told(path, signal) {
+  const answer = await fetch(path, { method: "POST", body: JSON.stringify(asked), signal });
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop();
+    yield* lines.map((line) => JSON.parse(line));
+  }
+}
+
+// Predict what is asked for, once nothing more has been for a moment; what was under way is given up.
+async function predict(pause = 150) {
+  asking?.abort();
+  const { signal } = (asking = new AbortController());
+  document.body.dataset.predicted = "";
+  say("waiting");
+  try {
+    await new Promise((go) => setTimeout(go, pause));
+    if (signal.aborted) return;
+    remember();
+    const start = performance.now();
+    let size = 0;
+    for await (const one of told("/predict", signal)) {
+      if (one.error) return say(one.error);
+      if (one.about) {
+        await receive(one);
+        continue;
+      }
+      size = one.size;
+      element("predicting").value = one.done;
+      say(`predicting ${size} x ${size}: ${Math.round(100 * one.done)}%`);
+    }
+    say(`predicted in ${((performance.now() - start) / 1000).toFixed(1)} s`);
+    document.body.dataset.predicted = "yes";
+  } catch (error) {
+    if (!signal.aborted) say(`${error.message}: does pt-jax explore still run?`);
+  }
+}
+
+const say = (text) => element("told").replaceChildren(text);
+
+// Show a map in place of the last one, at the value of each axis that is nearest to the chosen one.
+async function receive({ about: next, numbers }) {
+  const before = Object.entries(chosen.place).map(([name, i]) => [name, about.axes[name]?.at[i]]);
+  const buffer = await unpack(numbers);
+  Object.assign(about, next);
+  attach(buffer);
+  Object.assign(chosen, { x: asked.x, y: asked.y, place: {} });
+  for (const [name, value] of before) {
+    if (value === undefined || !about.axes[name]) continue;
+    const away = about.axes[name].at.map((one) => Math.abs(one - value));
+    chosen.place[name] = away.indexOf(Math.min(...away));
+  }
+  element("title").textContent = about.title;
+  settle();
+  drawControls();
+  draw();
+}
+
+// Start the simulation of this map, and go to its page.
+async function simulate() {
+  asking?.abort();
+  say("starting the simulation");
+  try {
+    for await (const one of told("/simulate")) {
+      if (one.error) return say(one.error);
+      say(`simulating into ${one.folder}`);
+      location.assign(one.address);
+    }
+  } catch (error) {
+    say(error.message);
+  }
+}

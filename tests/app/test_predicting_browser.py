@@ -1,0 +1,54 @@
+"""The page of theory alone in a real browser; skipped without one, as `tests/report/test_explore_browser.py`."""
+
+import json
+import threading
+
+from pt_jax.app.serve import serve
+from tests.app.test_predicting import maps  # noqa: F401 - a fixture
+from tests.report.test_explore_browser import browser, driver  # noqa: F401 - a fixture
+
+
+def test_the_controls(maps, browser):  # noqa: F811 - the fixtures
+    server = serve(maps.pages, answers=maps.answers | {"/simulate": lambda _: iter([{"error": "no room"}])})
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    page, errors = browser.new_page(), []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    page.goto(f"http://127.0.0.1:{server.server_port}")
+
+    def predicted(words):
+        page.locator("body[data-predicted=yes]").wait_for()
+        driver.expect(page.locator("#reading")).to_contain_text(words)
+
+    predicted("gain: 0.5")  # u = v2 = 2, alpha = 0.5
+    assert page.get_attribute("#at-u", "max") == "40" and "predicted in" in page.inner_text("#told")
+    page.locator("#field-alpha").fill("100")
+    predicted("gain: 1")
+    page.select_option("#x", "alpha")
+    predicted("alpha = 0.5, v2 = 2")
+    assert page.locator("#field-u").count() == 1 and page.locator("#field-alpha").count() == 0
+    page.locator("#end-v2-1").fill("2")
+    page.locator("#end-v2-1").blur()
+    predicted("v2 = 2")
+    before = page.inner_text("#reading")
+    page.reload()
+    predicted(before.splitlines()[0])
+    assert json.loads(page.evaluate("JSON.stringify(asked.ends.v2)")) == [0, 2]
+    page.click("#simulate")
+    driver.expect(page.locator("#told")).to_have_text("no room")
+    page.locator("#end-v2-1").fill("-2")
+    page.locator("#end-v2-1").blur()
+    driver.expect(page.locator("#told")).to_contain_text("v2 from 0 to -2 is not accepted")
+    bare = "() => [...document.querySelectorAll('select, input')].filter((one) => !one.labels.length && !one.ariaLabel)"
+    assert page.evaluate(f"({bare})().length") == 0
+    for width in (360, 1400):
+        page.set_viewport_size({"width": width, "height": 800})
+        for _ in range(100):  # plotly follows
+            if page.evaluate("document.documentElement.scrollWidth") <= width:
+                break
+            page.wait_for_timeout(100)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert errors == []
+    page.close()
+    server.shutdown()
+    server.server_close()
