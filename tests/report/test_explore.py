@@ -176,6 +176,13 @@ def test_the_page_does_not_end_in_a_text_of_the_dataset(tmp_path):
     assert read(pt_jax.explore(ds, tmp_path / "page.html"))["axes"]["alpha"]["texts"][0] == "</script><b>"
 
 
+def test_names_that_look_like_markers_of_the_page_stay(tmp_path):
+    ds = dataset("u", "alpha").rename(gain="[[script]]", u="[[library]]").assign_coords(alpha=["[[numbers]]", "a"])
+    about = read(pt_jax.explore(ds, tmp_path / "page.html", ["[[script]]"]))
+    assert list(about["axes"]) == ["[[library]]", "alpha"] and about["axes"]["alpha"]["texts"][0] == "[[numbers]]"
+    assert about["results"][0]["name"] == "[[script]]"
+
+
 def test_files_of_the_page_are_short_and_parse(tmp_path):
     assert set(OURS) == {"page.html", "page.css", "numbers.js", "figures.js", "controls.js", "page.js", "theory.js"}
     assert all(len(text.splitlines()) <= 300 for text in OURS.values())

@@ -8,6 +8,7 @@ the page has a description of each figure, and a slider for each axis.
 
 import base64
 import json
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -82,10 +83,8 @@ def page(
         "library": _packed(_library().encode()),
         "script": "\n".join(map(_file, scripts)),
     }
-    text = _file("page.html")
-    for name, part in parts.items():
-        text = text.replace(f"[[{name}]]", part)
-    return text
+    # In one pass: a text of the dataset may look like a marker.
+    return re.sub(r"\[\[(\w+)\]\]", lambda marker: parts[marker[1]], _file("page.html"))
 
 
 def content(ds: xr.Dataset) -> tuple[dict[str, Any], str]:
