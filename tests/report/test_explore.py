@@ -1,5 +1,6 @@
 """The page of the explorer without a browser: its numbers, its size, its lines, and what is refused."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -123,10 +124,12 @@ def test_wrong_input_is_answered_by_one_sentence(change, how, words, tmp_path):
     assert "\n" not in str(raised.value) and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["", "none/page.html"])
+@pytest.mark.parametrize("name", ["", "none/page.html", "pipe"])
 def test_a_path_that_is_no_file_is_refused(name, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="use the path of a file"):
         pt_jax.explore(dataset("u"), tmp_path / name)
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_the_lines_of_python_compute_the_cell_again(store, tmp_path):

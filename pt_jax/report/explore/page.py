@@ -48,11 +48,11 @@ def explore(
 
     Raises:
         ValueError: the dataset has no seeds, no axis or no such result, a line has other axes, another dataset has none
-            of the axes, the results have more than 2,000,000 cells, or the path is that of a folder or in none.
+            of the axes, the results have more than 2,000,000 cells, or the path is not that of a file in a folder.
         ImportError: plotly is not installed.
     """
     path = Path(path).expanduser()
-    if path.is_dir() or not path.parent.is_dir():
+    if (path.exists() and not path.is_file()) or not path.parent.is_dir():
         raise ValueError(f"path = {path} is not accepted: use the path of a file in a folder that is there.")
     text = page(ds, values, lines, beside)
     with whole(path) as part:
