@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 import pt_jax
-from pt_jax.report.words import plain
+from pt_jax.report.words import each, plain
 from tests.app.worlds import sweep
 from tests.report.cases import dataset
 from tests.report.pages import read, result
@@ -67,6 +67,15 @@ def test_colours_are_kept_over_all_cells_centred_for_the_gain_and_the_same_for_b
     assert error["limits"] == scratch["limits"] and not error["signed"]
 
 
+@pytest.mark.parametrize("name", ["gain", "error"])
+def test_colours_are_those_of_finite_means(name, tmp_path):
+    ds = dataset("u", "v2")
+    one = read(pt_jax.explore(ds.assign({name: ds[name].where(ds["u"] < 1, np.inf)}), tmp_path / "page.html", [name]))
+    (found,), rest = one["results"], ds[name].isel(u=slice(3)).mean("seed")
+    assert max(found["limits"]) == pytest.approx(float(abs(rest).max()), rel=1e-12)
+    assert (found["mean"][3] == np.inf).all() and (found["state"][3] == 2).all()
+
+
 def test_labels_five_axes_and_log_axes(tmp_path):
     ds = dataset("u", "v2", "alpha", "d", d=[1.0, 10.0, 100.0], seeds=2)
     ds = xr.concat([ds, ds], xr.DataArray(["head", "a"], dims="layer"), data_vars="all")
@@ -81,6 +90,15 @@ def test_quantities_along_an_axis_are_fields_of_its_cells(tmp_path):
     ds = dataset("u").assign_coords(snr=("u", [0.0, 1.0, np.inf, 3.0]))
     (axis,) = read(pt_jax.explore(ds, tmp_path / "page.html", ["gain"]))["axes"].values()
     assert axis["fields"]["snr"] == [0, 1, None, 3] and len(axis["fields"]["u"]) == 4
+
+
+def test_axes_that_a_browser_or_a_float_does_not_hold(tmp_path):
+    ds = dataset("u", "v2", "alpha", u=[1e-300, 1e-100, 1e100, 1e300], v2=2**53 + np.arange(3), alpha=[1j, 2])
+    axes = read(pt_jax.explore(ds, tmp_path / "page.html", ["gain"]))["axes"]
+    assert axes["u"]["log"] and (np.diff(axes["u"]["edges"]) > 0).all()
+    np.testing.assert_allclose(axes["u"]["edges"][1:4], [1e-200, 1, 1e200])
+    assert axes["v2"]["texts"][1:] == axes["v2"]["fields"]["v2"][1:] == ["9007199254740993", "9007199254740994"]
+    assert axes["alpha"]["texts"] == axes["alpha"]["fields"]["alpha"] == ["1j", "(2+0j)"]
 
 
 def test_lines_of_theory_are_on_the_cells_of_the_gain(tmp_path):
@@ -111,6 +129,9 @@ def test_another_dataset_is_shown_at_the_nearest_values(tmp_path):
         (lambda ds: ds, {"beside": {"old": dataset("alpha")}}, "old cannot be shown beside: it has none of the axes u"),
         (lambda ds: ds, {"beside": {"old": dataset("u", u=list("abcd"))}}, "its u are others, and have no order"),
         (lambda ds: ds.mean("seed"), {}, "no dimension 'seed'"),
+        (lambda ds: ds.isel(seed=[]), {}, "or no seeds"),
+        (lambda ds: ds.isel(u=[]), {}, "no cells along u: select"),
+        (lambda ds: ds.assign_coords(u=[1, 2, np.inf, 4]), {}, "u = inf is not accepted on an axis"),
         (lambda ds: ds.isel(u=0, v2=0), {}, "no axis to draw over"),
         (lambda ds: ds[["diverged"]], {}, "no result to show"),
         (lambda ds: ds, {"values": ["loss"]}, "'loss' is not a result of this dataset: use some of gain, error"),
@@ -199,3 +220,7 @@ def test_files_of_the_page_are_short_and_parse(tmp_path):
 def test_formulas_in_plain_text():
     assert plain(r"norm $\|v_1\|$ at $\angle(v_1, v_2)$") == "norm |v₁| at ∠(v₁, v₂)"
     assert plain(r"$\eta_{inh}/\eta_2$, $\lambda_1$, 5") == "η_inh/η₂, λ₁, 5"
+
+
+def test_values_in_words():
+    assert each([-0.0, 0.5]) == ["0", "0.5"] and each([1.0, 1 + 1e-9]) == ["1", "1.000000001"]

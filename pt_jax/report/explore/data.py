@@ -20,6 +20,7 @@ STATES = ("not computed", "diverged", "unclear", "clear")  # of a cell, by their
 _PAIR = ("error", "error_scratch")  # drawn together, in the colours of one range
 _MOST = 2_000_000  # cells of all results together: a page of about 35 MB
 _COLOURS = 11
+_EXACT = 2**53  # up to here a browser has all whole numbers
 
 
 def content(
@@ -107,8 +108,8 @@ def _results(ds: xr.Dataset, values: Sequence[str] | None) -> list[str]:
     """Return the names of the results that are shown, the gain first; a summary has one."""
     if "clear" in ds:
         return [ds.attrs["value"]]
-    if "seed" not in ds.dims:
-        raise ValueError("This dataset has no dimension 'seed': use the result of a sweep, or its summary.")
+    if not ds.sizes.get("seed"):
+        raise ValueError("This dataset has no dimension 'seed' or no seeds: use the result of a sweep, or its summary.")
     known = [str(name) for name in ds.data_vars if name not in ("done", "diverged") and "seed" in ds[name].dims]
     for name in values or ():
         if name not in known:
@@ -121,8 +122,15 @@ def _results(ds: xr.Dataset, values: Sequence[str] | None) -> list[str]:
 
 
 def _in_order(cells: xr.Dataset) -> xr.Dataset:
-    """Return the cells in increasing order along axes of numbers; labels keep theirs."""
-    return cells.sortby([str(dim) for dim in cells["mean"].dims if dim in cells.coords and _is_number(cells[dim])])
+    """Return the cells in increasing order along axes of numbers, which are finite; labels keep theirs."""
+    numbers = [str(dim) for dim in cells["mean"].dims if dim in cells.coords and _is_number(cells[dim])]
+    if empty := [name for name, size in cells["mean"].sizes.items() if size == 0]:
+        raise ValueError(f"This dataset has no cells along {empty[0]}: select at least one value.")
+    for name in numbers:
+        lost = cells[name].values[~np.isfinite(cells[name].values)]
+        if lost.size:
+            raise ValueError(f"{name} = {lost[0]} is not accepted on an axis: select the cells with finite values.")
+    return cells.sortby(numbers)
 
 
 def _is_number(values: xr.DataArray) -> bool:
@@ -146,8 +154,14 @@ def _axis(name: str, values: xr.DataArray) -> dict[str, Any]:
 
 
 def _json(values: xr.DataArray) -> list[Any]:
-    """Return numbers and texts as JSON has them: null for what is not finite."""
-    return [None if isinstance(one, float) and not math.isfinite(one) else one for one in values.values.tolist()]
+    """Return values as JSON and a browser have them: null for what is not finite, a text for what they have not."""
+
+    def known(one: Any) -> Any:
+        if isinstance(one, float):
+            return one if math.isfinite(one) else None
+        return one if isinstance(one, str | None) or (isinstance(one, int) and abs(one) <= _EXACT) else str(one)
+
+    return [known(one) for one in values.values.tolist()]
 
 
 def _result(name: str, cells: xr.Dataset, room: bytearray) -> dict[str, Any]:

@@ -62,7 +62,7 @@ function said(result, place) {
   if (cell.state === NOT_COMPUTED) return "not computed";
   if (about.predicted) return written(cell.mean, null);
   const seeds = `${cell.seeds} ${cell.seeds === 1 ? "seed" : "seeds"}`;
-  if (cell.mean === null) return `no mean, ${seeds}, diverged`;
+  if (cell.mean === null) return cell.state === DIVERGED ? `no mean, ${seeds}, diverged` : `not finite, ${seeds}`;
   const interval =
     cell.half === null
       ? ""
