@@ -67,6 +67,20 @@ def test_colours_are_kept_over_all_cells_centred_for_the_gain_and_the_same_for_b
     assert error["limits"] == scratch["limits"] and not error["signed"]
 
 
+def test_numbers_beyond_float32_are_kept(tmp_path):
+    ds = dataset("u", "v2")
+    ds = ds.assign(gain=ds["gain"] * 1e100, error=ds["error"] * 1e-100)
+    line = {"theory": ds["gain"].mean("seed")}
+    about = read(pt_jax.explore(ds, tmp_path / "page.html", lines=line))
+    for one in about["results"]:
+        cells = pt_jax.stats.summary(ds, one["name"])
+        kind = "f4" if one["name"] == "error_scratch" else "f8"
+        np.testing.assert_array_equal(one["mean"], cells["mean"].astype(kind))
+        np.testing.assert_array_equal(one["half"], (cells["high"] - cells["mean"]).astype(kind))
+        assert one["floats"] == kind
+    np.testing.assert_array_equal(about["lines"][0]["mean"], line["theory"])
+
+
 @pytest.mark.parametrize("name", ["gain", "error"])
 def test_colours_are_those_of_finite_means(name, tmp_path):
     ds = dataset("u", "v2")
