@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from pt_jax.report import words
 
 _HOW = ("fixed", "conv")  # options of how, not what, is computed
-_PARTS = {"function": str, "point_type": str, "point": dict, "axes": dict | list | str, "seeds": list}
-_PARTS |= {"static_type": str | None, "static": dict | None}
+_PARTS = {"function": str, "point": dict, "axes": dict | list | str, "seeds": list}
+_PARTS |= {"point_type": str | None, "static_type": str | None, "static": dict | None}
 
 
 def explain(figure: Figure, provenance: Mapping[str, Any]) -> None:
@@ -32,13 +32,16 @@ def explain(figure: Figure, provenance: Mapping[str, Any]) -> None:
 
 
 def origin(ds: xr.Dataset) -> dict[str, Any]:
-    """Return the provenance of a dataset; nothing where it has none, or one that no sweep has written."""
+    """Return the provenance of a dataset; nothing where it has none, or one that no sweep has written.
+
+    Types and options that it does not name are None.
+    """
     try:
         found = json.loads(ds.attrs["provenance"])
     except (KeyError, TypeError, ValueError):
         return {}
-    whole = isinstance(found, dict) and all(key in found and isinstance(found[key], _PARTS[key]) for key in _PARTS)
-    return found if whole else {}
+    whole = isinstance(found, dict) and all(isinstance(found.get(key), kind) for key, kind in _PARTS.items())
+    return dict.fromkeys(_PARTS) | found if whole else {}
 
 
 def common(*cells: xr.Dataset) -> list[str]:

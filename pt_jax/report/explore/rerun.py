@@ -18,7 +18,8 @@ def templates(ds: xr.Dataset) -> dict[str, str]:
     `{u}` stands for the field u of a cell, `{result}` for the name of a result. Nothing where the dataset does not say
     where it comes from.
     """
-    if not (record := settings.origin(ds)):
+    record = settings.origin(ds)
+    if not record.get("point_type"):
         return {}
     cut = {name: ds[name].item() for name in record["point"] if name in ds.coords and ds[name].ndim == 0}
     record |= {"point": record["point"] | cut, "moved": [name for name in _moved(record["axes"]) if name not in cut]}
