@@ -116,7 +116,9 @@ def _serve(pages: "Pages", port: int, answers: "Answers | None" = None) -> None:
         raise ValueError(str(error)) from None
     try:
         server = serve(pages, port, answers)
-    except (OSError, OverflowError):
+    except OverflowError:
+        raise ValueError(f"--port = {port} is not accepted: use one from 0 to 65535, or leave it out.") from None
+    except OSError:
         raise ValueError(f"--port = {port} cannot be had: use another one, or leave it out.") from None
     print(f"http://127.0.0.1:{server.server_port}, until Ctrl-C", flush=True)
     server.serve_forever()

@@ -1,6 +1,7 @@
 """Pages for browsers on this machine, made anew whenever they are asked for, and answers to what a page asks."""
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -12,12 +13,18 @@ Pages = Mapping[str, Callable[[], tuple[str, bool]]]
 Answers = Mapping[str, Callable[[Any], Iterable[dict[str, Any]]]]
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # a browser may leave at any time
+            super().handle_error(request, client_address)
+
+
 def serve(pages: Pages, port: int = 0, answers: Answers | None = None) -> ThreadingHTTPServer:
     """Return a server, not yet started, that answers on 127.0.0.1 alone.
 
     Args:
         pages: by address, as "/": returns the page, and whether it will change: then a browser loads it again after ten
-            seconds. Looked up anew for each request.
+            seconds. Looked up anew for each request. A ValueError or an OSError is said in its place until it is gone.
         port: of the server; 0 takes a free one.
         answers: by address: takes what a page of this server asks, as JSON, and yields what is told of it. A ValueError
             is told as `error`; a browser that leaves ends the answer.
@@ -28,12 +35,18 @@ def serve(pages: Pages, port: int = 0, answers: Answers | None = None) -> Thread
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if not self._is_ours() or self.path not in pages:
+            path = self.path.partition("?")[0]
+            if not self._is_ours() or path not in pages:
                 self.send_error(404)
                 return
-            text, changes = pages[self.path]()
+            status, kind = 200, "text/html"
+            try:
+                text, changes = pages[path]()
+            except (ValueError, OSError) as error:  # the store is moved, or damaged
+                status, kind, text, changes = 503, "text/plain", str(error), True
             raw = text.encode()
-            self._begin("text/html", {"Content-Length": str(len(raw))} | ({"Refresh": str(_EVERY)} if changes else {}))
+            refresh = {"Refresh": str(_EVERY)} if changes else {}
+            self._begin(kind, {"Content-Length": str(len(raw))} | refresh, status)
             self.wfile.write(raw)
 
         def do_POST(self) -> None:
@@ -48,15 +61,14 @@ def serve(pages: Pages, port: int = 0, answers: Answers | None = None) -> Thread
                     self._tell(told)
             except ValueError as error:
                 self._tell({"error": str(error)})
-            except ConnectionError:
-                pass
 
         def _is_ours(self) -> bool:
             # A page of another site may have its name point to this machine.
-            return self.headers["Host"] in {f"{host}:{server.server_port}" for host in ("127.0.0.1", "localhost")}
+            host = (self.headers["Host"] or "").lower()
+            return host in {f"{name}:{server.server_port}" for name in ("127.0.0.1", "localhost")}
 
-        def _begin(self, kind: str, headers: Mapping[str, str]) -> None:
-            self.send_response(200)
+        def _begin(self, kind: str, headers: Mapping[str, str], status: int = 200) -> None:
+            self.send_response(status)
             about = {"Content-Type": f"{kind}; charset=utf-8", "Cache-Control": "no-store"}
             for name, value in (about | dict(headers)).items():
                 self.send_header(name, value)
@@ -69,5 +81,5 @@ def serve(pages: Pages, port: int = 0, answers: Answers | None = None) -> Thread
         def log_message(self, *args: object) -> None:
             pass  # the terminal is for what the command says
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    server = _Server(("127.0.0.1", port), Handler)
     return server

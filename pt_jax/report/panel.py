@@ -44,7 +44,8 @@ def check_limits(limits: Limits) -> None:
 def look(cells: xr.Dataset, limits: Limits = None) -> dict[str, Any]:
     """Colours: diverging around 0 for the gain and for what takes both signs, else sequential."""
     mean = cells["mean"]
-    low, high = limits or (float(mean.min()), float(mean.max()))
+    finite = mean.where(np.isfinite(mean))
+    low, high = limits or (float(finite.min()), float(finite.max()))
     if float(mean.min()) < 0 or cells.attrs.get("value") == "gain":
         return {"cmap": "PuOr_r", "norm": CenteredNorm(0, max(abs(low), abs(high)))}
     return {"cmap": "viridis", "norm": Normalize(low, high)}
@@ -131,19 +132,24 @@ def hatch(
 
 
 def edges(centres: np.ndarray) -> np.ndarray:
-    """Return the borders between cells: halfway, in the logarithm where the axis is logarithmic."""
+    """Return the borders between cells: halfway, in the logarithm where the axis is logarithmic; all are finite."""
     if len(centres) == 1:
         return np.array([centres[0] - 0.5, centres[0] + 0.5])
-    at = np.log(centres) if logarithmic(centres) else centres.astype(float)
-    middle = (at[1:] + at[:-1]) / 2
-    borders = np.array([2 * at[0] - middle[0], *middle, 2 * at[-1] - middle[-1]])
+    at, ends = centres.astype(float), np.finfo(float)
+    low, high = -ends.max, ends.max
+    if logarithmic(centres):
+        at, low, high = np.log(at), *np.log([ends.tiny, ends.max])
+    middle = at[1:] / 2 + at[:-1] / 2
+    with np.errstate(over="ignore"):
+        borders = np.clip([2 * at[0] - middle[0], *middle, 2 * at[-1] - middle[-1]], low, high)
     return np.exp(borders) if logarithmic(centres) else borders
 
 
 def logarithmic(values: np.ndarray) -> bool:
     """Whether the values are spaced evenly in the logarithm over more than a decade."""
-    if len(values) < 3 or values.dtype.kind not in "iuf" or values.min() <= 0 or values.max() / values.min() < 10:
-        return False
+    with np.errstate(over="ignore"):  # a ratio of inf is more than a decade, too
+        if len(values) < 3 or values.dtype.kind not in "iuf" or values.min() <= 0 or values.max() / values.min() < 10:
+            return False
     steps = np.diff(np.log(values))
     return bool(np.ptp(steps) < 0.35 * np.abs(steps).mean())
 

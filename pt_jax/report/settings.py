@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from pt_jax.report import words
 
 _HOW = ("fixed", "conv")  # options of how, not what, is computed
+_PARTS = {"function": str, "point": dict, "axes": dict | list | str, "seeds": list}
+_PARTS |= {"point_type": str | None, "static_type": str | None, "static": dict | None}
 
 
 def explain(figure: Figure, provenance: Mapping[str, Any]) -> None:
@@ -29,14 +31,26 @@ def explain(figure: Figure, provenance: Mapping[str, Any]) -> None:
         words.note(figure, [*settings(records), _seeds(count, count)])
 
 
+def origin(ds: xr.Dataset) -> dict[str, Any]:
+    """Return the provenance of a dataset; nothing where it has none, or one that no sweep has written.
+
+    Types and options that it does not name are None.
+    """
+    try:
+        found = json.loads(ds.attrs["provenance"])
+    except (KeyError, TypeError, ValueError):
+        return {}
+    whole = isinstance(found, dict) and all(isinstance(found.get(key), kind) for key, kind in _PARTS.items())
+    return dict.fromkeys(_PARTS) | found if whole else {}
+
+
 def common(*cells: xr.Dataset) -> list[str]:
     """Return the settings of summaries of one sweep and their seeds; nothing where they do not say where they are from.
 
     A cell that is not computed counts for nothing.
     """
-    if "provenance" not in cells[0].attrs:
+    if not (record := origin(cells[0])):
         return []
-    record = json.loads(cells[0].attrs["provenance"])
     chosen = {
         str(name): values
         for name, values in cells[0].coords.items()

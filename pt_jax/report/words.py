@@ -69,15 +69,15 @@ def each(values: Sequence[Any]) -> list[str]:
     for digits in range(6, 18):
         texts = [text(value, digits) for value in values]
         if len(set(texts)) == len(set(values)):
-            break
-    return texts
+            return texts
+    return [str(value) for value in values]  # whole numbers that no float holds
 
 
 def text(value: Any, digits: int = 6) -> str:
     """Return a value as text, whole numbers in full."""
     if isinstance(value, str):
         return value
-    return f"{value:.0f}" if value % 1 == 0 and abs(value) < _WHOLE else f"{value:.{digits}g}"
+    return f"{value + 0:.0f}" if value % 1 == 0 and abs(value) < _WHOLE else f"{value:.{digits}g}"  # + 0: no -0
 
 
 def inches(ax: Axes) -> tuple[float, float]:

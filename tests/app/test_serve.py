@@ -2,7 +2,10 @@
 
 import http.client
 import json
+import socket
+import struct
 import threading
+from contextlib import contextmanager
 
 import pytest
 
@@ -17,15 +20,24 @@ def double(asked):
     yield {"found": 2 * int(asked["x"])}
 
 
+@contextmanager
+def running(server):
+    """The server while it runs; in the end its threads are waited for."""
+    server.daemon_threads = False
+    threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 @pytest.fixture
 def server():
     """A server of pages 1, 2, ..., of which the second is the last one."""
     pages = iter([("one", True), ("two", False)])
-    made = serve.serve({"/": lambda: next(pages)}, answers={"/double": double})
-    threading.Thread(target=made.serve_forever, daemon=True).start()
-    yield made
-    made.shutdown()
-    made.server_close()
+    with running(serve.serve({"/": lambda: next(pages)}, answers={"/double": double})) as made:
+        yield made
 
 
 def ask(server, path="/", **headers):
@@ -38,7 +50,7 @@ def ask(server, path="/", **headers):
 def test_a_page_is_made_when_it_is_asked_for_until_all_is_computed(server):
     assert server.server_address[0] == "127.0.0.1"
     assert ask(server) == (200, "one", "10")
-    assert ask(server, Host=f"localhost:{server.server_port}") == (200, "two", None)
+    assert ask(server, "/?from=mail", Host=f"LOCALHOST:{server.server_port}") == (200, "two", None)
 
 
 def question(server, x, path="/double", **headers):
@@ -77,10 +89,46 @@ def test_the_command_serves_what_the_store_holds(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "explore.html").exists()
 
 
+def test_a_page_that_cannot_be_made_is_a_sentence_and_comes_back(capfd):
+    found = iter([ValueError("It holds no data.zarr."), FileNotFoundError("It is gone."), ("back", False)])
+
+    def page():
+        if isinstance(now := next(found), Exception):
+            raise now
+        return now
+
+    with running(serve.serve({"/": page})) as server:
+        assert ask(server) == (503, "It holds no data.zarr.", "10")
+        assert ask(server) == (503, "It is gone.", "10")
+        assert ask(server) == (200, "back", None)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_browser_that_leaves_is_not_reported_but_a_fault_is(capfd):
+    asked, left = threading.Event(), threading.Event()
+
+    def page():
+        asked.set()
+        left.wait(60)
+        return "x" * 10**7, False
+
+    with running(serve.serve({"/": page})) as server:
+        there = socket.create_connection(server.server_address)
+        there.sendall(f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.server_port}\r\n\r\n".encode())
+        asked.wait(60)
+        there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset, not end
+        there.close()
+        left.set()
+    assert capfd.readouterr().err == ""
+    with running(serve.serve({"/": lambda: 1 / 0})) as server, pytest.raises(http.client.RemoteDisconnected):
+        ask(server)
+    assert "ZeroDivisionError" in capfd.readouterr().err
+
+
 def test_a_port_that_is_taken_is_named(server, tmp_path, capsys):
     pt_jax.run(sweep({"x": [0.0, 1.0]}), store=tmp_path, report=None)
-    for port in (str(server.server_port), "70000"):
-        assert main(["explore", str(tmp_path), "--serve", "--port", port]) == 2
-        assert f"--port = {port} cannot be had" in capsys.readouterr().err
+    for port, words in ((server.server_port, "cannot be had"), (70000, "is not accepted: use one from 0 to 65535")):
+        assert main(["explore", str(tmp_path), "--serve", "--port", str(port)]) == 2
+        assert f"--port = {port} {words}" in capsys.readouterr().err
     assert main(["explore", str(tmp_path), "--serve", "--out", "a.html"]) == 2
     assert "--out is not accepted with --serve" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-KINDS = {"mean": "<f4", "half": "<f4", "seeds": "<u4", "state": "u1"}
+KINDS = {"mean": None, "half": None, "seeds": "<u4", "state": "u1"}  # None: those of `floats`
 
 
 def part(text, name):
@@ -28,7 +28,8 @@ def arrays(about, numbers):
     for one in [*about["results"], *about["lines"]]:
         shape = [len(about["axes"][name]["at"]) for name in one["axes"]]
         for name in KINDS.keys() & one.keys():
-            one[name] = np.frombuffer(raw, KINDS[name], int(np.prod(shape)), one[name]).reshape(shape)
+            kind = KINDS[name] or f"<{one['floats']}"
+            one[name] = np.frombuffer(raw, kind, int(np.prod(shape)), one[name]).reshape(shape)
     return about
 
 

@@ -1,5 +1,6 @@
 """The page of the explorer without a browser: its numbers, its size, its lines, and what is refused."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ import pytest
 import xarray as xr
 
 import pt_jax
-from pt_jax.report.words import plain
+from pt_jax.report.words import each, plain
 from tests.app.worlds import sweep
 from tests.report.cases import dataset
 from tests.report.pages import read, result
@@ -66,6 +67,29 @@ def test_colours_are_kept_over_all_cells_centred_for_the_gain_and_the_same_for_b
     assert error["limits"] == scratch["limits"] and not error["signed"]
 
 
+def test_numbers_beyond_float32_are_kept(tmp_path):
+    ds = dataset("u", "v2")
+    ds = ds.assign(gain=ds["gain"] * 1e100, error=ds["error"] * 1e-100)
+    line = {"theory": ds["gain"].mean("seed")}
+    about = read(pt_jax.explore(ds, tmp_path / "page.html", lines=line))
+    for one in about["results"]:
+        cells = pt_jax.stats.summary(ds, one["name"])
+        kind = "f4" if one["name"] == "error_scratch" else "f8"
+        np.testing.assert_array_equal(one["mean"], cells["mean"].astype(kind))
+        np.testing.assert_array_equal(one["half"], (cells["high"] - cells["mean"]).astype(kind))
+        assert one["floats"] == kind
+    np.testing.assert_array_equal(about["lines"][0]["mean"], line["theory"])
+
+
+@pytest.mark.parametrize("name", ["gain", "error"])
+def test_colours_are_those_of_finite_means(name, tmp_path):
+    ds = dataset("u", "v2")
+    one = read(pt_jax.explore(ds.assign({name: ds[name].where(ds["u"] < 1, np.inf)}), tmp_path / "page.html", [name]))
+    (found,), rest = one["results"], ds[name].isel(u=slice(3)).mean("seed")
+    assert max(found["limits"]) == pytest.approx(float(abs(rest).max()), rel=1e-12)
+    assert (found["mean"][3] == np.inf).all() and (found["state"][3] == 2).all()
+
+
 def test_labels_five_axes_and_log_axes(tmp_path):
     ds = dataset("u", "v2", "alpha", "d", d=[1.0, 10.0, 100.0], seeds=2)
     ds = xr.concat([ds, ds], xr.DataArray(["head", "a"], dims="layer"), data_vars="all")
@@ -80,6 +104,15 @@ def test_quantities_along_an_axis_are_fields_of_its_cells(tmp_path):
     ds = dataset("u").assign_coords(snr=("u", [0.0, 1.0, np.inf, 3.0]))
     (axis,) = read(pt_jax.explore(ds, tmp_path / "page.html", ["gain"]))["axes"].values()
     assert axis["fields"]["snr"] == [0, 1, None, 3] and len(axis["fields"]["u"]) == 4
+
+
+def test_axes_that_a_browser_or_a_float_does_not_hold(tmp_path):
+    ds = dataset("u", "v2", "alpha", u=[1e-300, 1e-100, 1e100, 1e300], v2=2**53 + np.arange(3), alpha=[1j, 2])
+    axes = read(pt_jax.explore(ds, tmp_path / "page.html", ["gain"]))["axes"]
+    assert axes["u"]["log"] and (np.diff(axes["u"]["edges"]) > 0).all()
+    np.testing.assert_allclose(axes["u"]["edges"][1:4], [1e-200, 1, 1e200])
+    assert axes["v2"]["texts"][1:] == axes["v2"]["fields"]["v2"][1:] == ["9007199254740993", "9007199254740994"]
+    assert axes["alpha"]["texts"] == axes["alpha"]["fields"]["alpha"] == ["1j", "(2+0j)"]
 
 
 def test_lines_of_theory_are_on_the_cells_of_the_gain(tmp_path):
@@ -110,6 +143,9 @@ def test_another_dataset_is_shown_at_the_nearest_values(tmp_path):
         (lambda ds: ds, {"beside": {"old": dataset("alpha")}}, "old cannot be shown beside: it has none of the axes u"),
         (lambda ds: ds, {"beside": {"old": dataset("u", u=list("abcd"))}}, "its u are others, and have no order"),
         (lambda ds: ds.mean("seed"), {}, "no dimension 'seed'"),
+        (lambda ds: ds.isel(seed=[]), {}, "or no seeds"),
+        (lambda ds: ds.isel(u=[]), {}, "no cells along u: select"),
+        (lambda ds: ds.assign_coords(u=[1, 2, np.inf, 4]), {}, "u = inf is not accepted on an axis"),
         (lambda ds: ds.isel(u=0, v2=0), {}, "no axis to draw over"),
         (lambda ds: ds[["diverged"]], {}, "no result to show"),
         (lambda ds: ds, {"values": ["loss"]}, "'loss' is not a result of this dataset: use some of gain, error"),
@@ -123,10 +159,12 @@ def test_wrong_input_is_answered_by_one_sentence(change, how, words, tmp_path):
     assert "\n" not in str(raised.value) and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["", "none/page.html"])
+@pytest.mark.parametrize("name", ["", "none/page.html", "pipe"])
 def test_a_path_that_is_no_file_is_refused(name, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match="use the path of a file"):
         pt_jax.explore(dataset("u"), tmp_path / name)
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_the_lines_of_python_compute_the_cell_again(store, tmp_path):
@@ -176,6 +214,13 @@ def test_the_page_does_not_end_in_a_text_of_the_dataset(tmp_path):
     assert read(pt_jax.explore(ds, tmp_path / "page.html"))["axes"]["alpha"]["texts"][0] == "</script><b>"
 
 
+def test_names_that_look_like_markers_of_the_page_stay(tmp_path):
+    ds = dataset("u", "alpha").rename(gain="[[script]]", u="[[library]]").assign_coords(alpha=["[[numbers]]", "a"])
+    about = read(pt_jax.explore(ds, tmp_path / "page.html", ["[[script]]"]))
+    assert list(about["axes"]) == ["[[library]]", "alpha"] and about["axes"]["alpha"]["texts"][0] == "[[numbers]]"
+    assert about["results"][0]["name"] == "[[script]]"
+
+
 def test_files_of_the_page_are_short_and_parse(tmp_path):
     assert set(OURS) == {"page.html", "page.css", "numbers.js", "figures.js", "controls.js", "page.js", "theory.js"}
     assert all(len(text.splitlines()) <= 300 for text in OURS.values())
@@ -189,3 +234,7 @@ def test_files_of_the_page_are_short_and_parse(tmp_path):
 def test_formulas_in_plain_text():
     assert plain(r"norm $\|v_1\|$ at $\angle(v_1, v_2)$") == "norm |v₁| at ∠(v₁, v₂)"
     assert plain(r"$\eta_{inh}/\eta_2$, $\lambda_1$, 5") == "η_inh/η₂, λ₁, 5"
+
+
+def test_values_in_words():
+    assert each([-0.0, 0.5]) == ["0", "0.5"] and each([1.0, 1 + 1e-9]) == ["1", "1.000000001"]

@@ -11,10 +11,12 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray as xr
 
 import pt_jax
 from pt_jax import plot
 from pt_jax.report import settings
+from pt_jax.report.explore.rerun import templates
 from pt_jax.vision.point import Point as ImagePoint
 
 
@@ -48,6 +50,14 @@ def record(**changed):
 
 def note(figure):
     return " ".join(figure.texts[-1].get_text().split())
+
+
+@pytest.mark.parametrize("given", ["{", "[1]", "{}", 3, json.dumps(record(point=[1.0])), json.dumps(record(seeds=2))])
+def test_a_provenance_that_no_sweep_wrote_counts_as_none(given):
+    ds = xr.Dataset(attrs={"provenance": given})
+    assert settings.origin(ds) == {} and settings.common(ds) == [] and templates(ds) == {}
+    ds.attrs["provenance"] = json.dumps(record(point_type=None))
+    assert settings.origin(ds)["point"] == record()["point"] and templates(ds) == {}
 
 
 def test_a_function_of_the_users_own_is_explained_by_its_fields():

@@ -20,6 +20,7 @@ STATES = ("not computed", "diverged", "unclear", "clear")  # of a cell, by their
 _PAIR = ("error", "error_scratch")  # drawn together, in the colours of one range
 _MOST = 2_000_000  # cells of all results together: a page of about 35 MB
 _COLOURS = 11
+_EXACT = 2**53  # up to here a browser has all whole numbers
 
 
 def content(
@@ -30,8 +31,9 @@ def content(
 ) -> tuple[dict[str, Any], bytes]:
     """Return what a page says about a dataset, ready for JSON, and its arrays one after the other.
 
-    Of each cell there are the mean and half the width of its interval (float32, NaN where there is none), the number of
-    its seeds (uint32) and its state (uint8, a place in `STATES`). The description has where each array starts.
+    Of each cell there are the mean and half the width of its interval (float32, or float64 where a number is beyond its
+    range; NaN where there is none), the number of its seeds (uint32) and its state (uint8, a place in `STATES`). The
+    description has where each array starts, and `floats`, the kind of the first two.
 
     Args: as of `pt_jax.explore`.
 
@@ -96,19 +98,27 @@ def _kind(result: Mapping[str, Any]) -> str:
 
 
 def _put(room: bytearray, values: np.ndarray, kind: str) -> int:
-    """Add an array of little-endian numbers of a kind, at a multiple of four, and return where it starts."""
+    """Add an array of little-endian numbers of a kind, at a multiple of eight, and return where it starts."""
     start = len(room)
     room += values.astype(f"<{kind}").tobytes()
-    room += bytes(-len(room) % 4)
+    room += bytes(-len(room) % 8)
     return start
+
+
+def _floats(*arrays: np.ndarray) -> str:
+    """Return the kind that holds these numbers: float32, or float64 where one is beyond the range of that."""
+    sizes = np.abs(np.concatenate([one.ravel() for one in arrays]))
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+    least, most = np.finfo("f4").tiny, np.finfo("f4").max
+    return "f4" if ((least <= sizes) & (sizes <= most)).all() else "f8"
 
 
 def _results(ds: xr.Dataset, values: Sequence[str] | None) -> list[str]:
     """Return the names of the results that are shown, the gain first; a summary has one."""
     if "clear" in ds:
         return [ds.attrs["value"]]
-    if "seed" not in ds.dims:
-        raise ValueError("This dataset has no dimension 'seed': use the result of a sweep, or its summary.")
+    if not ds.sizes.get("seed"):
+        raise ValueError("This dataset has no dimension 'seed' or no seeds: use the result of a sweep, or its summary.")
     known = [str(name) for name in ds.data_vars if name not in ("done", "diverged") and "seed" in ds[name].dims]
     for name in values or ():
         if name not in known:
@@ -121,8 +131,15 @@ def _results(ds: xr.Dataset, values: Sequence[str] | None) -> list[str]:
 
 
 def _in_order(cells: xr.Dataset) -> xr.Dataset:
-    """Return the cells in increasing order along axes of numbers; labels keep theirs."""
-    return cells.sortby([str(dim) for dim in cells["mean"].dims if dim in cells.coords and _is_number(cells[dim])])
+    """Return the cells in increasing order along axes of numbers, which are finite; labels keep theirs."""
+    numbers = [str(dim) for dim in cells["mean"].dims if dim in cells.coords and _is_number(cells[dim])]
+    if empty := [name for name, size in cells["mean"].sizes.items() if size == 0]:
+        raise ValueError(f"This dataset has no cells along {empty[0]}: select at least one value.")
+    for name in numbers:
+        lost = cells[name].values[~np.isfinite(cells[name].values)]
+        if lost.size:
+            raise ValueError(f"{name} = {lost[0]} is not accepted on an axis: select the cells with finite values.")
+    return cells.sortby(numbers)
 
 
 def _is_number(values: xr.DataArray) -> bool:
@@ -146,8 +163,14 @@ def _axis(name: str, values: xr.DataArray) -> dict[str, Any]:
 
 
 def _json(values: xr.DataArray) -> list[Any]:
-    """Return numbers and texts as JSON has them: null for what is not finite."""
-    return [None if isinstance(one, float) and not math.isfinite(one) else one for one in values.values.tolist()]
+    """Return values as JSON and a browser have them: null for what is not finite, a text for what they have not."""
+
+    def known(one: Any) -> Any:
+        if isinstance(one, float):
+            return one if math.isfinite(one) else None
+        return one if isinstance(one, str | None) or (isinstance(one, int) and abs(one) <= _EXACT) else str(one)
+
+    return [known(one) for one in values.values.tolist()]
 
 
 def _result(name: str, cells: xr.Dataset, room: bytearray) -> dict[str, Any]:
@@ -157,6 +180,8 @@ def _result(name: str, cells: xr.Dataset, room: bytearray) -> dict[str, Any]:
     low, high = (low, high) if low < high else (low - 1, low + 1) if low == high else (-1.0, 1.0)  # NaN: no mean
     map_ = colormaps[look["cmap"]]
     mean = cells["mean"].values
+    half = cells["high"].values - mean
+    floats = _floats(mean, half)
     return {
         "name": name,
         "label": words.plain(words.meaning(cells.attrs)),
@@ -164,8 +189,9 @@ def _result(name: str, cells: xr.Dataset, room: bytearray) -> dict[str, Any]:
         "signed": panel.signed(look),
         "limits": [float(low), float(high)],
         "colours": [to_hex(map_(i / (_COLOURS - 1))) for i in range(_COLOURS)],
-        "mean": _put(room, mean, "f4"),
-        "half": _put(room, cells["high"].values - mean, "f4"),
+        "floats": floats,
+        "mean": _put(room, mean, floats),
+        "half": _put(room, half, floats),
         "seeds": _put(room, cells["seeds"].values, "u4"),
         "state": _put(room, _states(cells), "u1"),
     }
@@ -185,4 +211,6 @@ def _line(name: str, values: xr.DataArray, cells: Mapping[str, xr.Dataset], room
     if gain is None or set(values.dims) != set(gain["mean"].dims):
         raise ValueError(f"The line {name!r} needs a gain with the same axes: {', '.join(map(str, values.dims))}.")
     on = values.reindex_like(gain["mean"]).transpose(*gain["mean"].dims)
-    return {"name": name, "axes": [str(dim) for dim in on.dims], "mean": _put(room, on.values, "f4")}
+    floats = _floats(on.values)
+    axes = [str(dim) for dim in on.dims]
+    return {"name": name, "axes": axes, "floats": floats, "mean": _put(room, on.values, floats)}

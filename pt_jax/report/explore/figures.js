@@ -91,7 +91,7 @@ const finite = (plane) => plane.map((row) => row.map((value) => (Number.isFinite
 // How often neighbours differ in sign. The time in which plotly joins the pieces of a zero line grows with its square.
 const MOST_CROSSINGS = 4000;
 function crossings(plane) {
-  const differ = (a, b) => (a * b < 0 ? 1 : 0);
+  const differ = (a, b) => (Math.sign(a) * Math.sign(b) < 0 ? 1 : 0);
   const count = (row, j) =>
     row.reduce(
       (sum, z, i) => sum + differ(z, row[i + 1]) + (j + 1 < plane.length ? differ(z, plane[j + 1][i]) : 0),

@@ -15,8 +15,9 @@ async function unpack(part) {
 
 // Give each result and line its arrays, and the strides of their axes, the last one fastest.
 function attach(buffer) {
-  const kinds = { mean: Float32Array, half: Float32Array, seeds: Uint32Array, state: Uint8Array };
   for (const one of [...about.results, ...about.lines]) {
+    const float = one.floats === "f8" ? Float64Array : Float32Array;
+    const kinds = { mean: float, half: float, seeds: Uint32Array, state: Uint8Array };
     let size = 1;
     one.stride = {};
     for (const name of [...one.axes].reverse()) {
@@ -53,7 +54,10 @@ function cellOf(result, place) {
 function written(value, half) {
   if (value === null) return "-";
   if (!half) return String(Number(value.toPrecision(5)));
-  return value.toFixed(Math.min(20, Math.max(0, 1 - Math.floor(Math.log10(half / 2)))));
+  const digits = 1 - Math.floor(Math.log10(half / 2)); // after the point
+  if (Math.abs(digits) <= 20) return value.toFixed(Math.max(0, digits));
+  const all = digits + 1 + Math.floor(Math.log10(Math.abs(value)));
+  return String(Number(value.toPrecision(Math.min(21, Math.max(1, all)))));
 }
 
 // A cell in words, as "0.0123 (0.0101 to 0.0145), 16 seeds, clear".
@@ -62,7 +66,7 @@ function said(result, place) {
   if (cell.state === NOT_COMPUTED) return "not computed";
   if (about.predicted) return written(cell.mean, null);
   const seeds = `${cell.seeds} ${cell.seeds === 1 ? "seed" : "seeds"}`;
-  if (cell.mean === null) return `no mean, ${seeds}, diverged`;
+  if (cell.mean === null) return cell.state === DIVERGED ? `no mean, ${seeds}, diverged` : `not finite, ${seeds}`;
   const interval =
     cell.half === null
       ? ""

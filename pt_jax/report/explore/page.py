@@ -8,6 +8,7 @@ the page has a description of each figure, and a slider for each axis.
 
 import base64
 import json
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -47,11 +48,11 @@ def explore(
 
     Raises:
         ValueError: the dataset has no seeds, no axis or no such result, a line has other axes, another dataset has none
-            of the axes, the results have more than 2,000,000 cells, or the path is that of a folder or in none.
+            of the axes, the results have more than 2,000,000 cells, or the path is not that of a file in a folder.
         ImportError: plotly is not installed.
     """
     path = Path(path).expanduser()
-    if path.is_dir() or not path.parent.is_dir():
+    if (path.exists() and not path.is_file()) or not path.parent.is_dir():
         raise ValueError(f"path = {path} is not accepted: use the path of a file in a folder that is there.")
     text = page(ds, values, lines, beside)
     with whole(path) as part:
@@ -82,10 +83,8 @@ def page(
         "library": _packed(_library().encode()),
         "script": "\n".join(map(_file, scripts)),
     }
-    text = _file("page.html")
-    for name, part in parts.items():
-        text = text.replace(f"[[{name}]]", part)
-    return text
+    # In one pass: a text of the dataset may look like a marker.
+    return re.sub(r"\[\[(\w+)\]\]", lambda marker: parts[marker[1]], _file("page.html"))
 
 
 def content(ds: xr.Dataset) -> tuple[dict[str, Any], str]:

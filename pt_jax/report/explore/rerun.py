@@ -1,7 +1,6 @@
 """The lines that compute one cell again, with the names of fields in braces where the cell has its values."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,9 +18,9 @@ def templates(ds: xr.Dataset) -> dict[str, str]:
     `{u}` stands for the field u of a cell, `{result}` for the name of a result. Nothing where the dataset does not say
     where it comes from.
     """
-    if "provenance" not in ds.attrs:
+    record = settings.origin(ds)
+    if not record.get("point_type"):
         return {}
-    record = json.loads(ds.attrs["provenance"])
     cut = {name: ds[name].item() for name in record["point"] if name in ds.coords and ds[name].ndim == 0}
     record |= {"point": record["point"] | cut, "moved": [name for name in _moved(record["axes"]) if name not in cut]}
     found = {"python": _python(record)}
