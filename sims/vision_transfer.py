@@ -8,13 +8,12 @@ samples, noise on the source images, and the share of source labels that are ran
 
 import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import xarray as xr
 from parts.images import PAIRS, POINTS
+from parts.settings import TRANSFER
 
 from pt_jax.report.findings import Finding
 from pt_jax.vision.point import Static
@@ -23,30 +22,6 @@ from pt_jax.vision.transfer import transfer
 MODELS = {"vgg": "tab:orange", "resnet": "tab:blue", "vit": "tab:purple"}
 
 
-class Setting(NamedTuple):
-    """What of the point is its own, and the values along each curve."""
-
-    own: dict[str, float]
-    curves: dict[str, np.ndarray]
-
-
-SMALL = {
-    "alpha": np.linspace(0, 1, 5),
-    "n1": np.array([50, 100, 200, 500, 1000, 2000]),
-    "noise1": np.array([0.0, 0.5, 1.0, 2.0]),
-    "labels1": np.linspace(0, 1, 5),
-}
-LARGE = {
-    "alpha": np.linspace(0, 1, 5),
-    "n1": np.array([200, 1000, 5000]),
-    "noise1": np.array([0.0, 0.5, 1.0]),
-    "labels1": np.linspace(0, 1, 3),
-}
-SETTINGS = {
-    "digits 8x8": Setting({"steps1": 600}, SMALL),
-    "cifar10 32x32": Setting({"n1": 5000, "n2": 200, "steps1": 1500, "steps2": 300}, LARGE),
-    "fashion 28x28": Setting({"n1": 5000, "n2": 50, "steps1": 1500, "steps2": 300}, LARGE),
-}
 TITLES = {
     "digits 8x8": (
         "Inheriting more, and from more, cleaner and truer source data, gains more; a bad source harms the ViT alone"
@@ -70,7 +45,7 @@ CLAIMS = {  # effect: gain at the last value - gain at the first, in this direct
 
 def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
     """The gain along each curve, for each architecture."""
-    data, (own, curves), found = PAIRS[images](), SETTINGS[images], {}
+    data, (own, curves), found = PAIRS[images](), TRANSFER[images], {}
     point = POINTS[images]._replace(**own | ({"steps1": 200} if quick else {}))
     for model in MODELS:
         static = Static.covering(data, model=model, depth=1)
@@ -118,4 +93,4 @@ def draw(table: pd.DataFrame) -> plt.Figure:
 
 
 if __name__ == "__main__":
-    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=32, findings=findings, images=list(SETTINGS))
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=32, findings=findings, images=list(TRANSFER))

@@ -9,74 +9,32 @@ one. Gap: the share of the target's pixels that are permuted. `parts/images.py` 
 
 import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
-from parts.images import PAIRS, POINTS
+from parts.images import PAIRS, POINTS, merged
+from parts.settings import TRANSFERABILITY
 
 from pt_jax.report.findings import Finding
-from pt_jax.vision import datasets
+from pt_jax.vision.datasets import Pair
 from pt_jax.vision.point import Static
 from pt_jax.vision.transfer import transfer
 
 SOURCE = "arXiv 2212.00399"
 COLOURS = ("tab:orange", "tab:purple")
-
-
-class Setting(NamedTuple):
-    """Steps on the target, target samples but where they are the axis, classes of merged modes, and values."""
-
-    steps: list[int]
-    samples: int
-    merged: int
-    axes: dict[str, list[float]]
-
-
-SETTINGS = {
-    "digits 8x8": Setting(
-        [200, 1500],
-        100,
-        5,
-        {
-            "n2": [20, 50, 100, 200, 500, 1000],
-            "classes2": [2, 4, 6, 8, 10],
-            "modes": [1, 2],
-            "pixels2": [0.0, 0.25, 0.5, 1.0],
-        },
-    ),
-    "cifar10 32x32": Setting(
-        [200, 1500],
-        300,
-        2,
-        {
-            "n2": [50, 100, 300, 1000, 3000],
-            "classes2": [2, 3, 4, 5],
-            "modes": [1, 2],
-            "pixels2": [0.0, 0.25, 0.5, 0.75, 1.0],
-        },
-    ),
-}
 TITLES = {
     "digits 8x8": "More samples, more modes in a class and a wider gap lower T; the lowest layers carry over best",
     "cifar10 32x32": "Transferability T from five CIFAR-10 classes to the other five",
 }
 
 
-def merged(data: datasets.Pair, classes: int, modes: int) -> datasets.Pair:
-    """Return the pair with the first classes of the target, so many of them merged into each."""
-    some = datasets.classes(data.target, range(classes * modes))
-    splits = [datasets.Split(x.images, x.labels // modes) for x in some]
-    return datasets.pair(data.source, datasets.Dataset(*splits))
-
-
 def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
     """T along each axis, at two numbers of steps."""
-    whole, (steps, samples, classes, axes) = PAIRS[images](), SETTINGS[images]
+    whole, (steps, samples, classes, axes) = PAIRS[images](), TRANSFERABILITY[images]
     found: dict[str, pt_jax.Sweep] = {}
 
-    def sweep(axes: dict, data: datasets.Pair, **own: float) -> pt_jax.Sweep:
+    def sweep(axes: dict, data: Pair, **own: float) -> pt_jax.Sweep:
         point, axes = POINTS[images]._replace(n2=samples, **own), {**axes, "steps2": steps}
         return pt_jax.Sweep(transfer, point, axes, seeds, ("transferability",), Static.covering(data), data)
 
@@ -134,7 +92,7 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     for steps, colour in both.items():
         rows = table[table.steps2 == steps]
         layers = pt_jax.stats.cells(rows[(rows.curve == "n2") & (rows.n2 == most)], "transferability", ["layer_name"])
-        names = SETTINGS[images].axes
+        names = TRANSFERABILITY[images].axes
         curves = [(pt_jax.stats.cells(rows[rows.curve == name], "mean_t", [name]), name) for name in names]
         for ax, (cells, x) in zip(axes, [(layers, "layer_name"), *curves], strict=True):
             half = cells["high"] - cells["mean"]
@@ -154,4 +112,4 @@ def draw(table: pd.DataFrame) -> plt.Figure:
 
 
 if __name__ == "__main__":
-    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=32, findings=findings, images=list(SETTINGS))
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=32, findings=findings, images=list(TRANSFERABILITY))

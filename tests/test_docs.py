@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 import pt_jax
-from pt_jax.app import commands, startup
+from pt_jax.app import commands, explore, startup
 from pt_jax.app.cli import main
 from pt_jax.sweep import devices
 
@@ -64,7 +64,7 @@ def home(tmp_path_factory):
         patch.setattr(devices, "use_all_cores", lambda: None)
         ((_, code),) = BLOCKS["README.md"]
         exec(smaller(code), {})
-    for name in ("map", "study", "until", "boundary"):
+    for name in ("map", "study", "until", "boundary", "other"):
         shutil.copytree(folder / "results" / "first", folder / "results" / name)
     return folder
 
@@ -120,10 +120,13 @@ def test_commands_in_the_documentation_run(command, home, monkeypatch, capsys):
         computed = []
         monkeypatch.setattr(commands, "_carry_out", lambda sweeps, *_: computed.extend(sweeps.values()))
         monkeypatch.setattr(commands, "_advise", lambda options: computed.append(commands._given(options)))
+        monkeypatch.setattr(explore, "_serve", lambda *_: None)
         words = [str(ROOT / word) if word.startswith("figures/") else word for word in words]
         reads = words[0] in ("show", "plot", "explore")
         # What theory says is compiled for seconds: `app/test_atlas.py` has it.
-        assert main([word for word in words if not (reads and word == "--theory")]) == 0, capsys.readouterr().err
+        if reads and words[1] != "--theory":
+            words = [word for word in words if word != "--theory"]
+        assert main(words) == 0, capsys.readouterr().err
         assert reads or computed
 
 

@@ -35,6 +35,13 @@ def fashion() -> datasets.Pair:
     return datasets.pair(fetched(FASHION), datasets.mnist())
 
 
+def merged(data: datasets.Pair, classes: int, modes: int) -> datasets.Pair:
+    """Return the pair with the first classes of the target, so many of them merged into each."""
+    some = datasets.classes(data.target, range(classes * modes))
+    splits = [datasets.Split(x.images, x.labels // modes) for x in some]
+    return datasets.pair(data.source, datasets.Dataset(*splits))
+
+
 PAIRS: dict[str, Callable[[], datasets.Pair]] = {
     "digits 8x8": datasets.mnist_to_digits,
     "cifar10 32x32": cifar10,

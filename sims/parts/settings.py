@@ -1,0 +1,102 @@
+"""The values along the axes of figures on real images, and what of the point is their own, for each of the images."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from parts.images import cifar10
+
+from pt_jax.vision import datasets
+
+
+class Transfer(NamedTuple):
+    """What of the point is its own, and the values along each curve."""
+
+    own: dict[str, float]
+    curves: dict[str, np.ndarray]
+
+
+SMALL = {
+    "alpha": np.linspace(0, 1, 5),
+    "n1": np.array([50, 100, 200, 500, 1000, 2000]),
+    "noise1": np.array([0.0, 0.5, 1.0, 2.0]),
+    "labels1": np.linspace(0, 1, 5),
+}
+LARGE = {
+    "alpha": np.linspace(0, 1, 5),
+    "n1": np.array([200, 1000, 5000]),
+    "noise1": np.array([0.0, 0.5, 1.0]),
+    "labels1": np.linspace(0, 1, 3),
+}
+TRANSFER = {
+    "digits 8x8": Transfer({"steps1": 600}, SMALL),
+    "cifar10 32x32": Transfer({"n1": 5000, "n2": 200, "steps1": 1500, "steps2": 300}, LARGE),
+    "fashion 28x28": Transfer({"n1": 5000, "n2": 50, "steps1": 1500, "steps2": 300}, LARGE),
+}
+
+
+class Collapse(NamedTuple):
+    """Pairs of source and target, what of the point is its own, and the values of the dials; others are off.
+
+    The same classes: MNIST at 8 x 8 pixels to digits. Other classes: 0 to 4 to 5 to 9 of MNIST, or of CIFAR-10.
+    """
+
+    pairs: dict[str, Callable[[], datasets.Pair]]
+    own: dict[str, float]
+    dials: dict[str, list[float]]
+
+
+COLLAPSE = {
+    "digits 8x8": Collapse(
+        {
+            "the same classes": datasets.mnist_to_digits,
+            "other classes": lambda: datasets.low_to_high(datasets.mnist(8)),
+        },
+        {"steps1": 600},
+        {
+            "steps": [50, 100, 200, 400, 800, 1600],
+            "smoothing": [0.0, 0.1, 0.3, 0.6],
+            "shifts": [0, 1, 2],
+        },
+    ),
+    "cifar10 32x32": Collapse(
+        {"other classes": cifar10},
+        {"n1": 5000, "n2": 200, "steps1": 1500},
+        {"steps": [100, 400, 1600, 6400], "smoothing": [0.0, 0.1, 0.3, 0.6], "shifts": [0, 2, 4]},
+    ),
+}
+
+
+class Transferability(NamedTuple):
+    """Steps on the target, target samples but where they are the axis, classes of merged modes, and values."""
+
+    steps: list[int]
+    samples: int
+    merged: int
+    axes: dict[str, list[float]]
+
+
+TRANSFERABILITY = {
+    "digits 8x8": Transferability(
+        [200, 1500],
+        100,
+        5,
+        {
+            "n2": [20, 50, 100, 200, 500, 1000],
+            "classes2": [2, 4, 6, 8, 10],
+            "modes": [1, 2],
+            "pixels2": [0.0, 0.25, 0.5, 1.0],
+        },
+    ),
+    "cifar10 32x32": Transferability(
+        [200, 1500],
+        300,
+        2,
+        {
+            "n2": [50, 100, 300, 1000, 3000],
+            "classes2": [2, 3, 4, 5],
+            "modes": [1, 2],
+            "pixels2": [0.0, 0.25, 0.5, 0.75, 1.0],
+        },
+    ),
+}
