@@ -25,8 +25,9 @@ from pt_jax.vision.point import Static
 from pt_jax.vision.transfer import transfer
 
 SOURCE = "arXiv 2212.12206"
-RESULTS = ("error", "nc1", "nc1_upstream")
-DIALS: dict[str, tuple[str, str, dict[str, str]]] = {  # name: axis, colour, options
+SIDES = {"nc1_upstream": "source", "nc1": "target"}
+RESULTS = ("error", *SIDES)
+DIALS: dict[str, tuple[str, str, dict]] = {  # name: axis, colour, options
     "steps": ("steps1", "0.4", {}),
     "smoothing": ("smoothing1", "tab:orange", {}),
     "shifts": ("shift1", "tab:blue", {}),
@@ -35,9 +36,7 @@ DIALS: dict[str, tuple[str, str, dict[str, str]]] = {  # name: axis, colour, opt
     "squared loss": ("steps1", "tab:brown", {"loss1": "squared"}),
 }
 TITLES = {
-    "digits 8x8": (
-        "More collapse, on source and target alike, goes with better transfer; a projection head kept breaks the rule"
-    ),
+    "digits 8x8": "More collapse, on both sides, goes with better transfer; a projection head kept breaks the rule",
     "cifar10 32x32": "Neural collapse on five CIFAR-10 classes, and the error of frozen features on the other five",
 }
 
@@ -45,7 +44,7 @@ TITLES = {
 def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
     """Error and NC1 along each dial."""
     found, setting = {}, COLLAPSE[images]
-    steps = setting.own["steps1"] / (2 if quick else 1)
+    steps = setting.own["steps1"] / (1 + quick)
     for pair, data in ((pair, load()) for pair, load in setting.pairs.items()):
         classes = {f"classes{k}": part.train.labels.max() + 1 for k, part in ((1, data.source), (2, data.target))}
         point = POINTS[images]._replace(**setting.own | classes | {"steps1": steps})
@@ -96,25 +95,23 @@ def _alike(models: list[xr.Dataset]) -> xr.DataArray:
 
 def draw(table: pd.DataFrame) -> plt.Figure:
     """Source and target side by side, one row a pair; one line a dial."""
-    images, pairs = table.images.iloc[0], list(dict.fromkeys(table.pair))
+    pairs = list(dict.fromkeys(table.pair))
     figure, axes = plt.subplots(len(pairs), 2, sharey="row", layout="constrained", squeeze=False)
     figure.set_size_inches(10.5, 0.5 + 3.5 * len(pairs))
-    for (pair, name), ax in zip(product(pairs, ("nc1_upstream", "nc1")), axes.flat, strict=True):
+    for (pair, name), ax in zip(product(pairs, SIDES), axes.flat, strict=True):
         for dial, (_, colour, _) in DIALS.items():
             rows = table[(table.dial == dial) & (table.pair == pair)]
             x, y = (pt_jax.stats.cells(rows, result, ["setting"]) for result in (name, "error"))
             spread = {"xerr": x["high"] - x["mean"], "yerr": y["high"] - y["mean"]}
-            several, values = len(rows.setting.unique()) > 1, rows.setting
-            words = f"{dial}, {values.min():g} to {values.max():g} (large)" if several else dial
+            several = rows.setting.min() < rows.setting.max()
+            words = f"{dial}, {rows.setting.min():g} to {rows.setting.max():g} (large)" if several else dial
             ax.errorbar(x["mean"], y["mean"], **spread, color=colour, label=words, marker="o", ms=4, capsize=2, lw=1)
             ax.plot(x["mean"][-1:], y["mean"][-1:], "o", ms=8 if several else 4, color=colour)
-        ax.set(
-            xscale="log", title=pair, xlabel=f"NC1 of the {'target' if name == 'nc1' else 'source'}'s training features"
-        )
+        ax.set(xscale="log", title=pair, xlabel=f"NC1 of the {SIDES[name]}'s training features")
         ax.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator(), major_formatter="{x:g}")
     plt.setp(axes[:, 0], ylabel="test error on the target, frozen features")
     pt_jax.plot.legend(figure, ax.get_legend_handles_labels()[0])
-    figure.suptitle(TITLES[images])
+    figure.suptitle(TITLES[table.images.iloc[0]])
     return figure
 
 
