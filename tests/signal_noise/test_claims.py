@@ -15,11 +15,11 @@ SEEDS = 256
 # What is compared: the first point has the larger gain.
 CLAIMS = {
     "more inheritance helps": (HELPED._replace(alpha=1.0), HELPED),
-    "a larger upstream sample helps": (HELPED._replace(n1=60.0), HELPED._replace(n1=10.0)),
+    "a larger upstream sample helps": (HELPED._replace(n1=60), HELPED._replace(n1=10)),
     "less upstream noise helps": (HELPED._replace(sigma1=0.5), HELPED._replace(sigma1=2.0)),
     "a stronger universal signal helps": (HELPED, HELPED._replace(u=0.5)),
     "more inheritance harms without a universal signal": (HARMED._replace(alpha=0.3), HARMED),
-    "a larger upstream sample harms without a universal signal": (HARMED._replace(n1=5.0), HARMED._replace(n1=60.0)),
+    "a larger upstream sample harms without a universal signal": (HARMED._replace(n1=5), HARMED._replace(n1=60)),
 }
 # Lazy and rich initial weights, frozen filters.
 OTHERS = [
@@ -62,8 +62,8 @@ def test_a_universal_signal_helps_and_none_harms(gain):
 
 
 def test_the_prediction_agrees_with_simulation(simulated):
-    # The prediction leaves out terms of order n / d, up to 0.1 here, of the change in error: 0.015. Beyond it 5 standard
-    # errors over 256 seeds: by luck 1e-6 for each of 28 numbers (t, 255 degrees of freedom).
+    # The prediction leaves out terms of order n / d, up to 0.1 here, of the change in error: 0.015. Beyond it 5
+    # standard errors over 256 seeds: by luck 1e-6 for each of 28 numbers (t, 255 degrees of freedom).
     predict = jit(theory.predict, static_argnums=1)
     for i, point in enumerate(POINTS):
         said = predict(point, STATIC)
