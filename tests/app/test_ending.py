@@ -74,7 +74,7 @@ def test_ctrl_c_in_a_script_is_one_sentence(name, tmp_path):
 
 @pytest.mark.parametrize("how", ["narrow, full progress", "nobody reads", "closed"])
 def test_output_that_cannot_be_written_ends_nothing(how, tmp_path):
-    folder, pipes = "größe", {}
+    folder = "größe"
     if how == "narrow, full progress":
         pipes = {"env": {"PYTHONIOENCODING": "ascii"}, "stderr": open("/dev/full", "wb")}  # noqa: SIM115
     else:

@@ -37,11 +37,12 @@ OPTIONS = ("noise", "bias", "record", "optimizer", "batch", "activation", "loss"
 
 def run(engine, x64=True, rules=None, ahead=0.0, **options):
     """Train upstream, inherit half of the filters, train downstream; return both runs and the downstream start."""
-    static = replace(STATIC, **{name: options.pop(name) for name in OPTIONS if name in options})
+    chosen = {name: options.pop(name) for name in OPTIONS if name in options}
+    drawn = replace(STATIC, **{name: chosen[name] for name in ("noise", "bias") if name in chosen})
+    static = replace(STATIC, engine=engine, **chosen)
     with jax.enable_x64(x64):
         point = Point(*(float(leaf) for leaf in POINT._replace(**options)))
-        world, second, alike = draw(point, static), readout(point.m, static.m), unit(static)
-        static = replace(static, engine=engine)
+        world, second, alike = draw(point, drawn), readout(point.m, static.m), unit(static)
         world = world._replace(upstream=world.upstream._replace(weights=world.upstream.weights + ahead))
         upstream = train(
             world.upstream, world.task1, Descent(point.lr1, alike, point.steps1, rules or {}), second, static
