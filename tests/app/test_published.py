@@ -11,6 +11,7 @@ import pytest
 
 import pt_jax
 from pt_jax.signal_noise.data import span_world
+from tests.compiling import jit
 
 SIMS = Path(__file__).parents[2] / "sims"
 
@@ -50,7 +51,8 @@ def test_a_deep_linear_network_is_followed_by_one_vector_and_one_number(part, fr
 @pytest.mark.parametrize("n", [5.0, 12.0, 40.0])
 def test_samples_in_two_diagonals_have_the_law_of_gaussian_ones(part, n):
     d, linear = 12, part("deep_linear")
-    drawn = jax.vmap(lambda key: linear.sample(key, n, 0.0, d))(jax.random.split(jax.random.key(2), 4000))
+    keys = jax.random.split(jax.random.key(2), 4000)
+    drawn = jax.device_get(jax.jit(jax.vmap(lambda key, n: linear.sample(key, n, 0.0, d), (0, None)))(keys, n))
     grams = [x.T @ x for x in map(matrix, (jax.tree.map(lambda y, i=i: y[i], drawn) for i in range(4000)))]
     close([np.trace(s @ s) for s in grams], d * (1 + (d + 1) / n))
     close([s[0, 0] ** 2 for s in grams], 1 + 2 / n)  # the first vector is one of one's choice
@@ -115,7 +117,8 @@ def test_training_until_fitted_is_gradient_descent_on_the_vectors(part):
     static = pt_jax.Static.covering(point, model=(leaky.nothing, leaky.alternating), **options)
     key = jax.random.key(4)
     own = jax.random.fold_in(key, 25)
-    world = span_world(own, jax.tree.map(jnp.asarray, point), static, alone=True)
+    arrays = jax.tree.map(jnp.asarray, point)
+    world = jit(lambda key, point: span_world(key, point, static, alone=True))(own, arrays)
     x = world.task2.coefficients[:, 0] @ world.task2.signals + world.task2.noise
     y, w = world.task2.seen, world.fresh.weights
 
@@ -127,7 +130,7 @@ def test_training_until_fitted_is_gradient_descent_on_the_vectors(part):
     slope, steps = jax.jit(jax.grad(lambda w: jnp.mean(jnp.maximum(0.0, 1 - margins(w))))), 0
     while (margins(w) <= 0).any():
         w, steps = w - 0.01 * slope(w), steps + 1
-    found = leaky.until_fitted(key, jax.tree.map(jnp.asarray, point), static)
+    found = jit(leaky.until_fitted, static_argnums=2)(key, arrays, static)
     assert steps > 10 and found.steps == steps and not found.diverged
 
 

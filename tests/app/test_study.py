@@ -16,6 +16,7 @@ import pt_jax
 from pt_jax import study
 from pt_jax.app import startup
 from pt_jax.app.cli import main
+from tests.app.test_cli import MAPS, TINY
 from tests.sweep.cases import FILE, throw_sweep
 from tests.sweep.test_adaptive import noisy
 
@@ -208,8 +209,7 @@ def test_axes_that_cannot_be_drawn_are_one_sentence(tmp_path, places, capsys):
 def test_the_home_folder_is_meant_by_a_tilde(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    tiny = ["--d", "20", "--n1", "4", "--n2", "4", "--m", "2", "--steps1", "2", "--steps2", "2", "--seeds", "2"]
-    assert main(["map", "--x", "u=0,1", *tiny, "--out=~/a"]) == 0
+    assert main(["map", *MAPS["two"][:4], *TINY, "--out=~/a"]) == 0  # a program that test_cli.py has, too
     assert main(["show", "~/a"]) == 0 and main(["plot", "~/a", "--out", "~/b"]) == 0
     assert main(["rerun", "~/a/figure.json", "--out", "~/c"]) == 0
     assert {path.name for path in (tmp_path / "home").glob("[!.]*")} == {"a", "b", "c"}  # matplotlib makes others

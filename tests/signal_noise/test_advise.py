@@ -8,16 +8,21 @@ from pt_jax.app.cli import main
 from pt_jax.signal_noise.advise import Advice, Sample, _clean, _estimate, _points, _Task, advise, load
 from pt_jax.signal_noise.data import dense_world
 from pt_jax.signal_noise.point import Point, Static
+from tests.compiling import jit
 
 HELPS = Point(d=500, n1=80, n2=30, u=2.5, v1=1.0, v2=1.0, alpha=1.0, lr1=0.5, lr2=0.5, steps1=30, steps2=30)
 HARMS = HELPS._replace(u=0.0, v1=1.0, v2=3.0)
 TRAINING = Point(alpha=1.0, lr1=0.5, lr2=0.5, steps1=30, steps2=30)
 
 
+draw = jit(dense_world, static_argnums=2)
+
+
 def samples(point, form="patches", seed=0):
     """One source and one target sample of a point, in R^d."""
     static = Static(n1=int(point.n1), n2=int(point.n2), m=1, d=int(point.d), engine="dense")
-    world = dense_world(jax.random.key(seed), jax.tree.map(np.float32, point._replace(m=1)), static)
+    point = jax.tree.map(np.float32, point._replace(m=1))
+    world = jax.device_get(draw(jax.random.key(seed), point, static))
     found = []
     for task in (world.task1, world.task2):
         x = np.stack([task.label[:, None] * task.mu, task.noise], axis=1)

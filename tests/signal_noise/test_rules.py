@@ -10,7 +10,7 @@ import pytest
 import pt_jax
 from pt_jax.signal_noise import trajectory
 from pt_jax.signal_noise.data import dense_world, span_world
-from pt_jax.signal_noise.fields import DATA_FIELDS, RULE_FIELDS
+from pt_jax.signal_noise.fields import DATA_FIELDS
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.trajectory import scratch, simulate
 from tests.compiling import jit
@@ -48,8 +48,11 @@ def test_test_errors_in_the_curves_are_those_of_shorter_runs():
     assert len(set(curves.error.tolist())) == 3
 
 
+RULED = ("momentum1", "weight_decay2", "stop_loss2")
+
+
 def test_one_trace_for_50_points_of_other_data(monkeypatch):
-    static = Static.covering(POINT, data="three_patches", data2="amplitudes", rules=RULE_FIELDS, n_test=64)
+    static = Static.covering(POINT, data="three_patches", data2="amplitudes", rules=RULED, n_test=64)
     static = replace(static, data2=None)
     traces = []
     monkeypatch.setattr(trajectory, "span_world", lambda *a, **more: traces.append(a) or span_world(*a, **more))
@@ -69,20 +72,21 @@ def test_one_trace_for_50_points_of_other_data(monkeypatch):
 
 
 def test_a_sweep_of_other_data_and_networks_is_that_of_single_runs(tmp_path):
-    axes = {"alpha": [0.25, 1.0], "agree2": [0.5, 1.0], "momentum2": [0.0, 0.5]}
+    axes = {"alpha,momentum2": [(0.25, 0.0), (1.0, 0.5)], "agree2": [0.5, 1.0]}
     options = {"model": "attention", "data": "three_patches", "n_test": 64}
     static = Static(**options)
-    sweep = pt_jax.Sweep(simulate, POINT, axes, 2, static=static)
-    pt_jax.run(pt_jax.Sweep(simulate, POINT, axes | {"agree2": [0.5]}, 2, static=static), store=tmp_path, report=None)
-    stored = pt_jax.run(sweep, store=tmp_path, report=None)
+    outputs = ("loss", "loss_scratch", "error_upstream")
+    for agree2 in ([0.5], axes["agree2"]):  # tiles of one agree2: one program
+        sweep = pt_jax.Sweep(simulate, POINT, axes | {"agree2": agree2}, 2, outputs, static, lanes=4)
+        stored = pt_jax.run(sweep, store=tmp_path, report=None)
     covering = Static.covering(POINT, rules=("momentum2",), **options)
-    one = jit(lambda seed, point: simulate(jax.random.key(seed), point, covering))
+    one = jit(lambda seed, point: [getattr(simulate(jax.random.key(seed), point, covering), name) for name in outputs])
     for i, j in ((0, 0), (1, 0), (0, 1), (1, 1)):
-        point = POINT._replace(alpha=axes["alpha"][i], agree2=axes["agree2"][j], momentum2=0.5)
-        alone = one(1, jax.tree.map(float, point))
-        for name in ("loss", "loss_scratch", "error_upstream"):
+        alpha, momentum2 = axes["alpha,momentum2"][i]
+        point = POINT._replace(alpha=alpha, agree2=axes["agree2"][j], momentum2=momentum2)
+        for name, alone in zip(outputs, one(1, jax.tree.map(float, point)), strict=True):
             # float32, other sizes of arrays; an error moves by at most a test sample of 64.
-            np.testing.assert_allclose(stored[name].values[i, j, 1, 1], getattr(alone, name), rtol=1e-3, atol=2e-2)
+            np.testing.assert_allclose(stored[name].values[i, j, 1], alone, rtol=1e-3, atol=2e-2)
 
 
 BAD = [
@@ -157,13 +161,13 @@ def test_wrong_inputs_are_answered_by_a_sentence(options, fields, said):
 def test_fields_of_data_are_read_by_the_data_that_name_them():
     values = {"agree1": 0.5, "agree2": 0.5, "spread1": 0.5, "spread2": 0.5, "angle_xor": 45.0, "spectrum": 1.0}
     assert set(values) == set(DATA_FIELDS)
+    drawn = jit(
+        lambda point, static: (dense_world if static.full else span_world)(jax.random.key(1), point, static),
+        static_argnums=1,
+    )
     for name, value in values.items():
         option, wanted = DATA_FIELDS[name]
         static, task = Static.covering(POINT, **{option: wanted}), f"task{2 if name[-1] == '2' else 1}"
-        drawn = jit(
-            lambda point, static: (dense_world if static.full else span_world)(jax.random.key(1), point, static),
-            static_argnums=1,
-        )
         base = jax.tree.map(jnp.float32, POINT)
         one, two = (getattr(drawn(at, static), task) for at in (base, base._replace(**{name: jnp.float32(value)})))
         assert any(np.any(x != y) for x, y in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True)), name

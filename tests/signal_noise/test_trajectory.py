@@ -11,11 +11,21 @@ from pt_jax.signal_noise import risk, trajectory
 from pt_jax.signal_noise.data import Stream, span_world
 from pt_jax.signal_noise.fields import DATA_FIELDS, FIELDS, RULE_FIELDS
 from pt_jax.signal_noise.network import readout
-from pt_jax.signal_noise.point import Point, Static
+from pt_jax.signal_noise.point import Point
 from pt_jax.signal_noise.training import Descent
 from pt_jax.signal_noise.trajectory import Outcome, scratch, simulate
 from tests.compiling import jit
-from tests.signal_noise.cases import BASE, POINT, assert_close, lanes, train_one, unit
+from tests.signal_noise.cases import (
+    BASE,
+    POINT,
+    SMALL,
+    assert_close,
+    doubled,
+    in_float64,
+    lanes,
+    train_one,
+    unit,
+)
 
 SCALARS = tuple(name for name in Outcome._fields if name != "curves")
 
@@ -170,31 +180,6 @@ def test_scratch_is_bit_for_bit_the_same_along_every_upstream_axis():
         assert len(np.unique(outcome.loss)) > 2, axis
 
 
-# Sizes at and below the maxima, more vectors than dimensions, equal signals.
-SMALL = Static(n1=10, n2=8, m=4, steps1=30, steps2=20, d=60)
-LANES = {
-    "n1": [10, 3, 10, 5] * 2,
-    "n2": [8, 6, 1, 4] * 2,
-    "m": [4, 2, 1, 3] * 2,
-    "d": [500, 30, 4, 9, 12, 5, 7, 2000],
-    "steps1": [30, 20, 0, 11] * 2,
-    "steps2": [20, 4, 15, 20] * 2,
-    "alpha": [0.5, 1.0, 0.3, 0.7] * 2,
-    "angle": [90.0] * 4 + [60.0] * 4,
-}
-OTHER = {"noise": "isotropic", "bias": True, "init": "uniform", "choose": "noise", "record": (0, 5, 30)}
-
-
-def in_float64(static: Static, function=simulate):
-    fields = {name: np.array(values) for name, values in LANES.items()}
-    if static.model != "cnn":  # none that diverges, where roundings grow
-        fields |= {"lr1": 0.01, "lr2": 0.01}
-    if static.engine == "dense":
-        fields["d"] = np.minimum(fields["d"], static.d)
-    with jax.enable_x64(True):
-        return lanes(static, range(8), width=8, function=function, **fields)
-
-
 def test_derivatives_are_those_of_the_trajectories():
     base = Point(*map(float, POINT._replace(init_scale=0.2)))
 
@@ -210,18 +195,16 @@ def test_derivatives_are_those_of_the_trajectories():
         np.testing.assert_allclose(found, np.subtract(up, down) / (0.1 * value), rtol=0.1, err_msg=name)
 
 
-PROJECTED = {"choose": "signal"}
-NETWORKS = [
-    {"model": "mlp", "data": "multi_patch", "bias": True, "n_test": 64},
-    {"model": "attention", "data": "classes", "noisy": "all", "n_test": 64},
-]
+PROJECTED = replace(SMALL, choose="signal")
+MLP = replace(SMALL, model="mlp", data="multi_patch", n_test=64, noise="isotropic", bias=True, init="uniform")
+MLP = replace(MLP, choose="noise", record=(0, 5, 30))
+HEAD = replace(SMALL, model="attention", data="classes", noisy="all", n_test=64)
+DENSE = replace(SMALL, engine="dense", noise="isotropic")  # a program that test_dense.py has, too
 
 
-@pytest.mark.parametrize("options", [PROJECTED, OTHER, *NETWORKS], ids=["projected", "isotropic", "mlp", "head"])
-def test_padding_changes_no_trajectory_and_float64_runs_end_to_end(options):
-    static = replace(SMALL, **options)
-    larger = replace(static, **{name: 2 * getattr(static, name) for name in Static.maxima})
-    small, large = in_float64(static), in_float64(larger)
+@pytest.mark.parametrize("static", [PROJECTED, MLP, HEAD], ids=["projected", "mlp", "head"])
+def test_padding_changes_no_trajectory_and_float64_runs_end_to_end(static):
+    small, large = in_float64(static), in_float64(doubled(static))
     assert all(getattr(small, name).dtype == np.float64 for name in SCALARS if name != "diverged")
     # Roundings of float64: sums over padded arrays are in another order.
     assert_close(small, large, 1e-10)
@@ -230,8 +213,7 @@ def test_padding_changes_no_trajectory_and_float64_runs_end_to_end(options):
 
 
 def test_curves_of_the_three_runs_end_at_the_outcome():
-    static = replace(SMALL, **OTHER)
-    outcome = in_float64(static)
+    outcome = in_float64(MLP)
     for run, suffix in (("upstream", "_upstream"), ("transfer", ""), ("scratch", "_scratch")):
         curves = getattr(outcome.curves, run)
         assert curves.loss.shape == (8, 3)
@@ -242,10 +224,10 @@ def test_curves_of_the_three_runs_end_at_the_outcome():
         np.testing.assert_array_equal(curves.gamma[:, 0], 0.0)
 
 
-@pytest.mark.parametrize("options", [PROJECTED, OTHER, {"engine": "dense"}], ids=str)
-def test_scratch_alone_and_runs_apart_are_those_of_a_trajectory(options):
-    static = replace(SMALL, **options)
-    together, apart, alone = in_float64(static), in_float64(replace(static, paired=False)), in_float64(static, scratch)
+@pytest.mark.parametrize("static", [PROJECTED, MLP, DENSE], ids=["projected", "mlp", "dense"])
+def test_scratch_alone_and_runs_apart_are_those_of_a_trajectory(static):
+    together, apart = in_float64(static), in_float64(replace(static, paired=False), SCALARS)
+    alone = in_float64(static, function=scratch)
     assert_close(apart, together, 1e-10)  # the same sums in another order
     for name, value in alone._asdict().items():
         if name not in ("diverged", "curves"):

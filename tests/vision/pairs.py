@@ -10,7 +10,7 @@ from pt_jax.vision import datasets
 from pt_jax.vision.networks import networks
 from pt_jax.vision.point import Point, Static
 from pt_jax.vision.transfer import transfer
-from tests.compiling import jit_exact
+from tests.compiling import jit, jit_exact
 
 
 def made_up(seed, n=90, classes=3, shape=(4, 4, 1)):
@@ -50,9 +50,9 @@ def _one(function, static, seed, point, data):
 
 
 @cache
-def trained(static, seed=0, point=POINT, compiled=jit_exact):
-    """Return the parameters of all networks of one lane; `compiled=jit` where no training is held against another."""
-    above, below = lane(static, networks, compiled)(seed, point)
+def trained(static, seed=0, point=POINT):
+    """Return the parameters of all networks of one lane; no training is held against another bit for bit."""
+    above, below = lane(static, networks, jit)(seed, point)
     return SimpleNamespace(random=above.random, upstream=above.trained, **below._asdict())
 
 

@@ -66,7 +66,7 @@ def test_the_skip_connection_adds_an_averaged_layer_to_the_features():
 
 def test_the_diagnostics_see_the_modules_of_a_network():
     network, params = build("resnet")
-    found = similarity.modules(network.apply, params, params, IMAGES)
+    found = jit(lambda params: similarity.modules(network.apply, params, params, IMAGES))(params)
     assert {"stem", "block0_0", "block1_0"} <= set(found)
     np.testing.assert_allclose([found["stem"], found["block1_0"]], 1, rtol=1e-5)
 
