@@ -74,7 +74,7 @@ def _draw_curve(ax: Axes, cells: xr.Dataset, x: str | None, colour: str, marker:
     )
     if float(cells["low"].min()) < 0:
         ax.axhline(0, color="0.6", lw=0.8, zorder=0)
-    ax.set_xscale("log" if panel.logarithmic(cells[along].values) else "linear")
+    panel.scale(ax, "x", cells[along].values)
     ax.set_xlabel(words.label(cells[along]))
     return cells
 

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import CenteredNorm, Normalize
 from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation
 
 from pt_jax.report import words
@@ -54,8 +55,8 @@ def look(cells: xr.Dataset, limits: Limits = None) -> dict[str, Any]:
 def draw(ax: Axes, cells: xr.Dataset, x: str, y: str, look: dict[str, Any]) -> Any:
     """Draw the means of cells (y, x) in the colours of `look`, hatched where they are not clear; return the mesh."""
     along, up, mean = cells[x].values, cells[y].values, cells["mean"].values
-    ax.set_xscale("log" if logarithmic(along) else "linear")
-    ax.set_yscale("log" if logarithmic(up) else "linear")
+    scale(ax, "x", along)
+    scale(ax, "y", up)
     ax.set_facecolor("0.85")
     mesh = ax.pcolormesh(edges(along), edges(up), mean, rasterized=True, **look)
     failed, absent = cells["diverged"].values, missing(cells).values
@@ -152,6 +153,17 @@ def logarithmic(values: np.ndarray) -> bool:
             return False
     steps = np.diff(np.log(values))
     return bool(np.ptp(steps) < 0.35 * np.abs(steps).mean())
+
+
+def scale(ax: Axes, name: str, values: np.ndarray) -> None:
+    """Scale the axis x or y as its values are spaced; within two decades 1 and 3 have labels, nothing between has."""
+    if not logarithmic(values):
+        return
+    ax.set(**{f"{name}scale": "log"})
+    axis = getattr(ax, f"{name}axis")
+    if values.max() / values.min() < 100:
+        axis.set(major_locator=LogLocator(subs=(1, 3)), major_formatter="{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def missing(cells: xr.Dataset) -> xr.DataArray:

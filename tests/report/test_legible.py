@@ -57,6 +57,14 @@ def test_ticks_of_any_axis(axis):
     assert troubles(plot.phase_diagram(ds)) == [] and troubles(plot.curve(ds.isel(v2=0))) == []
 
 
+def test_ticks_within_two_decades_of_a_narrow_panel():
+    figure, ax = plt.subplots(figsize=(3, 3), layout="constrained")
+    plot.curve(dataset("u", u=[200, 1500, 8000]), ("gain",), ax=ax)
+    assert troubles(figure) == []
+    assert {"300", "1000", "3000"} <= {label.get_text() for label in ax.get_xticklabels()}
+    assert ax.get_xscale() == "log"
+
+
 @pytest.mark.parametrize(
     "size, long", [((4.8, 4.0), True), ((6.4, 4.8), True), ((3.6, 3.2), False), ((3.6, 3.2), True)]
 )
