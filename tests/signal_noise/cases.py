@@ -68,9 +68,9 @@ def in_float64(static: Static, names=Outcome._fields, function=simulate) -> Outc
         return lanes(static, range(8), 8, names, function, **fields)
 
 
-def doubled(static: Static) -> Static:
-    """Return a static with arrays of twice the size: all that is above SMALL is padding."""
-    return replace(static, **{name: 2 * getattr(static, name) for name in Static.maxima})
+def otherwise(static: Static) -> Static:
+    """Return a static with which the same comes out: arrays are twice as large, transfer and scratch trained apart."""
+    return replace(static, paired=False, **{name: 2 * getattr(static, name) for name in Static.maxima})
 
 
 def train_one(net, task, descent, second, length, static) -> Trained:

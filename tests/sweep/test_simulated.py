@@ -152,7 +152,7 @@ def test_the_cost_of_a_trajectory_does_not_depend_on_d():
 
 def _seconds_between_reports(axes):
     """Seconds of each call after the first, which holds the compilation."""
-    sizes = Point(n1=120, n2=24, m=12, steps1=60, steps2=15)
+    sizes = Point(n1=200, n2=40, m=20, steps1=100, steps2=25)
     stamps = []
     sweep = Sweep(simulate, sizes, axes, 1, ("loss",), Static(), lanes=32)
     run(sweep, lambda done, *_: stamps.append((done, time.perf_counter())))

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+import pt_jax
+from pt_jax.sweep import store
 from pt_jax.sweep.run import run
 from tests.sweep.cases import FILE, RERUN, throw_sweep
 
@@ -16,16 +18,22 @@ ROOT = Path(__file__).parents[2]
 ON_DEVICES = """
 import sys
 import jax
-jax.config.update("jax_num_cpu_devices", int(sys.argv[1]))
+jax.config.update("jax_num_cpu_devices", 8)
 import pt_jax
-from pt_jax.sweep import lanes
-lanes.CPU_OPTIONS = {"xla_backend_optimization_level": 0}  # compiled soon; what else is set is in the environment
-point = pt_jax.Point(d=50, n1=8, n2=8, m=3, steps1=5, steps2=5, lr1=0.5, lr2=0.5, init_scale=0.05)
-axes = {"u": [0.0, 1.0, 2.0], "v2": [0.5, 2.0, 3.0, 4.0, 5.0]}
-outputs = ("gain", "loss", "loss_upstream", "rho", "signal_u")
-sweep = pt_jax.Sweep(pt_jax.simulate, point, axes, 4, outputs, pt_jax.Static(n_directions=16), lanes=8)
-pt_jax.run(sweep, store=sys.argv[2])
+from tests import conftest  # compiles quickly
+from tests.sweep.test_spread import TRAJECTORIES
+assert len(jax.local_devices()) == 8
+pt_jax.run(TRAJECTORIES, store=sys.argv[1])
 """
+TRAJECTORIES = pt_jax.Sweep(
+    pt_jax.simulate,
+    pt_jax.Point(d=50, n1=8, n2=8, m=3, steps1=5, steps2=5, lr1=0.5, lr2=0.5, init_scale=0.05),
+    {"u": [0.0, 1.0, 2.0], "v2": [0.5, 2.0, 3.0, 4.0, 5.0]},
+    4,
+    ("gain", "loss", "loss_upstream", "rho", "signal_u"),
+    pt_jax.Static(n_directions=16),
+    lanes=8,
+)
 SHARD = """
 import os, signal, sys
 import pt_jax
@@ -33,9 +41,9 @@ from pt_jax.sweep import store
 from tests.sweep.test_spread import SWEEP
 store._UNIT = 8
 def report(done, total, unit, units):
-    if unit == int(sys.argv[3]):
+    if unit == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-pt_jax.run(SWEEP, report, store=sys.argv[1], shard=(int(sys.argv[2]), 2))
+pt_jax.run(SWEEP, report, store=sys.argv[1], shard=(0, 2))
 """
 SWEEP = throw_sweep({"shift": np.linspace(0, 1, 9), "scale": [1.0, 2.0, 4.0]}, lanes=4)
 
@@ -56,17 +64,17 @@ def stored(folder):
 
 
 def test_eight_devices_equal_one_bit_for_bit(tmp_path):
-    running = [start(ON_DEVICES, n, tmp_path / str(n)) for n in (1, 8)]
-    for process in running:
-        assert end(process) == (0, "")
-    one, eight = stored(tmp_path / "1"), stored(tmp_path / "8")
+    process, one = start(ON_DEVICES, tmp_path), run(TRAJECTORIES)
+    assert end(process) == (0, "")
     assert float(one["gain"].std()) > 0
-    assert one.equals(eight)
+    assert one.equals(stored(tmp_path)[list(one)])  # without the checksums
 
 
-def test_two_shards_one_killed_half_way_and_run_again(tmp_path):
-    running = [start(SHARD, tmp_path, i, kill) for i, kill in ((0, 3), (1, 99))]
-    assert end(running[0])[0] == -signal.SIGKILL and end(running[1]) == (0, "")
+def test_two_shards_one_killed_half_way_and_run_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "_UNIT", 8)
+    process = start(SHARD, tmp_path)
+    run(SWEEP, store=tmp_path, shard=(1, 2))
+    assert end(process)[0] == -signal.SIGKILL
     done = int(stored(tmp_path)["done"].sum())
     assert 0 < done < SWEEP.trajectories
     run(SWEEP, store=tmp_path, shard=(0, 2))
