@@ -49,13 +49,16 @@ MODELS = {"cnn": "cnn", "cnn_trained": "cnn_trained", "mlp": "mlp", "attention":
 PLAIN = {"momentum": 0.0, "weight_decay": 0.0, "sam": 0.0, "label_noise": 0.0}
 RULES = [PLAIN, PLAIN | {"momentum": 0.9, "weight_decay": 0.1}, PLAIN | {"sam": 0.3}, PLAIN | {"label_noise": 0.2}]
 BATCHED = {"schedule": "cosine", "batch": 4}
-# Every network with all RULES, which are one program; most in minibatches; between them all data.
+# Every network with all RULES, which are one program, and in BATCHED, another; between them all data.
 PAIRS = [
     ("cnn", "two_patches", "rest", {}),
     ("cnn", "one_patch", "rest", {}),
     ("cnn", "classes", "all", BATCHED),
+    ("cnn_trained", "xor", "all", {}),
     ("cnn_trained", "amplitudes", "rest", BATCHED),
+    ("mlp", "classes", "rest", {}),
     ("mlp", "three_patches", "all", BATCHED),
+    ("attention", "three_patches", "rest", {}),
     ("attention", "multi_patch", "rest", BATCHED),
     ("own", "own", "rest", {}),
     ("own", "xor", "all", BATCHED),
@@ -99,7 +102,7 @@ def test_span_equals_dense_for_every_network_rule_and_data(model, data, noisy, o
 
 
 def test_the_pairs_have_every_network_with_every_rule_and_all_data():
-    assert {model for model, *_ in PAIRS} == {model for model, *_, options in PAIRS if options} == set(MODELS)
+    assert {(model, bool(options)) for model, _, _, options in PAIRS} == {(m, b) for m in MODELS for b in (True, False)}
     assert {data for _, data, *_ in PAIRS} == {*DATA, "own"}
 
 
