@@ -12,7 +12,7 @@ from pt_jax.signal_noise.network import Net
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.training import Trained, train
 from pt_jax.signal_noise.trajectory import Outcome, simulate
-from tests.compiling import jit
+from tests.compiling import jit, jit_long
 
 # Small enough that d = 20 and 60 are below the 4m + n1 + n2 = 70 vectors.
 BASE = Static(n1=30, n2=20, m=5, steps1=60, steps2=60, d=60)
@@ -32,6 +32,11 @@ LANES = {
 }
 
 
+def jit_for(static: Static):
+    """Return the jit that takes least time in all: long runs are worth a longer compilation."""
+    return jit_long if static.d > 1000 else jit
+
+
 @cache
 def _lanes(static: Static, width: int, names: tuple[str, ...], function):
     def lane(seed_point):
@@ -39,7 +44,7 @@ def _lanes(static: Static, width: int, names: tuple[str, ...], function):
         found = function(jax.random.key(seed), point, static)
         return found._replace(**{name: None for name in found._fields if name not in names})
 
-    return jit(jax.vmap(lane, axis_size=width))
+    return jit_for(static)(jax.vmap(lane, axis_size=width))
 
 
 def lanes(static: Static, seeds, width=16, names=Outcome._fields, function=simulate, **fields) -> Outcome:

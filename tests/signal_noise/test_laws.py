@@ -11,9 +11,8 @@ from scipy.stats import ks_2samp
 
 from pt_jax.signal_noise.point import Point
 from pt_jax.signal_noise.trajectory import scratch
-from tests.compiling import jit
 from tests.signal_noise import cases
-from tests.signal_noise.cases import lanes, limit
+from tests.signal_noise.cases import jit_for, lanes, limit
 
 BASE = replace(cases.BASE, steps1=30, steps2=30)
 SEEDS = 256
@@ -37,10 +36,11 @@ def assert_same_law(a: dict, b: dict):
         assert ks_2samp(x, y).pvalue > CHANCE, name
 
 
-@pytest.mark.parametrize("d", [20, 60, 200])  # below and above the 70 vectors
+@pytest.mark.parametrize("d", [20, 60, 2000])
 def test_span_and_dense_have_the_same_law(d):
-    fields = {"d": d, "angle": 60.0, "lr1": 1.0, "lr2": 1.0}
-    dense = replace(BASE, engine="dense", d=200)
+    scale = 1.0 if d <= 60 else 2.0
+    fields = {"d": d, "u": scale, "v1": scale, "v2": scale, "angle": 60.0, "lr1": 1.0, "lr2": 1.0}
+    dense = replace(BASE, engine="dense", d=60 if d <= 60 else 2000)
     # Seeds of their own: independent samples.
     a, b = results_of(BASE, np.arange(SEEDS), **fields), results_of(dense, 1000 + np.arange(SEEDS), **fields)
     assert 0.01 < a["error"].mean() < 0.4 and a["error"].std() > 0.005
@@ -64,14 +64,14 @@ def alone(static):
         found = jax.lax.map(lane, seeds.reshape(-1, 32))
         return {name: getattr(found, name).ravel() for name in ("error_scratch", "loss_scratch", "signal_u_scratch")}
 
-    return jit(many)
+    return jit_for(static)(many)
 
 
-@pytest.mark.parametrize("d", [20, 200])  # below and above the 21 vectors
+@pytest.mark.parametrize("d", [20, 2000])  # below and above the 21 vectors
 @pytest.mark.parametrize("name", OTHERS)
 def test_span_and_dense_have_the_same_law_for_other_networks_and_data(name, d):
     span = replace(BASE, **SIZES, n_test=256, **OTHERS[name])
-    dense = replace(span, engine="dense", d=200)
+    dense = replace(span, engine="dense", d=2000)
     a, b = (alone(static)(start + np.arange(SEEDS), float(d)) for start, static in ((0, span), (1000, dense)))
     assert 0.01 < a["error_scratch"].mean() < 0.49 and a["error_scratch"].std() > 0.005
     assert_same_law(a, b)
