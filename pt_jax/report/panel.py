@@ -157,9 +157,9 @@ def logarithmic(values: np.ndarray) -> bool:
 
 def scale(ax: Axes, name: str, values: np.ndarray) -> None:
     """Scale the axis x or y as its values are spaced; within two decades 1 and 3 have labels, nothing between has."""
+    ax.set(**{f"{name}scale": "log" if logarithmic(values) else "linear"})
     if not logarithmic(values):
         return
-    ax.set(**{f"{name}scale": "log"})
     axis = getattr(ax, f"{name}axis")
     if values.max() / values.min() < 100:
         axis.set(major_locator=LogLocator(subs=(1, 3)), major_formatter="{x:g}")
