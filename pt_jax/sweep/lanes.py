@@ -10,6 +10,7 @@ caches is fastest, and one virtual device per core is twice as fast as XLA's own
 """
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import islice
@@ -27,8 +28,10 @@ from pt_jax.sweep.program import Program
 
 _CALL = 512  # lanes a device computes in one call: about a second of the signal-noise world on a CPU core
 _CALL_WORK = 2**38  # operations of a device in one call by `cost.of`, at most, where a tile allows
-# LLVM at level 1: a second less to compile, and as fast: the work is in library products and plain loops.
-CPU_OPTIONS = {"xla_backend_optimization_level": 1}
+_LEVEL = "xla_backend_optimization_level"
+# LLVM at level 1: a second less to compile, and as fast: the work is in library products and plain loops. A level that
+# the user sets stays.
+CPU_OPTIONS = {} if _LEVEL in os.environ.get("XLA_FLAGS", "") else {_LEVEL: 1}
 _SHARE_OF_MEMORY = 8  # the results of one call take at most this part of the free memory
 
 # Told how many trajectories are done, and what comes next: "" where that goes on.

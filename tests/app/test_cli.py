@@ -19,7 +19,6 @@ from pt_jax.signal_noise.point import Point, Static
 SCRIPT = "from pt_jax.app.cli import main; raise SystemExit(main())"
 SIZES = {"d": 50, "n1": 8, "n2": 8, "m": 3, "steps1": 5, "steps2": 5, "n-directions": 16, "seeds": 2}
 TINY = [text for name, value in SIZES.items() for text in (f"--{name}", str(value))]
-SOON = "from pt_jax.sweep import lanes; lanes.CPU_OPTIONS = {}; "  # flags that compile soon are in the environment
 MAPS = {
     "one": ["--x", "sigma1,sigma2=0.5,1"],
     "two": ["--x", "u=0:2:3", "--y", "v2=0.1:10:3:log", "--theory"],
@@ -36,7 +35,7 @@ def in_a_process(tmp_path_factory):
     (root / "one" / "figure.csv").write_text("old\n")
     env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "MPLBACKEND")}
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=root)
-    command = [sys.executable, "-c", SOON + SCRIPT, "map", *MAPS["one"], *TINY, "--out", str(root / "one")]
+    command = [sys.executable, "-c", SCRIPT, "map", *MAPS["one"], *TINY, "--out", str(root / "one")]
     with subprocess.Popen(command, **pipes) as process:
         yield root, process
         process.kill()

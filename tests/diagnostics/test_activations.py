@@ -11,11 +11,9 @@ import pytest
 from pt_jax.diagnostics import activations
 from tests.diagnostics.cases import IMAGES, MODEL, params, stack
 
-VARIABLES = params(0)
-
 
 def test_every_module_by_its_name():
-    found = activations.by_module(MODEL.apply, VARIABLES, IMAGES)
+    found = activations.by_module(MODEL.apply, params(0), IMAGES)
     expected = {
         "(output)": (12, 3),
         "Block_0": (12, 6),
@@ -28,16 +26,16 @@ def test_every_module_by_its_name():
     }
     assert {name: x.shape for name, x in found.items()} == expected
     assert list(found) == sorted(found)
-    np.testing.assert_array_equal(found["(output)"], MODEL.apply(VARIABLES, IMAGES))
-    dense = VARIABLES["params"]["Block_0"]["Dense_1"]
+    np.testing.assert_array_equal(found["(output)"], MODEL.apply(params(0), IMAGES))
+    dense = params(0)["params"]["Block_0"]["Dense_1"]
     again = found["Block_0/Dense_1[0]"] @ dense["kernel"] + dense["bias"]
     np.testing.assert_allclose(found["Block_0/Dense_1[1]"], again, rtol=1e-5, atol=1e-6)  # float32
     np.testing.assert_array_equal(found["Block_0/Dense_1[1]"], found["Block_0"])
 
 
 def test_the_params_alone_are_enough():
-    inner = activations.by_module(MODEL.apply, VARIABLES["params"], IMAGES)
-    whole = activations.by_module(MODEL.apply, VARIABLES, IMAGES)
+    inner = activations.by_module(MODEL.apply, params(0)["params"], IMAGES)
+    whole = activations.by_module(MODEL.apply, params(0), IMAGES)
     jax.tree.map(np.testing.assert_array_equal, inner, whole)
 
 

@@ -24,15 +24,15 @@ FLAX = ["Block_0/Dense_0", "Block_0/Dense_0", "Block_0/Dense_1", "Block_0/Dense_
 @pytest.mark.parametrize(
     ("tree", "names"),
     [
-        (params(0), FLAX),
-        (params(0)["params"], FLAX),
-        (Net(jnp.ones(2), jnp.ones(3)), ["weights", "bias"]),
-        ([jnp.ones(1), {"k": jnp.ones(1)}], ["0", "1"]),
-        (jnp.ones(2), [""]),
+        (lambda: params(0), FLAX),
+        (lambda: params(0)["params"], FLAX),
+        (lambda: Net(jnp.ones(2), jnp.ones(3)), ["weights", "bias"]),
+        (lambda: [jnp.ones(1), {"k": jnp.ones(1)}], ["0", "1"]),
+        (lambda: jnp.ones(2), [""]),
     ],
 )
 def test_names_of_modules(tree, names):
-    assert parameters.modules(tree) == names
+    assert parameters.modules(tree()) == names
 
 
 def test_a_module_holds_those_inside_it_and_no_namesake():
@@ -59,11 +59,11 @@ def linen():
 @pytest.mark.parametrize(
     ("network", "shapes"),
     [
-        (Normed(nnx.Rngs(0)), WHOLE),
-        (nnx.state(Normed(nnx.Rngs(0))), WHOLE),
-        (linen(), {**CONV, "norm": NORM, "batch_stats/norm": {"mean": (2,), "var": (2,)}}),
+        (lambda: Normed(nnx.Rngs(0)), WHOLE),
+        (lambda: nnx.state(Normed(nnx.Rngs(0))), WHOLE),
+        (linen, {**CONV, "norm": NORM, "batch_stats/norm": {"mean": (2,), "var": (2,)}}),
         (
-            {
+            lambda: {
                 "layer1.0.conv.weight": np.ones((2, 1, 3, 3)),
                 "layer1.0.bn.num_batches_tracked": np.array(3),
                 "b": np.ones(2),
@@ -73,7 +73,7 @@ def linen():
     ],
 )
 def test_networks_of_every_library_by_module(network, shapes):
-    found = parameters.by_module(network)
+    found = parameters.by_module(network())
     assert jax.tree.map(jnp.shape, found) == shapes
     assert parameters.by_module(found) == found and set(distance.l2(found, found).modules) == set(shapes)
 

@@ -9,20 +9,20 @@ from pt_jax.diagnostics import transferability
 from tests.diagnostics.cases import assert_float32_is_close, assert_one_trace, assert_vmap_equals_loop, params, stack
 
 R = {
-    "Block_0": {"Conv_0": {"kernel": jnp.zeros((2, 2)), "bias": jnp.zeros(2)}, "Conv_1": {"kernel": jnp.zeros((1, 2))}},
-    "Block_1": {"Conv_0": {"kernel": jnp.zeros((2, 2))}, "Norm_0": {"scale": jnp.zeros(3)}},
-    "head": {"kernel": jnp.zeros((2, 1))},
+    "Block_0": {"Conv_0": {"kernel": np.zeros((2, 2)), "bias": np.zeros(2)}, "Conv_1": {"kernel": np.zeros((1, 2))}},
+    "Block_1": {"Conv_0": {"kernel": np.zeros((2, 2))}, "Norm_0": {"scale": np.zeros(3)}},
+    "head": {"kernel": np.zeros((2, 1))},
 }
 A = jax.tree.map(lambda x: x + 2, R)
 # From a to b the kernels move by 1 and by 3 in Block_0, by 0.5 in Block_1 and by 1 in the head; bias and norm by 100.
 STEP = {"Conv_0": 1.0, "Conv_1": 3.0}
 B = {
     "Block_0": {
-        "Conv_0": {"kernel": jnp.full((2, 2), 3.0), "bias": jnp.full(2, 102.0)},
-        "Conv_1": {"kernel": jnp.full((1, 2), 5.0)},
+        "Conv_0": {"kernel": np.full((2, 2), 3.0), "bias": np.full(2, 102.0)},
+        "Conv_1": {"kernel": np.full((1, 2), 5.0)},
     },
-    "Block_1": {"Conv_0": {"kernel": jnp.full((2, 2), 2.5)}, "Norm_0": {"scale": jnp.full(3, 102.0)}},
-    "head": {"kernel": jnp.full((2, 1), 1.0)},
+    "Block_1": {"Conv_0": {"kernel": np.full((2, 2), 2.5)}, "Norm_0": {"scale": np.full(3, 102.0)}},
+    "head": {"kernel": np.full((2, 1), 1.0)},
 }
 
 

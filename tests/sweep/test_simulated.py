@@ -164,9 +164,9 @@ def _seconds_between_reports(axes):
 
 def test_a_grid_that_upstream_does_not_see_costs_a_third_of_its_points_run_apart(monkeypatch):
     monkeypatch.setattr(lanes, "_CALL", 32)  # one tile a call
-    grid = _seconds_between_reports({"alpha": np.linspace(0, 1, 16), "v2": np.linspace(0.5, 4, 16)})
+    grid = _seconds_between_reports({"alpha": np.linspace(0, 1, 16), "v2": np.linspace(0.5, 4, 10)})
     # Apart: each point has a |u| of its own, so that nothing but the draws is shared, which favours this side.
-    apart = [(2 + 1e-3 * i, (i % 16) / 15, 0.5 + 3.5 * (i % 64) / 63) for i in range(128)]
+    apart = [(2 + 1e-3 * i, (i % 16) / 15, 0.5 + 3.5 * (i % 64) / 63) for i in range(96)]
     apart = _seconds_between_reports({"u,alpha,v2": apart})
     # 32 trajectories each. Trials have a ratio of 1/16: the median against the best leaves room for a busy machine.
     assert np.median(grid) <= apart.min() / 3

@@ -12,9 +12,9 @@ from pt_jax.vision.fields import HEAD
 from tests.vision.pairs import POINT, TINY, leaves, trained
 
 PARAMS = {
-    "conv0_0": {"conv": {"kernel": jnp.zeros((3, 3, 1, 10)), "bias": jnp.zeros(10)}},
-    "conv1_0": {"conv": {"kernel": jnp.zeros((3, 3, 10, 20)), "bias": jnp.zeros(20)}},
-    HEAD: {"kernel": jnp.zeros((20, 4)), "bias": jnp.zeros(4)},
+    "conv0_0": {"conv": {"kernel": np.zeros((3, 3, 1, 10)), "bias": np.zeros(10)}},
+    "conv1_0": {"conv": {"kernel": np.zeros((3, 3, 10, 20)), "bias": np.zeros(20)}},
+    HEAD: {"kernel": np.zeros((20, 4)), "bias": np.zeros(4)},
 }
 KEY = jax.random.key(0)
 

@@ -11,7 +11,7 @@ from pt_jax.vision.fields import HEAD, MODELS
 from pt_jax.vision.point import Static
 from tests.compiling import jit
 
-IMAGES = jax.random.uniform(jax.random.key(0), (6, 8, 8, 1))
+IMAGES = np.random.default_rng(0).uniform(size=(6, 8, 8, 1)).astype(np.float32)
 
 
 def static(model, **options):

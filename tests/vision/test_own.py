@@ -31,8 +31,8 @@ class Twin(nn.Module):
 
     @nn.compact
     def __call__(self, images):
-        x = models._ConvLayer(2, True, "winograd", name="conv0_0")(2.0 * images)
-        x = models._ConvLayer(4, True, "winograd", name="conv1_0")(x)
+        x = models._ConvLayer(2, True, TINY.conv, name="conv0_0")(2.0 * images)
+        x = models._ConvLayer(4, True, TINY.conv, name="conv1_0")(x)
         return nn.Dense(self.classes, kernel_init=nn.initializers.zeros, name="head")(x.reshape(len(x), -1))
 
 

@@ -20,7 +20,8 @@ from pt_jax.vision.transfer import transfer
 from tests.compiling import jit
 from tests.vision.pairs import PAIR, POINT, TINY, lane, leaves, same, trained
 
-FULL = replace(TINY, dials=("labels1", "invert1", "pixels2", "block1", "noise1", "shift1", "flip1", "smoothing1"))
+DIALS = ("labels1", "invert1", "pixels2", "block1", "noise1", "shift1", "flip1", "smoothing1")
+FULL = replace(TINY, dials=DIALS, conv="winograd")
 full = partial(lane, FULL, compiled=jit)
 LAYERS = TINY.layer_names
 UNTESTED = PAIR.source._replace(test=jax.tree.map(lambda x: x + 3, PAIR.source.test))
