@@ -32,7 +32,7 @@ __version__ = "0.1.0"
 # fmt: off
 _HOMES = {
     "app": ["study"], "report": ["plot"], "signal_noise": ["theory"], "sweep": ["stats"],
-    "report.explore.page": ["explore"],
+    "report.explorer.page": ["explore"],
     "signal_noise.derived": ["DERIVED"], "signal_noise.fields": ["FIELDS"], "signal_noise.generators": ["Data"],
     "signal_noise.point": ["Point", "Static"],
     "signal_noise.trajectory": ["Outcome", "Scratch", "scratch", "simulate"],

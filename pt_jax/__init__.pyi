@@ -4,7 +4,7 @@ from pt_jax.app.progress import plan as plan
 from pt_jax.app.progress import run as run
 from pt_jax.app.progress import run_until as run_until
 from pt_jax.report import plot as plot
-from pt_jax.report.explore.page import explore as explore
+from pt_jax.report.explorer.page import explore as explore
 from pt_jax.signal_noise import theory as theory
 from pt_jax.signal_noise.derived import DERIVED as DERIVED
 from pt_jax.signal_noise.fields import FIELDS as FIELDS

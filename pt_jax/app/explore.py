@@ -64,7 +64,7 @@ def _explore(
         raise ValueError("--out is not accepted with --serve, which writes no file: leave one of the two out.")
     if theory:
         startup.set_up()
-    from pt_jax.report.explore import page
+    from pt_jax.report.explorer import page
 
     def others() -> dict[str, "xr.Dataset"]:
         return {} if beside is None else {there.name: ds for ds, there in [show.opened(beside)]}

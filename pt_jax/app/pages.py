@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pt_jax.app import study
 from pt_jax.app.atlas import Map
-from pt_jax.report.explore.page import explore
+from pt_jax.report.explorer.page import explore
 
 
 def write(script: Path, figures: Path, out: Path) -> Path:

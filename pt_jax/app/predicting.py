@@ -19,7 +19,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from pt_jax.report.explore import page
+from pt_jax.report.explorer import page
 from pt_jax.signal_noise import theory
 from pt_jax.signal_noise.derived import DERIVED
 from pt_jax.signal_noise.design import RANGES

@@ -11,12 +11,13 @@ import pytest
 import xarray as xr
 
 import pt_jax
+from pt_jax import report
 from pt_jax.report.words import each, plain
 from tests.app.worlds import sweep
 from tests.report.cases import dataset
 from tests.report.pages import read, result
 
-FILES = {one.name: one for one in resources.files("pt_jax.report.explore").iterdir() if not one.name.endswith(".py")}
+FILES = {one.name: one for one in resources.files("pt_jax.report.explorer").iterdir() if not one.name.endswith(".py")}
 OURS = {name: one.read_text(encoding="utf-8") for name, one in FILES.items() if one.is_file()}
 
 
@@ -28,7 +29,8 @@ def store(tmp_path_factory):
 
 
 def test_the_numbers_are_those_of_the_summary(store, tmp_path):
-    about = read(pt_jax.explore(store, tmp_path / "page.html"))
+    about = read(report.explore(store, tmp_path / "page.html"))
+    assert report.explore is pt_jax.explore
     assert [one["name"] for one in about["results"]] == ["gain", "error", "error_scratch", "curve"]
     assert about["axes"]["x"]["at"] == [0, 1, 2] and about["axes"]["x"]["edges"] == [-0.5, 0.5, 1.5, 2.5]
     for one in about["results"]:
@@ -179,7 +181,7 @@ def test_the_lines_of_python_compute_the_cell_again(store, tmp_path):
 def test_the_command_has_what_is_not_the_default():
     import json
 
-    from pt_jax.report.explore.rerun import templates
+    from pt_jax.report.explorer.rerun import templates
 
     record = {"function": "pt_jax.signal_noise.trajectory.simulate", "point_type": "pt_jax.signal_noise.point.Point"}
     record |= {"static_type": "pt_jax.signal_noise.point.Static", "point": {"n1": 60.0, "n2": 40.0, "u": 2.0}}

@@ -16,7 +16,7 @@ import xarray as xr
 import pt_jax
 from pt_jax import plot
 from pt_jax.report import settings
-from pt_jax.report.explore.rerun import templates
+from pt_jax.report.explorer.rerun import templates
 from pt_jax.vision.point import Point as ImagePoint
 
 

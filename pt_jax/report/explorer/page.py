@@ -17,7 +17,7 @@ from typing import Any
 
 import xarray as xr
 
-from pt_jax.report.explore import data
+from pt_jax.report.explorer import data
 from pt_jax.report.plot import whole
 
 _SCRIPTS = ("numbers.js", "figures.js", "controls.js", "page.js")
@@ -108,4 +108,4 @@ def _packed(raw: bytes) -> str:
 
 
 def _file(name: str) -> str:
-    return resources.files("pt_jax.report.explore").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("pt_jax.report.explorer").joinpath(name).read_text(encoding="utf-8")

@@ -13,8 +13,8 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 
 from pt_jax.report import panel, settings, words
-from pt_jax.report.explore import rerun
-from pt_jax.report.explore.linked import linked
+from pt_jax.report.explorer import rerun
+from pt_jax.report.explorer.linked import linked
 
 STATES = ("not computed", "diverged", "unclear", "clear")  # of a cell, by their number in the page
 _PAIR = ("error", "error_scratch")  # drawn together, in the colours of one range
