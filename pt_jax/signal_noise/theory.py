@@ -65,6 +65,17 @@ def phase(point: Point) -> Array:
     Kou et al. prove, for small initial weights and rates and d above about N2^2, that the error of one task is near the
     floor above a constant and stays a constant away from it below another.
 
+        pt_jax.theory.phase(pt_jax.Point(u=np.linspace(0, 4, 41)))  # 41 numbers
+
+    Args:
+        point: a `Point` of numbers, or of arrays that broadcast.
+
+    Returns:
+        The quantity, dimensionless, of their common shape.
+
+    Raises:
+        ValueError: a leaf is no real number, or a field is set that other data than two_patches read.
+
     Source: Kou, Chen, Chen, Gu, 2023 (arXiv 2303.04145).
     """
     at = _of_two_patches(point)
@@ -75,6 +86,16 @@ def kou_norm(point: Point, constant: float = 1.0) -> Array:
     """Return the norm |mu_2| at which `phase` is a constant: (constant sigma2^4 d / N2)^(1/4).
 
     Kou's condition is |mu_2| above this norm; the constant is not known and is fitted or read off a map.
+
+    Args:
+        point: a `Point` of numbers, or of arrays that broadcast.
+        constant: of the phase quantity, dimensionless.
+
+    Returns:
+        The norm, in the unit of the signals, of their common shape.
+
+    Raises:
+        ValueError: a leaf is no real number, or a field is set that other data than two_patches read.
     """
     at = _of_two_patches(point)
     return at.sigma2 * (constant * at.d / at.n2) ** 0.25
@@ -89,6 +110,15 @@ def criterion(point: Point) -> Array:
     with A and B of the module; below 0 the inherited signal points the wrong way. A heuristic derived here, not a
     formula of a paper. It knows nothing of label flips, learning rates, steps, filters and initial scale, and supposes
     that both trainings saturate by memorising noise: it fails where N |mu|^2 is not small against sigma^2 d.
+
+    Args:
+        point: a `Point` of numbers, or of arrays that broadcast.
+
+    Returns:
+        G, dimensionless, of their common shape.
+
+    Raises:
+        ValueError: a leaf is no real number, or a field is set that other data than two_patches read.
     """
     at = _of_two_patches(point)
     a, b, noise = _parts(at)
@@ -102,6 +132,15 @@ def best_alpha(point: Point) -> Array:
         dG/dalpha = 0   <=>   alpha = <mu_1, mu_2> / |mu_2|^2 = (|u|^2 + |v1| |v2| cos(angle)) / (|u|^2 + |v2|^2)
 
     N1 and the noise levels cancel: upstream noise weighs as much against inheriting as upstream signal for it.
+
+    Args:
+        point: a `Point` of numbers, or of arrays that broadcast.
+
+    Returns:
+        The fraction, dimensionless, of their common shape.
+
+    Raises:
+        ValueError: a leaf is no real number, or a field is set that other data than two_patches read.
     """
     at = _of_two_patches(point)
     norm = at.u**2 + at.v2**2
@@ -116,6 +155,15 @@ def helpful_alpha(point: Point) -> Array:
 
     with a = A / alpha and k = N1 sigma2^2 / sigma1^2: 0 where the tasks do not overlap (a <= 0), infinite where the
     denominator is not positive.
+
+    Args:
+        point: a `Point` of numbers, or of arrays that broadcast.
+
+    Returns:
+        The fraction, dimensionless, of their common shape; it may be above 1.
+
+    Raises:
+        ValueError: a leaf is no real number, or a field is set that other data than two_patches read.
     """
     at = _of_two_patches(point)
     a, b, noise = _parts(at)
