@@ -19,11 +19,10 @@ from pt_jax.signal_noise import dense, fused, span
 from pt_jax.signal_noise.curves import Curves, Test, at_recorded_steps, largest, signed
 from pt_jax.signal_noise.data import Task
 from pt_jax.signal_noise.descent import Descent, batch_of, minibatch, optimizers
-from pt_jax.signal_noise.functions import resolve
-from pt_jax.signal_noise.generators import another, data_of
-from pt_jax.signal_noise.losses import mistakes
+from pt_jax.signal_noise.generators import data_of
 from pt_jax.signal_noise.models import outputs, with_bias
 from pt_jax.signal_noise.network import Basis, Inner, Net, positive_root
+from pt_jax.signal_noise.objective import Objective
 from pt_jax.signal_noise.point import Static
 
 
@@ -49,6 +48,87 @@ class Trained(NamedTuple):
     steps: Array
     diverged: Array
     curves: Curves | None
+
+
+class _Run(NamedTuple):
+    """What does not move while k networks train on one task; what moves, `params`, is (first layer, upper layers).
+
+    Attributes:
+        layer: the module that the first layer is written in, span or dense.
+        start: what does not move in the first layer.
+        factor: of the learning rate, of each of params.
+        bias: fixed biases of the first layer, (k, 2m); unused where they are trained.
+        coefficients: of the signals in each patch of each sample.
+        decays: whether weights decay.
+        task, objective, readout, static: as for `train`.
+    """
+
+    layer: Any
+    start: Any
+    factor: tuple[Any, Any]
+    bias: Array
+    coefficients: Array
+    decays: bool
+    task: Task
+    objective: Objective
+    readout: Array
+    static: Static
+
+    def forward(self, inner: Inner, upper: Any, rows: Array | None = None) -> Array:
+        """Return f, (n, k) or (n, k, K), from the inner products of the first layer."""
+        label, parts = (x if rows is None else x[rows] for x in (self.task.label, self.coefficients))
+        return outputs(inner, upper, label, parts, self.readout, self.static)
+
+    def whole(self, params: Any) -> tuple[Array, Array]:
+        """Return f on all samples, and the training loss, (k,)."""
+        f = self.forward(self.layer.inner(self.start, params[0]), params[1])
+        return f, self.objective.loss(f, self.task.seen)
+
+    def gradient(self, params: Any, seen: Array, rows: Array | None) -> Any:
+        """Return dL/dparams on all samples, or on those in `rows`."""
+        per = 1 if rows is None else len(self.task.noise) // len(self.task.label)  # vectors of noise a sample
+        vectors = None if rows is None else (rows[:, None] * per + jnp.arange(per)).reshape(-1)
+        inner = self.layer.inner(self.start, params[0], vectors)
+        f, back = jax.vjp(partial(self.forward, rows=rows), inner, params[1])
+        by, upper = back(jax.grad(lambda f: jnp.sum(self.objective.loss(f, seen, rows)))(f))
+        return self.layer.gradient(self.start, by, vectors), upper
+
+    def ahead(self, params: Any, slope: Any, radius: Array) -> Any:
+        """Return the parameters at a distance, uphill along what is trained (sharpness-aware minimisation)."""
+        trained = jax.tree.map(lambda g, r: jnp.where(r != 0, g, 0.0), slope, self.factor)
+        above = (jnp.sum(g**2, axis=range(1, g.ndim)) for g in jax.tree.leaves(trained[1]))
+        squared = sum(above, self.layer.squared(self.start, trained[0]))
+        step = self.over(radius / positive_root(squared, otherwise=jnp.inf), params)
+        return jax.tree.map(lambda w, g, r: w + r * g, params, trained, step)
+
+    def over(self, x: Array, params: Any) -> Any:
+        """Return a number a network, (k,), in shapes that broadcast to those of params; of one number itself."""
+        if not x.ndim:
+            return jax.tree.map(lambda _: x, params)
+        first = self.layer.factors(x[:, None, None])
+        return first, jax.tree.map(lambda w: x.reshape(-1, *[1] * (w.ndim - 1)), params[1])
+
+    def net(self, params: Any) -> Net:
+        """Return the networks."""
+        w = self.layer.weights(self.start, params[0])
+        return Net(w[..., :-1], w[..., -1], params[1]) if self.static.bias else Net(w, self.bias, params[1])
+
+    def gamma_rho(self, params: Any) -> tuple[Array, Array]:
+        """Return what was learned of the signals, (k, 2m), and memorised of the noise, (k, n Q, 2m); see `Trained`."""
+        learned, task = self.layer.learned(self.start, params[0], self.decays), self.task
+        along = jnp.sum(task.signals**2, axis=1)[:, None, None] * learned.signal[: len(task.signals)]
+        rho = learned.noise * jnp.sum(task.noise**2, axis=1)[:, None, None]
+        return jnp.max(signed(along, self.readout, task, self.static), axis=0), jnp.moveaxis(rho, 1, 0)
+
+    def curves(self, params: Any, test: Test | None) -> Curves:
+        """Return what is recorded of a step, each leaf (k,)."""
+        net = self.net(params)
+        along_u = signed(net.weights[..., 0], self.readout, self.task, self.static)
+        gamma, rho, signal_u = (
+            jax.vmap(largest, (0, None, None))(x, self.readout, self.task) for x in (*self.gamma_rho(params), along_u)
+        )
+        error = jnp.full(len(net.weights), jnp.nan) if test is None else jax.vmap(test)(net)
+        return Curves(self.whole(params)[1], gamma, rho, signal_u, error)
 
 
 def train(
@@ -82,83 +162,36 @@ def train(
     rules, size = descent.rules, batch_of(number, static)
     stops = [rule for rule in ("stop_loss", "stop_error") if rule in rules]  # in one order: it is part of the program
     nets = nets._replace(weights=jnp.where(readout[:, None] != 0, nets.weights, 0.0))  # padding has no norm
-    noise = jnp.where(task.in_use[:, None], task.noise, 0.0)
-    (weights, ratio), basis, coefficients = _first_layer(nets, descent.ratio, Basis(task.signals, noise), task, static)
+    task = task._replace(noise=jnp.where(task.in_use[:, None], task.noise, 0.0))
+    (weights, ratio), basis, coefficients = _first_layer(nets, descent.ratio, task, static)
     start, first = layer.begin(weights, basis, static)
     factor = layer.factors(ratio), descent.ratio.upper
-    objective = _Objective(task, data_of(static, number).classes, static)
-
-    def forward(inner: Inner, upper: Any, rows: Array | None = None) -> Array:
-        label, parts = (x if rows is None else x[rows] for x in (task.label, coefficients))
-        return outputs(inner, upper, label, parts, readout, static)
-
-    def whole(params: Any) -> tuple[Array, Array]:
-        """Return f on all samples, (n, k) or (n, k, K), and the training loss, (k,)."""
-        f = forward(layer.inner(start, params[0]), params[1])
-        return f, objective.loss(f, task.seen)
-
-    def over(x: Array, params: Any) -> Any:
-        """Return a number a network, (k,), in shapes that broadcast to those of what moves; of one number itself."""
-        if not x.ndim:
-            return jax.tree.map(lambda _: x, params)
-        return layer.factors(x[:, None, None]), jax.tree.map(lambda w: x.reshape(-1, *[1] * (w.ndim - 1)), params[1])
-
-    def gradient(params: Any, seen: Array, rows: Array | None) -> Any:
-        per = 1 if rows is None else len(task.noise) // len(task.label)  # vectors of noise a sample
-        vectors = None if rows is None else (rows[:, None] * per + jnp.arange(per)).reshape(-1)
-        f, back = jax.vjp(partial(forward, rows=rows), layer.inner(start, params[0], vectors), params[1])
-        by, upper = back(jax.grad(lambda f: jnp.sum(objective.loss(f, seen, rows)))(f))
-        return layer.gradient(start, by, vectors), upper
-
-    def ahead(params: Any, slope: Any) -> Any:
-        """Return the parameters at a distance of `sam`, uphill along what is trained."""
-        trained = jax.tree.map(lambda g, r: jnp.where(r != 0, g, 0.0), slope, factor)
-        above = (jnp.sum(g**2, axis=range(1, g.ndim)) for g in jax.tree.leaves(trained[1]))
-        squared = sum(above, layer.squared(start, trained[0]))
-        radius = over(rules["sam"] / positive_root(squared, otherwise=jnp.inf), params)
-        return jax.tree.map(lambda w, g, r: w + r * g, params, trained, radius)
+    objective = Objective(task, data_of(static, number).classes, static)
+    decays = "weight_decay" in rules
+    run = _Run(layer, start, factor, nets.bias, coefficients, decays, task, objective, readout, static)
+    record = partial(run.curves, test=test)
 
     def step(state: tuple[Any, Any, Array], t: Array) -> tuple[tuple[Any, Any, Array], Any]:
         params, memory, made = state
         for_rows, for_labels = jax.random.split(jax.random.fold_in(key, t))
         rows = None if size is None else minibatch(for_rows, task.weight, size)
         seen = objective.noisy(for_labels, rules["label_noise"]) if "label_noise" in rules else task.seen
-        slope = gradient(params, seen, rows)
+        slope = run.gradient(params, seen, rows)
         if "sam" in rules:
-            slope = gradient(ahead(params, slope), seen, rows)
+            slope = run.gradient(run.ahead(params, slope, rules["sam"]), seen, rows)
         updates, memory = layer.optimizer(*optimizers(descent, t, number, static)).update(slope, memory, params)
         active = t < descent.steps
         if stops:
-            f, loss = whole(params)
+            f, loss = run.whole(params)
             reached = {"stop_loss": loss, "stop_error": objective.mistakes(f)}
             active &= made == t  # it was not reached before
             for rule in stops:
                 active &= ~((rules[rule] > 0) & (reached[rule] <= rules[rule]))
             made += active
         during = _at_recorded(t, params, record, static) if static.record else None
-        moved = jax.tree.map(
-            lambda w, r, change, on: jnp.where(on, w + r * change, w), params, factor, updates, over(active, params)
-        )
+        on = run.over(active, params)
+        moved = jax.tree.map(lambda w, r, change, on: jnp.where(on, w + r * change, w), params, factor, updates, on)
         return (moved, memory, made), during
-
-    def found(params: Any) -> Net:
-        w = layer.weights(start, params[0])
-        return Net(w[..., :-1], w[..., -1], params[1]) if static.bias else Net(w, nets.bias, params[1])
-
-    def gamma_rho(params: Any) -> tuple[Array, Array]:
-        learned = layer.learned(start, params[0], "weight_decay" in rules)
-        along = jnp.sum(task.signals**2, axis=1)[:, None, None] * learned.signal[: len(task.signals)]
-        rho = learned.noise * jnp.sum(noise**2, axis=1)[:, None, None]
-        return jnp.max(signed(along, readout, task, static), axis=0), jnp.moveaxis(rho, 1, 0)
-
-    def record(params: Any) -> Curves:
-        net = found(params)
-        along_u = signed(net.weights[..., 0], readout, task, static)
-        gamma, rho, signal_u = (
-            jax.vmap(largest, (0, None, None))(x, readout, task) for x in (*gamma_rho(params), along_u)
-        )
-        error = jnp.full(len(net.weights), jnp.nan) if test is None else jax.vmap(test)(net)
-        return Curves(whole(params)[1], gamma, rho, signal_u, error)
 
     begin, during = (first, nets.upper), None
     made = jnp.zeros(len(weights), jnp.int32)
@@ -172,64 +205,16 @@ def train(
         curves = jax.vmap(lambda x, last: at_recorded_steps(x, last, static), (1, 0))(during, record(end))
     if not stops:
         made = jnp.broadcast_to(jnp.minimum(descent.steps, length), made.shape)
-    net, at_start, at_end = found(end), whole(begin), whole(end)
+    net, at_start, at_end = run.net(end), run.whole(begin), run.whole(end)
     finite = [jnp.isfinite(x).reshape(len(weights), -1).all(1) for x in jax.tree.leaves(net)]
     above = rules or size is not None  # decay or random steps may end above step 0
     diverged = objective.grown(at_end, at_start, rules.get("label_noise"), bool(above)) | ~jnp.stack(finite).all(0)
-    return Trained(net, *gamma_rho(end), at_start[1], at_end[1], made.astype(float), diverged, curves)
+    return Trained(net, *run.gamma_rho(end), at_start[1], at_end[1], made.astype(float), diverged, curves)
 
 
-class _Objective(NamedTuple):
-    """What training lowers: of outputs f (n, k), or (n, k, K) for K classes, a number for each network, (k,)."""
-
-    task: Task
-    classes: int | None
-    static: Static
-
-    def loss(self, f: Array, seen: Array, rows: Array | None = None) -> Array:
-        """Return the mean loss over the samples in use, or over a minibatch."""
-        function, weight = resolve("loss", self.static), self.task.weight
-        if rows is not None:
-            seen, weight = seen[rows], jnp.full(len(rows), 1.0 / len(rows))
-        if self.classes is None:  # in one piece: quicker than a network at a time
-            return weight @ function(jnp.broadcast_to(seen[:, None], f.shape), f)
-        return weight @ jax.vmap(function, (None, 1), 1)(seen, f)
-
-    def mistakes(self, f: Array) -> Array:
-        """Return the share of the samples in use whose seen label is missed."""
-        return self.task.weight @ jax.vmap(mistakes, (None, 1), 1)(self.task.seen, f)
-
-    def noisy(self, key: Array, share: Array) -> Array:
-        """Return the labels seen in a step under label noise."""
-        which, new = jax.random.split(key)
-        seen = self.task.seen
-        return jnp.where(jax.random.uniform(which, seen.shape) < share, another(new, seen, self.classes), seen)
-
-    def grown(
-        self, last: tuple[Array, Array], first: tuple[Array, Array], label_noise: Array | None, random: bool
-    ) -> Array:
-        """Return whether it is above its value at step 0; for random steps, above that of the output 0 as well."""
-
-        def lowered(f: Array, loss: Array) -> Array:
-            if label_noise is None:
-                return loss
-            seen, count = self.task.seen, self.classes or 2
-            others = [-seen] if self.classes is None else [(seen + shift) % count for shift in range(1, count)]
-            flipped = sum((self.loss(f, other) for other in others), jnp.zeros_like(loss)) / len(others)
-            return jnp.where(label_noise > 0, (1.0 - label_noise) * loss + label_noise * flipped, loss)
-
-        most = lowered(*first)
-        if random:
-            nothing = jnp.zeros_like(first[0])
-            most = jnp.maximum(most, lowered(nothing, self.loss(nothing, self.task.seen)))
-        above_rounding = 1 + 1e-5
-        return ~(lowered(*last) <= most * above_rounding)  # also where one is no number
-
-
-def _first_layer(
-    nets: Net, ratio: Net, basis: Basis, task: Task, static: Static
-) -> tuple[tuple[Array, Array], Basis, Array]:
+def _first_layer(nets: Net, ratio: Net, task: Task, static: Static) -> tuple[tuple[Array, Array], Basis, Array]:
     """Return weights and the factors on their rate, the basis and the coefficients of samples, with a bias in them."""
+    basis = Basis(task.signals, task.noise)
     if not static.bias:
         return (nets.weights, ratio.weights), basis, task.coefficients
     weights = jnp.concatenate([nets.weights, nets.bias[..., None]], axis=-1)
