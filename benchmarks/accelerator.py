@@ -248,7 +248,8 @@ def networks(small: bool, record: dict[str, Any]) -> dict[str, Any]:
 def by_torch(small: bool, record: dict[str, Any]) -> dict[str, Any]:
     import torch
     import vision
-    from vs_pytorch import choose, clock, models
+    from clock import clock
+    from vs_pytorch import choose, models
 
     device, count, found = "cuda" if torch.cuda.is_available() else "cpu", 1 if small else 3, {}
     models.loop(FIRST, 1, device)

@@ -24,7 +24,6 @@ import argparse
 import json
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +32,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from clock import clock
 from image_group import LR, SETTINGS, STEPS, N, Setting, images_of, static_of, sweep_of, train_one
 from scipy.stats import truncnorm
 
@@ -123,7 +123,7 @@ def loop(setting: Setting, data: datasets.Pair, count: int, device: str = "cpu")
     for last in (False, True):
         for fused in (False, True):
             one(last, fused)
-            choices[last, fused] = clock(lambda last=last, fused=fused: one(last, fused))[1]  # type: ignore[misc]
+            choices[last, fused] = clock(lambda last=last, fused=fused: one(last, fused))[1]
     last, fused = min(choices, key=lambda choice: choices[choice])
     print(f"  torch: channels last: {last}, fused Adam: {fused}", flush=True)
 
@@ -154,7 +154,7 @@ def step(static: Static, data: datasets.Pair) -> float:
 
     def busy(steps: int) -> float:
         point = jax.tree.map(float, Point(n2=N, steps2=steps, lr2=LR))
-        return clock(lambda: jax.block_until_ready(one(jax.random.key(0), point)))[1]
+        return clock(lambda: jax.block_until_ready(one(jax.random.key(0), point))).cores
 
     few, many = (1, 3) if static.conv == "lax" else (20, 120)
     busy(0)
@@ -165,15 +165,8 @@ def product_rate(size: int = 1024, repeats: int = 5) -> float:
     """Return operations a second of core time in products of large matrices."""
     product, x = jax.jit(jnp.matmul), jnp.ones((size, size))
     product(x, x).block_until_ready()
-    times = [clock(lambda: product(x, x).block_until_ready())[1] for _ in range(repeats)]
+    times = [clock(lambda: product(x, x).block_until_ready()).cores for _ in range(repeats)]
     return 2 * size**3 / statistics.median(times)
-
-
-def clock(function: Callable[[], Any]) -> tuple[float, float, Any]:
-    """Return seconds by the clock, seconds of all cores together, and what the function returned."""
-    start, cores = time.perf_counter(), time.process_time()
-    found = function()
-    return time.perf_counter() - start, time.process_time() - cores, found
 
 
 def measure(name: str, repeats: int) -> dict[str, Any]:
@@ -192,7 +185,7 @@ def measure(name: str, repeats: int) -> dict[str, Any]:
     losses: dict[str, list[float]] = {key: [] for key in runs}
     for i in range(repeats + 1):
         for key, (count, run) in runs.items():
-            seconds, busy, loss = clock(lambda run=run, i=i: run(i))  # type: ignore[misc]
+            seconds, busy, loss = clock(lambda run=run, i=i: run(i))
             times[key].append(seconds / count * 1000)
             cores[key].append(busy / count * 1000)
             losses[key].append(loss)

@@ -22,7 +22,6 @@ import json
 import os
 import statistics
 import sys
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -32,6 +31,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from clock import clock
 
 import pt_jax
 from pt_jax.signal_noise.data import dense_world
@@ -123,21 +123,6 @@ def competitors(name: str, device: str, quick: bool) -> dict[str, Competitor]:
         )
         field["dense"] = Competitor(in_d, partial(run_anew, other), f"{lanes} lanes")
     return field | {"span": Competitor(in_span, partial(run_anew, one))}
-
-
-class Clocked(NamedTuple):
-    """Seconds by the clock and of all cores together that a call took, and what it returned."""
-
-    seconds: float
-    cores: float
-    result: Any
-
-
-def clock(function: Callable[[], Any]) -> Clocked:
-    """Time a call."""
-    start, cores = time.perf_counter(), time.process_time()
-    result = function()
-    return Clocked(time.perf_counter() - start, time.process_time() - cores, result)
 
 
 def measure(field: dict[str, Competitor], repeats: int) -> dict[str, dict[str, Any]]:
