@@ -28,7 +28,10 @@ TITLES = {
         "After pretraining (P-T) any layer can be put back almost freely;"
         " from random weights (RI-T) criticality rises with depth"
     ),
-    "cifar10 32x32": "Layers put back on CIFAR-10, after pretraining (P-T) and from random weights (RI-T)",
+    "cifar10 32x32": (
+        "On CIFAR-10 a layer put back costs a pretrained network (P-T) about 0.01 of error,"
+        " one from random weights (RI-T) about 0.1"
+    ),
 }
 NAMES = {"P-T": ("reset", "criticality"), "RI-T": ("reset_scratch", "criticality_scratch")}
 RESULTS = tuple(name for names in NAMES.values() for name in names)
