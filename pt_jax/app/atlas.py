@@ -66,7 +66,7 @@ class Map:
         made = {}
         for number, chosen in enumerate(product(*cut.values())):
             band = axes | dict(zip(cut, chosen, strict=True))
-            point, static = _covering(self.point, band, self.static) if cut else (self.point, self.static)
+            point, static = covering(self.point, band, self.static) if cut else (self.point, self.static)
             made[f"simulated-{number}"] = Sweep(simulate, point, band, seeds, ("gain",), static)
         return made | {"predicted": prediction(self.point, axes)}
 
@@ -112,7 +112,7 @@ def prediction(point: Point, axes: Mapping[str, Any], static: Static = _DEFAULT)
         axes: of the grid, as in a `Sweep`.
         static: options.
     """
-    point, static = _covering(point, axes, static)
+    point, static = covering(point, axes, static)
     return Sweep(theory.predicted, point, axes, 1, ("gain",), static)
 
 
@@ -160,9 +160,9 @@ def _grid(point: Point, axes: Mapping[str, Any], static: Static) -> tuple[Axis, 
     return Sweep(simulate, point, axes, static=static).grid
 
 
-def _covering(point: Point, axes: Mapping[str, np.ndarray], static: Static) -> tuple[Point, Static]:
+def covering(point: Point, axes: Mapping[str, np.ndarray], static: Static) -> tuple[Point, Static]:
     """Return the point of a grid with the largest values, and the static that holds for all of it."""
     for axis in _grid(point, axes, static):
         point = point._replace(**dict(zip(axis.fields, axis.values.max(axis=0).tolist(), strict=True)))
-    covering = Static.covering(point)
-    return point, replace(static, fixed=True, **{name: getattr(covering, name) for name in (*Static.maxima, "rules")})
+    largest = Static.covering(point)
+    return point, replace(static, fixed=True, **{name: getattr(largest, name) for name in (*Static.maxima, "rules")})

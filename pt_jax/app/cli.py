@@ -42,10 +42,9 @@ def _run(command: str, args: list[str]) -> None:
         print(f"pt_jax {__version__}")
         return
     if command not in _COMMANDS:
-        import difflib
+        from pt_jax.inputs.field import one_of
 
-        near = difflib.get_close_matches(command, _COMMANDS, n=1) or _COMMANDS
-        raise ValueError(f"{command!r} is an unknown command: use {', '.join(near)}.")
+        raise ValueError(f"{command!r} is an unknown command: use {one_of(command, _COMMANDS)}.")
     if command == "show":
         from pt_jax.app import show
 

@@ -4,10 +4,11 @@ Everything is checked before anything is written.
 """
 
 import json
+import math
 import os
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import tyro
 
 from pt_jax.app import draw, flags, startup, study
+from pt_jax.inputs.field import one_of
 from pt_jax.inputs.reading import located
 from pt_jax.signal_noise.fields import FIELDS, OPTIONS
 from pt_jax.signal_noise.point import Point, Static, validate
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from pt_jax.sweep.grid import Sweep
 
 _SOON = 10.0  # seconds; what takes longer is said
+_MANY = 3  # programs; how to have one is said
 _MAPS = """
   pt-jax map --x u=0:4:25 --y v2=0.5,1,2,4 --col alpha=0.25,0.5,1 --theory --out results/map
   pt-jax map --x sigma1,sigma2=0.1:10:9:log --seeds 64 --record 0 50 200 --until-se 0.005 --out results/noise"""
@@ -72,6 +75,13 @@ def _map(options: Any) -> None:
     startup.set_up()
     plot.check_panels(int(np.prod([len(values) for place, (_, values) in axes.items() if place in ("col", "row")])))
     sweep = Sweep(simulate, point, dict(axes.values()), options.seeds, None, static, derived=DERIVED)
+    programs = math.prod(sweep.classes())
+    if options.one_program:
+        from pt_jax.app import atlas
+
+        sweep = replace(sweep, static=atlas.covering(point, dict(axes.values()), static)[1])
+    elif programs >= _MANY and not (folder / "data.zarr").is_dir():
+        print(f"{programs} programs to compile, one for each size class; --one-program compiles one for the largest")
     if options.theory:
         from pt_jax.app import atlas
         from pt_jax.sweep.record import traced
@@ -85,7 +95,9 @@ def _map(options: Any) -> None:
 def _axes(options: Any, given: Collection[str], point: Point, static: Static) -> dict[str, tuple[str, np.ndarray]]:
     """Return names and values of the axes by their place in the figure."""
     specs = {place: getattr(options, place) for place in draw.PLACES if getattr(options, place) is not None}
-    if "x" not in specs or len(specs) > 3:
+    if "x" not in specs:
+        raise ValueError("--x is missing: give the first axis, as --x u=0:4:25.")
+    if len(specs) > 3:
         raise ValueError(f"{len(specs)} axes are not accepted: give --x, and at most two of --y, --col and --row.")
     if len(specs) > 1 and "y" not in specs:
         raise ValueError("--col and --row need --x and --y.")
@@ -159,7 +171,7 @@ def _carry_out(
     for name, sweep in sweeps.items():
         results = traced(sweep)
         if value not in results:
-            raise ValueError(f"--value = {value} is not accepted: use one of {', '.join(results)}.")
+            raise ValueError(f"--value = {value} is not accepted: use {one_of(value, results)}.")
         if not (folders[name] / "data.zarr").is_dir():
             check_folder(folders[name])
     shown = {name: name or folder.name for name, folder in folders.items()}

@@ -9,6 +9,7 @@ import numpy as np
 import tyro
 
 from pt_jax.app.study import Flags
+from pt_jax.inputs.field import one_of
 from pt_jax.signal_noise.fields import FIELDS, OPTIONS, OUTPUTS
 from pt_jax.signal_noise.point import Point, Static, validate
 
@@ -78,6 +79,7 @@ def options() -> type:
         flag("col", str | None, None, "Third axis, as alpha=0.25,0.5,1: one panel a value, side by side.", "none"),
         flag("row", str | None, None, "The same, with the panels below each other.", "none"),
         flag("value", str, "gain", f"Result that is drawn: {results}.", "gain"),
+        flag("one_program", Switch, False, "Compile once, for the largest sizes, not for each size class.", "no"),
         flag("theory", Switch, False, "Draw over the map where theory puts gain 0.", "no"),
         flag("seeds", int, 16, "Trajectories in each cell; seeds are 0, 1, 2, ...", "16"),
         flag(
@@ -114,13 +116,13 @@ def axis(spec: str, point: Point, static: Static) -> tuple[str, np.ndarray]:
         ValueError: the text is not an axis, a field is unknown, or two values fall together.
     """
     names, separator, _ = spec.partition("=")
+    names = names.replace("-", "_")  # as the flags are written
     parts = names.split(",")
     for name in parts:
-        if name not in FIELDS or not separator:
-            raise ValueError(
-                f"The axis {spec!r} is not accepted: use NAME=start:stop:count or NAME=a,b,c, "
-                f"NAME one of {', '.join(FIELDS)}."
-            )
+        if name not in FIELDS:
+            raise ValueError(f"The axis {spec!r} is not accepted: for {name!r} use {one_of(name, FIELDS)}.")
+        if not separator:
+            raise ValueError(f"The axis {spec!r} is not accepted: use {name}=start:stop:count or {name}=a,b,c.")
     values = numbers(spec)
     if ":" in spec and any(FIELDS[name].whole for name in parts):
         values = np.round(values)

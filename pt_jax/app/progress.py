@@ -24,6 +24,7 @@ from pt_jax.sweep import run as running
 from pt_jax.sweep.grid import Sweep
 
 _FIRST, _PAUSE = 3.0, 30.0  # seconds before the first line of a log, and between two
+_COMPILED = 1.0  # seconds; what is sooner there was compiled before
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,6 +44,7 @@ class Bar:
         self._phase, self._since = "preparing", time.monotonic()
         self._start, self._computing = self._since, 0.0  # seconds spent in phases before this one that compute
         self._known, self._done, self._total, self._at = 0, 0, 0, 0.0  # the last: seconds of computing for what is done
+        self._programs, self._compiled = 0, 0.0  # compiled by now, and the seconds that they took
         self._ended = threading.Event()
 
     def __enter__(self) -> Self:
@@ -74,7 +76,10 @@ class Bar:
 
     def phase(self, text: str) -> None:
         """Note what comes next."""
-        self._computing, self._since, self._phase = self.computing, time.monotonic(), text
+        now = time.monotonic()
+        if self._phase.startswith("compiling") and now - self._since > _COMPILED:
+            self._programs, self._compiled = self._programs + 1, self._compiled + now - self._since
+        self._computing, self._since, self._phase = self.computing, now, text
 
     @property
     def new(self) -> int:
@@ -98,7 +103,9 @@ class Bar:
             parts.append(planning.rate_in_words(self.new / self._at))
         parts.append(_clock(self.seconds))
         if self.new and self._done < self._total:
-            left = self._at / self.new * (self._total - self._done) - (self.computing - self._at)
+            # Where several programs are compiled, it is not known how many are left: as many a trajectory as before.
+            each = (self._at + self._compiled * (self._programs > 1)) / self.new
+            left = each * (self._total - self._done) - (self.computing - self._at)
             parts.append(f"{_clock(max(0.0, left))} left")
         return f"{self._name}: " * bool(self._name) + ", ".join([*parts, self._phase] if self._phase else parts)
 

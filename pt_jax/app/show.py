@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pt_jax.app import flags, section
+from pt_jax.inputs.field import one_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,9 +43,9 @@ def _show(
     if at is None and value is None and not json:
         _print_store(ds, folder)
         return
-    value = value_of(ds, value)
+    asked, value = value, value_of(ds, value)
     part, given = (ds, {}) if at is None else section.cut(ds, at)
-    table = _table(part, value)
+    table = _table(part, value, asked is not None)
     if json:
         print(_as_json(table, given))
         return
@@ -84,7 +85,7 @@ def value_of(ds: "xr.Dataset", value: str | None) -> str:
     """
     results = [str(name) for name in ds.data_vars if name != "done"]
     if value is not None and value not in results:
-        raise ValueError(f"--value = {value} is not accepted: use one of {', '.join(results)}.")
+        raise ValueError(f"--value = {value} is not accepted: use {one_of(value, results)}.")
     return value or ("gain" if "gain" in results else results[0])
 
 
@@ -112,8 +113,8 @@ def _print_store(ds: "xr.Dataset", folder: Path) -> None:
         print(f"{name}: {text if len(text) < 200 else text[:200] + ' ...'}")
 
 
-def _table(ds: "xr.Dataset", value: str) -> "pd.DataFrame":
-    """Return the numbers of a result, one row a cell; of a single cell, one row for each result of one number."""
+def _table(ds: "xr.Dataset", value: str, alone: bool) -> "pd.DataFrame":
+    """Return the numbers of a result, one row a cell; of a single cell all results of one number, unless alone."""
     import pandas as pd
 
     from pt_jax.sweep import stats
@@ -133,7 +134,7 @@ def _table(ds: "xr.Dataset", value: str) -> "pd.DataFrame":
     if ds[value].dims != ("seed",):
         return rows(value)
     scalars = [str(name) for name in ds.data_vars if ds[name].dims == ("seed",) and name not in ("done", "diverged")]
-    names = dict.fromkeys((value, *scalars))
+    names = dict.fromkeys((value,) if alone else (value, *scalars))
     meanings = (ds[name].attrs.get("long_name", "") for name in names)
     tables = [rows(name).assign(meaning=text) for name, text in zip(names, meanings, strict=True)]
     return pd.concat(tables, ignore_index=True).assign(result=list(names)).set_index("result").reset_index()

@@ -5,8 +5,9 @@ Validation, `--help`, dataset attributes and axis labels are read from tables of
 
 import math
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -48,6 +49,12 @@ class Option(NamedTuple):
     def words(self) -> str:
         """Meaning and accepted values."""
         return self.meaning + (f"; one of {', '.join(self.choices)}" if self.choices else "")
+
+
+def one_of(name: str, names: Iterable[Any]) -> str:
+    """Return what to use in place of a name that is none of these: the nearest of them, or else one of all."""
+    texts = list(map(str, names))
+    return (get_close_matches(name, texts, n=1) or [f"one of {', '.join(texts)}"])[0]
 
 
 def listing(table: Mapping[str, Field] | Mapping[str, Option]) -> Callable[[_Class], _Class]:

@@ -152,7 +152,8 @@ def _trace(
             jaxpr = jax.make_jaxpr(kept)(key, point, jax.tree.unflatten(tree, shapes))
     except jax.errors.JAXTypeError as error:  # an if or a float of what is not known before it is computed
         said = str(error).partition("\n")[0].rstrip(".")
-        raise ValueError(f"The function cannot be traced ({said}): use jax.numpy.where or jax.lax.cond.") from error
+        why = "no argument has a value yet; use jax.numpy.where or jax.lax.cond for if, and no float()"
+        raise ValueError(f"The function cannot be traced ({said}): {why}.") from error
     kinds = (jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in jaxpr.out_avals)
     return Program(jaxpr, dict(zip(names, kinds, strict=True)), repr(settings()))
 
@@ -176,7 +177,8 @@ def flatten(result: Any, prefix: str = "") -> dict[str, Any]:
 def _kept(returned: Any, outputs: tuple[str, ...] | None) -> dict[str, Any]:
     """Return the results that are kept, of all that a function returns."""
     if not hasattr(returned, "_asdict"):
-        raise ValueError(f"The function returns a {type(returned).__name__}: use a NamedTuple of arrays.")
+        kind = "single array" if isinstance(returned, jax.Array) else type(returned).__name__
+        raise ValueError(f"The function returns a {kind}: use a NamedTuple of arrays.")
     found = flatten(returned)
     for name in outputs or ():
         if name not in found:

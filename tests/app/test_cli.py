@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pt_jax.app import startup
+from pt_jax.app import commands, startup
 from pt_jax.app.cli import main
 from pt_jax.app.flags import axis, whole_numbers
 from pt_jax.signal_noise.point import Point, Static
@@ -71,8 +71,9 @@ def words_missing(text, words):
 @pytest.mark.parametrize(
     "args, words",
     [
-        ("--x nonsense=0,1", ["'nonsense=0,1'", "NAME=start:stop:count", "alpha"]),
-        ("--x u", ["'u'", "NAME=start:stop:count"]),
+        ("--x nonsense=0,1", ["'nonsense=0,1'", "use one of d, n1", "alpha"]),
+        ("--x wieght_decay2=0,1", ["'wieght_decay2=0,1'", "use weight_decay2."]),
+        ("--x u", ["'u'", "u=start:stop:count"]),
         ("--x u=", ["'u='", "start:stop:count"]),
         ("--x u=0:1", ["'u=0:1'", "start:stop:count"]),
         ("--x u=0:1:0", ["'u=0:1:0'", "start:stop:count"]),
@@ -119,7 +120,7 @@ def words_missing(text, words):
         ("--x u=0,1 --y v2=0,1 --col alpha=0,1 --row d=9,99", ["4 axes", "at most two"]),
         ("--x u=0,1 --col alpha=0,1", ["--col", "--y"]),
         ("--y u=0,1", ["--x"]),
-        ("", ["0 axes", "--x"]),
+        ("", ["--x is missing"]),
         ("--x u=0,1 --y v2=0,1 --col v1=0:1:37", ["37 panels", "at most 36"]),
         ("--x u=0,1 --theory", ["--theory", "two axes"]),
         ("--x u=0,1 --y v2=0,1 --value error --theory", ["--theory", "the gain"]),
@@ -130,6 +131,7 @@ def words_missing(text, words):
         ("--x u=0,1 --out ~no-such-user/a", ["--out = '~no-such-user/a'", "the path of a folder"]),
         (f"--x u=0,1 --out {'x' * 300}", ["--out = 'xxx", "the path of a folder"]),
         ("--x u=0,1 --value profit", ["--value = profit", "error"]),
+        ("--x u=0,1 --value gian", ["--value = gian", "use gain."]),
         ("--x u=0,1 --engine dense --optimizer chain", ["optimizer = 'chain'", "a name in optax"]),
         ("--x u=0,1 --engine dense --activation glu", ["activation = 'glu'", "a name in jax.nn"]),
         ("--x u=0,1 --engine dense --loss mro", ["loss = 'mro'", "logistic, squared"]),
@@ -161,7 +163,7 @@ def test_what_is_no_flag_or_no_number_is_refused_by_the_parser(refused, args, wo
 
 
 @pytest.mark.parametrize(
-    "name, near", [("plott", "plot"), ("Map", "map"), ("draw", "map, show, plot, explore, rerun, advise")]
+    "name, near", [("plott", "plot"), ("Map", "map"), ("draw", "one of map, show, plot, explore, rerun, advise")]
 )
 def test_an_unknown_command_is_called_unknown(capsys, name, near):
     assert main([name, "--x", "u=0,1"]) == 2
@@ -224,6 +226,22 @@ def test_ranges_include_both_ends():
     np.testing.assert_allclose(values, [0.5, 1, 2])
     np.testing.assert_array_equal(axis("n1=10:1000:3:log", Point(), Static())[1], [10, 100, 1000])
     np.testing.assert_array_equal(axis("n1=1:4:3", Point(), Static())[1], [1, 2, 4])  # 2.5: half to even
+    assert axis("weight-decay2=0,0.1", Point(), Static())[0] == "weight_decay2"  # as the flag of the field
+
+
+def test_sizes_are_programs_or_one(monkeypatch, tmp_path, capsys):
+    ran = []
+    monkeypatch.setattr(startup, "set_up", lambda: None)
+    monkeypatch.setattr(commands, "_carry_out", lambda sweeps, *_: ran.extend(sweeps.values()))
+    for flags in ([], ["--one-program"]):
+        args = ["map", "--x", "n2=5,6,40", "--y", "momentum2=0,0.5", "--n1", "30", "--out", str(tmp_path / "new")]
+        assert main([*args, *flags]) == 0
+    assert capsys.readouterr().out == (
+        "3 programs to compile, one for each size class; --one-program compiles one for the largest\n"
+    )
+    several, one = ran
+    assert several.classes() == [3, 1] and one.classes() == [1, 1] and one.point == several.point
+    assert (one.static.n1, one.static.n2, one.static.rules) == (30, 40, ("momentum2",))
 
 
 def test_alpha_is_the_fraction_that_can_be_inherited():

@@ -67,6 +67,22 @@ def test_a_bar_says_done_rate_time_left_and_what_comes_next(clock):
     assert str(bar) == "map: 1,100 of 1,100, 3.6 s each, 1:01:00" and bar.new == 1000
 
 
+def test_time_left_counts_programs_that_are_compiled_on_the_way(clock):
+    bar = Bar()
+    bar(0, 400, 0, 1)
+    for program in range(1, 3):  # 10 seconds each to compile, 1 to compute 100
+        bar.phase("compiling for 2 x cpu")
+        clock.now += 10.0
+        bar.phase("computing 100 on 2 x cpu")
+        clock.now += 1.0
+        bar(100 * program, 400, 0, 1)
+    assert str(bar) == "200 of 400, 100/s, 0:22, 0:22 left, computing 100 on 2 x cpu"
+    bar.phase("compiling for 2 x cpu")
+    clock.now += 0.1  # this one was there
+    bar.phase("computing 100 on 2 x cpu")
+    assert "0:22 left" in str(bar)
+
+
 @pytest.mark.parametrize("name", ["run", "run_until", "boundary", "plan"])
 def test_a_terminal_shows_a_bar_by_default(screen, name):
     how = {"run": (SWEEP,), "run_until": (noisy(64), 0.1), "boundary": (circle(17),), "plan": (SWEEP,)}
