@@ -51,8 +51,12 @@ def explore(
             of the axes, the results have more than 2,000,000 cells, or the path is not that of a file in a folder.
         ImportError: plotly is not installed.
     """
-    path = Path(path).expanduser()
-    if (path.exists() and not path.is_file()) or not path.parent.is_dir():
+    try:
+        path = Path(path).expanduser()
+        good = path.is_file() or (path.parent.is_dir() and not path.exists())
+    except (TypeError, RuntimeError, ValueError, OSError):  # no path, no such user, a null byte, a name too long
+        good = False
+    if not good:
         raise ValueError(f"path = {path} is not accepted: use the path of a file in a folder that is there.")
     text = page(ds, values, lines, beside)
     with whole(path) as part:
