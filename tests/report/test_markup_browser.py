@@ -1,0 +1,20 @@
+"""Names with markup on a page of the explorer; skipped without a browser, as `test_explore_browser.py`."""
+
+import pt_jax
+from tests.report.cases import dataset
+from tests.report.test_explore_browser import browser, settle  # noqa: F401 - a fixture
+
+
+def test_markup_in_names_is_text(browser, tmp_path):  # noqa: F811 - the fixture
+    ds = dataset("u", "alpha").assign_coords(alpha=["<b>a</b>", "c"])
+    also = {"lines": {"<i>G</i>": ds["gain"].mean("seed") - 1}, "beside": {"<u>o</u>": ds}}
+    page = browser.new_page()
+    page.goto(pt_jax.explore(ds, tmp_path / "page.html", **also).as_uri())
+    page.wait_for_selector("body[data-ready]")
+    page.select_option("#second", "gain in <u>o</u>")
+    settle(page)
+    legend = page.locator(".legendtext").all_text_contents()
+    assert {"<i>G</i>", "gain in <u>o</u> 0"} <= set(legend)
+    hovered = page.evaluate("document.querySelector('#sections-alpha-chart').data[0].text[0]")
+    assert hovered.startswith("alpha = &lt;b>a&lt;/b><br>")
+    page.close()
