@@ -41,14 +41,15 @@ def serve(pages: Pages, port: int = 0, answers: Answers | None = None) -> Thread
             if not self._is_ours() or path not in pages:
                 self.send_error(404)
                 return
-            status, kind = 200, "text/html"
+            status, kind, headers = 200, "text/html", {}
             try:
                 text, changes = pages[path]()
+                # Not by a header: it would load the address as it was, without what has been chosen since.
+                text += f"<script>setTimeout(() => location.reload(), {1000 * _EVERY})</script>" * changes
             except (ValueError, OSError) as error:  # the store is moved, or damaged
-                status, kind, text, changes = 503, "text/plain", in_a_line(error), True
+                status, kind, text, headers = 503, "text/plain", in_a_line(error), {"Refresh": str(_EVERY)}
             raw = text.encode()
-            refresh = {"Refresh": str(_EVERY)} if changes else {}
-            self._begin(kind, {"Content-Length": str(len(raw))} | refresh, status)
+            self._begin(kind, {"Content-Length": str(len(raw))} | headers, status)
             self.wfile.write(raw)
 
         def do_POST(self) -> None:

@@ -4,8 +4,11 @@ import json
 import threading
 from urllib.parse import quote
 
+from pt_jax.app import serve as serving
 from pt_jax.app.serve import serve
+from pt_jax.report.explorer.page import page as made
 from tests.app.test_predicting import maps  # noqa: F401 - a fixture
+from tests.report.cases import dataset
 from tests.report.test_explore_browser import browser, driver  # noqa: F401 - a fixture
 
 
@@ -69,6 +72,28 @@ def test_the_controls(maps, browser):  # noqa: F811 - the fixtures
         predicted("u = 2, v2 = 2")
     assert page.inner_text("#value-field-m") == "10" and page.inner_text("#value-field-d") == "2000"
     assert errors == []
+    page.close()
+    server.shutdown()
+    server.server_close()
+
+
+def test_what_is_chosen_is_kept_when_a_live_page_is_loaded_again(browser, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(serving, "_EVERY", 2)
+    text, asked = made(dataset("u", "v2"), ["gain"]), []
+    server = serve({"/": lambda: (text, not asked.append(1) and len(asked) < 3)})
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    page = browser.new_page()
+    page.goto(f"http://127.0.0.1:{server.server_port}")
+    page.wait_for_selector("body[data-ready]")
+    page.locator("#at-u").fill("3")
+    driver.expect(page.locator("#reading")).to_contain_text("u = 1, v2 = 0.5")
+    for _ in range(200):
+        if len(asked) == 3:
+            break
+        page.wait_for_timeout(100)
+    page.wait_for_selector("body[data-ready]")
+    driver.expect(page.locator("#reading")).to_contain_text("u = 1, v2 = 0.5")
+    assert len(asked) == 3
     page.close()
     server.shutdown()
     server.server_close()

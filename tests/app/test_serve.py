@@ -14,6 +14,8 @@ from pt_jax.app import explore, serve
 from pt_jax.app.cli import main
 from tests.app.worlds import sweep
 
+AGAIN = "<script>setTimeout(() => location.reload(), 10000)</script>"
+
 
 def double(asked):
     yield {"done": 0.5}
@@ -49,7 +51,7 @@ def ask(server, path="/", **headers):
 
 def test_a_page_is_made_when_it_is_asked_for_until_all_is_computed(server):
     assert server.server_address[0] == "127.0.0.1"
-    assert ask(server) == (200, "one", "10")
+    assert ask(server) == (200, f"one{AGAIN}", None)
     assert ask(server, "/?from=mail", Host=f"LOCALHOST:{server.server_port}") == (200, "two", None)
 
 
@@ -107,7 +109,7 @@ def test_others_cannot_ask(server):
 
 def test_others_get_nothing(server):
     assert ask(server, "/other")[0] == 404 and ask(server, Host="example.org")[0] == 404
-    assert ask(server)[1] == "one"
+    assert ask(server)[1] == f"one{AGAIN}"
 
 
 def test_the_command_serves_what_the_store_holds(tmp_path, monkeypatch, capsys):
