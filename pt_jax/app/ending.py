@@ -100,7 +100,7 @@ def exits(name: str, alone: bool = True) -> Iterator[None]:
         raise SystemExit(code)
 
 
-def in_a_line(error: Exception) -> str:
+def in_a_line(error: BaseException) -> str:
     """Return what an exception says, on one line."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename} cannot be used ({error.strerror}): name another file or folder."

@@ -71,8 +71,8 @@ def serve(pages: Pages, port: int = 0, answers: Answers | None = None) -> Thread
 
         def _is_ours(self) -> bool:
             # A page of another site may have its name point to this machine.
-            host = (self.headers["Host"] or "").lower()
-            return host in {f"{name}:{server.server_port}" for name in ("127.0.0.1", "localhost")}
+            name, _, port = (self.headers["Host"] or "").lower().partition(":")
+            return name in ("127.0.0.1", "localhost") and (port or "80") == str(server.server_port)
 
         def _begin(self, kind: str, headers: Mapping[str, str], status: int = 200) -> None:
             self.send_response(status)

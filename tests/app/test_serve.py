@@ -107,6 +107,13 @@ def test_others_cannot_ask(server):
     assert question(server, 3, path="/") == 404
 
 
+def test_a_browser_does_not_name_port_80(server):
+    port, server.server_port = server.server_port, 80
+    there = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    there.request("GET", "/", headers={"Host": "localhost"})
+    assert there.getresponse().status == 200
+
+
 def test_others_get_nothing(server):
     assert ask(server, "/other")[0] == 404 and ask(server, Host="example.org")[0] == 404
     assert ask(server)[1] == f"one{AGAIN}"

@@ -52,16 +52,16 @@ def explore(
         ImportError: plotly is not installed.
     """
     try:
-        path = Path(path).expanduser()
-        good = path.is_file() or (path.parent.is_dir() and not path.exists())
+        file = Path(path).expanduser()
+        good = file.is_file() or (file.parent.is_dir() and not file.exists())
     except (TypeError, RuntimeError, ValueError, OSError):  # no path, no such user, a null byte, a name too long
         good = False
     if not good:
         raise ValueError(f"path = {path} is not accepted: use the path of a file in a folder that is there.")
     text = page(ds, values, lines, beside)
-    with whole(path) as part:
+    with whole(file) as part:
         part.write_text(text, encoding="utf-8")
-    return path
+    return file
 
 
 def page(
