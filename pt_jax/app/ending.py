@@ -91,7 +91,7 @@ def exits(name: str, alone: bool = True) -> Iterator[None]:
             print(f"{name}: there is not enough memory for this ({error}): make it smaller.", file=sys.stderr)
         except (ValueError, OSError, RuntimeError) as error:
             code = 2
-            print(f"{name}: {_in_a_line(error)}", file=sys.stderr)
+            print(f"{name}: {in_a_line(error)}", file=sys.stderr)
         sys.stdout.flush()
         if output.lost and not code:
             code = 2
@@ -100,7 +100,7 @@ def exits(name: str, alone: bool = True) -> Iterator[None]:
         raise SystemExit(code)
 
 
-def _in_a_line(error: Exception) -> str:
+def in_a_line(error: BaseException) -> str:
     """Return what an exception says, on one line."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename} cannot be used ({error.strerror}): name another file or folder."

@@ -67,7 +67,7 @@ def _explore(
     from pt_jax.report.explorer import page
 
     def others() -> dict[str, "xr.Dataset"]:
-        return {} if beside is None else {there.name: ds for ds, there in [show.opened(beside)]}
+        return {} if beside is None else {there.resolve().name: ds for ds, there in [show.opened(beside)]}
 
     ds, folder = show.opened(folder)
     values = None if value is None else [show.value_of(ds, name) for name in value.split(",")]

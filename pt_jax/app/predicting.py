@@ -5,7 +5,6 @@ All maps have one compiled program: predictions are independent, and computed in
 
 import hashlib
 import json
-import math
 import sys
 import threading
 import time
@@ -19,6 +18,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+from pt_jax.app.ending import in_a_line
 from pt_jax.report.explorer import page
 from pt_jax.signal_noise import theory
 from pt_jax.signal_noise.derived import DERIVED
@@ -58,8 +58,9 @@ class Maps:
 
     def __init__(self, folder: Path):
         """Take the folder of the stores of simulations."""
-        self._folder, self._one, self._pool = folder, threading.Lock(), ThreadPoolExecutor(1)
-        self._running: Future | None = None
+        self._folder, self._pool = folder, ThreadPoolExecutor(1)
+        self._one, self._starting = threading.Lock(), threading.Lock()  # a map at a time, a simulation at a time
+        self._simulations: dict[str, Future] = {}  # by address
         self.pages = {"/": lambda: (self._first, False)}
         self.answers = {"/predict": self.predict, "/simulate": self.simulate}
 
@@ -119,56 +120,59 @@ class Maps:
         """Start or continue the simulation of a map into its store, and yield the address of its page."""
         at = _read(asked)
         sweep = _sweep(simulate, at, _SIZES[1], _SEEDS, None)
-        key = hashlib.sha256(json.dumps(at, sort_keys=True).encode()).hexdigest()[:8]
-        name = f"{at.x}-{at.y}-{key}"
+        said = json.dumps([at.x, at.y, at.ends, {**at.fields, at.x: None, at.y: None}], sort_keys=True)
+        name = f"{at.x}-{at.y}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
         folder, address = self._folder / name, f"/{name}"
-        if address not in self.pages:
-            if self._running is not None and not self._running.done():
-                raise ValueError("Another map is being simulated: wait for it.")
-            running = self._running = self._pool.submit(run, sweep, None, folder)
-            running.add_done_callback(_report)
-            while not (folder / "data.zarr").is_dir() and not running.done():
-                time.sleep(0.05)
-            if running.done():
-                running.result()
-
-            def live() -> tuple[str, bool]:
-                now = load(folder)
-                return page.page(now), not running.done()
-
-            self.pages[address] = live
+        with self._starting:
+            known = self._simulations.get(address)
+            if known is None or (known.done() and known.exception() is not None):
+                if not all(one.done() for one in self._simulations.values()):
+                    raise ValueError("Another map is being simulated: wait for it.")
+                self._start(sweep, folder, address)
         yield {"address": address, "folder": str(folder)}
+
+    def _start(self, sweep: Sweep, folder: Path, address: str) -> None:
+        """Start a simulation, and wait until its page has a store to show."""
+        running = self._pool.submit(run, sweep, None, folder)
+        running.add_done_callback(_report)
+        while not (folder / "data.zarr").is_dir() and not running.done():
+            time.sleep(0.05)
+        if running.done():
+            running.result()
+
+        def live() -> tuple[str, bool]:
+            if running.done() and (error := running.exception()) is not None:
+                raise ValueError(f"The simulation ended: {in_a_line(error)} What is done is in {folder}.")
+            return page.page(load(folder)), not running.done()
+
+        self._simulations[address], self.pages[address] = running, live
 
 
 def _report(running: Future) -> None:
     """Say on the terminal why a simulation ended early."""
     if (error := running.exception()) is not None:
-        print(f"The simulation ended: {error}", file=sys.stderr)
+        print(f"The simulation ended: {in_a_line(error)}", file=sys.stderr)
 
 
 def _read(asked: Any) -> Asked:
     """Return what a page asks for, checked.
 
     Raises:
-        ValueError: it is not a map.
+        ValueError: it is not a map, or a value is not accepted.
     """
     try:
-        found = Asked(
-            asked["x"],
-            asked["y"],
-            {name: (float(low), float(high)) for name, (low, high) in asked["ends"].items()},
-            {name: float(value) for name, value in asked["fields"].items()},
-        )
-        good = found.x != found.y and set(found.fields) == set(_SLIDERS) and {found.x, found.y} <= set(found.ends)
-    except (KeyError, TypeError, ValueError, AttributeError):
+        names, fields = {asked["x"], asked["y"]}, {name: float(value) for name, value in asked["fields"].items()}
+        ends = {name: (float(low), float(high)) for name in names for low, high in [asked["ends"][name]]}
+        good = len(names) == 2 and names <= set(_SLIDERS) == set(fields)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         good = False
     if not good:
         raise ValueError("This is not a map: load the page again.")
-    for name in (found.x, found.y):
-        low, high = found.ends[name]
-        if name not in _SLIDERS or not (math.isfinite(low) and math.isfinite(high) and low < high):
+    for name, (low, high) in ends.items():
+        if not low < high:
             raise ValueError(f"{name} from {low:g} to {high:g} is not accepted: use two numbers, the lower one first.")
-    return found
+    validate(Point(**fields | ends), _STATIC)
+    return Asked(asked["x"], asked["y"], ends, fields)
 
 
 def _sweep(function: Any, asked: Asked, size: int, seeds: int, static: Static | None) -> Sweep:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from pt_jax.app.ending import in_a_line
+
 _EVERY = 10  # seconds after which a browser asks again
 _LONGEST = 2**16  # bytes of a question
 
@@ -26,8 +28,8 @@ def serve(pages: Pages, port: int = 0, answers: Answers | None = None) -> Thread
         pages: by address, as "/": returns the page, and whether it will change: then a browser loads it again after ten
             seconds. Looked up anew for each request. A ValueError or an OSError is said in its place until it is gone.
         port: of the server; 0 takes a free one.
-        answers: by address: takes what a page of this server asks, as JSON, and yields what is told of it. A ValueError
-            is told as `error`; a browser that leaves ends the answer.
+        answers: by address: takes what a page of this server asks, as JSON, and yields what is told of it. What it
+            cannot do is told as `error`, in a sentence; a browser that leaves ends the answer.
 
     Raises:
         OSError: the port is taken.
@@ -39,14 +41,15 @@ def serve(pages: Pages, port: int = 0, answers: Answers | None = None) -> Thread
             if not self._is_ours() or path not in pages:
                 self.send_error(404)
                 return
-            status, kind = 200, "text/html"
+            status, kind, headers = 200, "text/html", {}
             try:
                 text, changes = pages[path]()
+                # Not by a header: it would load the address as it was, without what has been chosen since.
+                text += f"<script>setTimeout(() => location.reload(), {1000 * _EVERY})</script>" * changes
             except (ValueError, OSError) as error:  # the store is moved, or damaged
-                status, kind, text, changes = 503, "text/plain", str(error), True
+                status, kind, text, headers = 503, "text/plain", in_a_line(error), {"Refresh": str(_EVERY)}
             raw = text.encode()
-            refresh = {"Refresh": str(_EVERY)} if changes else {}
-            self._begin(kind, {"Content-Length": str(len(raw))} | refresh, status)
+            self._begin(kind, {"Content-Length": str(len(raw))} | headers, status)
             self.wfile.write(raw)
 
         def do_POST(self) -> None:
@@ -54,18 +57,22 @@ def serve(pages: Pages, port: int = 0, answers: Answers | None = None) -> Thread
             if not self._is_ours() or self.path not in (answers or {}) or origin != f"http://{self.headers['Host']}":
                 self.send_error(404)
                 return
+            try:
+                length = int(self.headers["Content-Length"])
+                asked = json.loads(self.rfile.read(length)) if 0 <= length <= _LONGEST else None
+            except (ValueError, TypeError, RecursionError):  # no number, no text, no JSON, or one nested too deeply
+                asked = None
             self._begin("application/x-ndjson", {})
             try:
-                given = self.rfile.read(min(int(self.headers["Content-Length"] or 0), _LONGEST))
-                for told in answers[self.path](json.loads(given)):  # type: ignore[index]
+                for told in answers[self.path](asked):  # type: ignore[index]
                     self._tell(told)
-            except ValueError as error:
-                self._tell({"error": str(error)})
+            except (ValueError, OSError, RuntimeError, MemoryError) as error:  # as in `ending.exits`
+                self._tell({"error": in_a_line(error)})
 
         def _is_ours(self) -> bool:
             # A page of another site may have its name point to this machine.
-            host = (self.headers["Host"] or "").lower()
-            return host in {f"{name}:{server.server_port}" for name in ("127.0.0.1", "localhost")}
+            name, _, port = (self.headers["Host"] or "").lower().partition(":")
+            return name in ("127.0.0.1", "localhost") and (port or "80") == str(server.server_port)
 
         def _begin(self, kind: str, headers: Mapping[str, str], status: int = 200) -> None:
             self.send_response(status)

@@ -30,8 +30,19 @@ def along(cells: xr.Dataset, *names: str | None) -> xr.Dataset:
 
 
 def summarised(ds: xr.Dataset, value: str) -> xr.Dataset:
-    """Return the summary of a result, of a dataset or given already."""
-    return ds if "clear" in ds else summary(ds, value)
+    """Return the summary of a result, of a dataset or given already, alone or among others."""
+    if "clear" not in ds:
+        return summary(ds, value)
+    if not several(ds):
+        return ds
+    if value not in ds["result"].values:
+        raise ValueError(f"{value!r} is not in this summary: use {', '.join(map(str, ds['result'].values))}.")
+    return ds.sel(result=value, drop=True).assign_attrs(value=value)
+
+
+def several(cells: xr.Dataset) -> bool:
+    """Return whether a summary is that of a list of results."""
+    return "value" not in cells.attrs and "result" in cells["mean"].dims
 
 
 def check_limits(limits: Limits) -> None:

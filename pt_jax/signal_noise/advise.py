@@ -29,7 +29,7 @@ from scipy import stats
 from pt_jax.inputs import reading
 from pt_jax.inputs.field import shown
 from pt_jax.signal_noise.fields import FIELDS
-from pt_jax.signal_noise.mean_field import in_regime, predict, strides
+from pt_jax.signal_noise.mean_field import in_regime, predict, strides, widest
 from pt_jax.signal_noise.point import Point, Static, common_shape, validate
 
 ALPHAS = (0.1, 0.25, 0.5, 0.75, 1.0)
@@ -122,8 +122,9 @@ def advise(point: Point, source: Sample | None = None, target: Sample | None = N
 
 def seconds(point: Point) -> float:
     """Return about how long `advise` takes beside its compilation: it goes with strides times filters."""
-    static = _covering(point)
-    return _COST * (len(strides(static.steps1)) + len(strides(static.steps2))) * static.m
+    runs = (point.steps1, point.lr1, point.v1), (point.steps2, point.lr2 * max(1.0, point.lr_ratio), point.v2)
+    count = sum(strides(steps, float(widest(lr, point.u**2 + v**2, point.m))) for steps, lr, v in runs)
+    return _COST * count * point.m
 
 
 def _covering(point: Point) -> Static:

@@ -30,7 +30,11 @@ def summary(ds: xr.Dataset, value: str | Sequence[str] = "gain", level: float = 
         `clear`, whether the interval excludes 0; `p`, the two-sided p-value of mean = 0; `diverged`, whether a seed
         has diverged or is NaN; `seeds`, how many were run. Where one has diverged, or with a single seed, the interval
         is NaN and nothing is clear. Attributes are those of the result and of the dataset, `value` and `level`.
+
+    Raises:
+        ValueError: the dataset has no seeds or no such result, or the level is none.
     """
+    _check(ds, value, level)
     if not isinstance(value, str):
         each = [summary(ds, one, level).drop_attrs(deep=False).assign_coords(result=one) for one in value]
         return xr.concat(each, "result").assign_attrs(ds.attrs, level=level)
@@ -46,6 +50,18 @@ def summary(ds: xr.Dataset, value: str | Sequence[str] = "gain", level: float = 
     se = (squares / (count - 1).where(count > 1) / count) ** 0.5
     judged = _judged(mean, se, count, failed, level).compute()
     return judged.assign_attrs({**ds.attrs, **ds[value].attrs}, value=value, level=level)
+
+
+def _check(ds: xr.Dataset, value: str | Sequence[str], level: float) -> None:
+    """Raise ValueError unless these are results of a sweep, and a level."""
+    if not isinstance(ds, xr.Dataset) or "seed" not in ds.dims:
+        raise ValueError("ds is not accepted: use the result of a sweep, a dataset with the dimension 'seed'.")
+    known = [str(name) for name, one in ds.data_vars.items() if "seed" in one.dims]
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, Sequence) or not names or not set(names) <= set(known):
+        raise ValueError(f"value = {value!r} is not accepted: use one or some of {', '.join(known)}.")
+    if not 0 < level < 1:
+        raise ValueError(f"level = {level} is not accepted: use a number above 0 and below 1, as 0.95.")
 
 
 def _judged(

@@ -29,12 +29,16 @@ def test_a_page_of_all_results_is_in_the_folder_or_elsewhere(folder, tmp_path, c
     assert (result(about, "gain")["mean"] == cells["mean"].astype("f4")).sum() == cells["mean"].notnull().sum()
 
 
-def test_another_folder_is_shown_beside(folder, tmp_path, capsys):
+def test_another_folder_is_shown_beside(folder, tmp_path, capsys, monkeypatch):
     pt_jax.run(sweep({"x": [0.0, 1.0], "y": [0.5, 2.0]}, seeds=2), store=tmp_path / "old", report=None)
     assert main(["explore", str(folder), str(tmp_path / "old"), "--value", "gain", "--out", f"{tmp_path}/a.html"]) == 0
     gain, old = read(tmp_path / "a.html")["results"]
     assert (gain["name"], old["name"]) == ("gain", "gain in old")
     assert gain["seeds"].max() == 8 and old["seeds"].max() == 2
+    monkeypatch.chdir(tmp_path / "old")
+    for here in (".", "data.zarr"):  # which have no name of their own
+        assert main(["explore", str(folder), here, "--value", "gain", "--out", f"{tmp_path}/a.html"]) == 0
+        assert read(tmp_path / "a.html")["results"][1]["name"] == "gain in old"
     pt_jax.run(sweep({"z": [0.0, 1.0]}, seeds=2), store=tmp_path / "far", report=None)
     assert main(["explore", str(folder), str(tmp_path / "far")]) == 2
     assert "far cannot be shown beside: it has none of the axes x, y" in capsys.readouterr().err

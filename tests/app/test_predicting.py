@@ -1,6 +1,7 @@
 """The page of theory alone: what is predicted, what is refused, its simulation."""
 
-import threading
+import queue
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -61,7 +62,16 @@ def test_a_map_over_any_two_fields_comes_in_parts(maps):
     ("changed", "words"),
     [
         ({"x": "v2"}, "This is not a map"),
+        ({"x": ["u"]}, "This is not a map"),
+        ({"x": "momentum1", "ends": {"momentum1": [0, 1], "v2": [0, 4]}}, "This is not a map"),
         ({"fields": {}}, "This is not a map"),
+        ({"fields": ASKED["fields"] | {"d": 10**400}}, "This is not a map"),
+        (
+            {"fields": ASKED["fields"] | {"m": float("nan")}, "x": "alpha", "ends": {"alpha": [0, 1], "v2": [0, 4]}},
+            "m = nan",
+        ),
+        ({"ends": {"u": [0, 1e300], "v2": [0, 4]}}, r"u = 1e\+300 is not accepted"),
+        ({"x": "n1", "ends": {"n1": [10.5, 20], "v2": [0, 4]}}, "n1 = 10.5 is not accepted"),
         ({"ends": {"u": [4, 0], "v2": [0, 4]}}, "u from 4 to 0 is not accepted"),
         ({"ends": {"u": [float("nan"), 0], "v2": [0, 4]}}, "u from nan to 0 is not accepted"),
         ({"ends": {"u": [-1, 0], "v2": [0, 4]}}, "u = -1 is not accepted"),
@@ -69,23 +79,66 @@ def test_a_map_over_any_two_fields_comes_in_parts(maps):
     ],
 )
 def test_what_is_no_map_is_refused(maps, changed, words):
-    with pytest.raises(ValueError, match=words):
-        last(maps, **changed)
+    for answer in (maps.predict, maps.simulate):
+        with pytest.raises(ValueError, match=words):
+            next(answer(ASKED | changed))
 
 
-def test_a_simulation_is_a_store_with_a_page(maps, tmp_path, monkeypatch):
-    started, finish = [], threading.Event()
+@pytest.mark.parametrize("asked", [None, [], 5, "u", {}, {"x": "u", "y": "v2", "ends": [], "fields": {}}])
+def test_what_is_not_even_that_is_refused(maps, asked):
+    with pytest.raises(ValueError, match="This is not a map"):
+        next(maps.predict(asked))
+
+
+@pytest.fixture
+def simulated(monkeypatch):
+    """Simulations that are started, and what lets them go on to their end, or to an error."""
+    started, ends = [], queue.Queue()
 
     def run(sweep, report, folder):
         started.append(sweep)
-        (folder / "data.zarr").mkdir(parents=True)
-        finish.wait(60)
+        (folder / "data.zarr").mkdir(parents=True, exist_ok=True)
+        if (error := ends.get(timeout=60)) is not None:
+            raise error
 
     monkeypatch.setattr(predicting, "run", run)
+    yield SimpleNamespace(started=started, ends=ends)
+    ends.put(None)
+
+
+def other(**ends):
+    return ASKED | {"x": "u", "y": "v1", "ends": ASKED["ends"] | {"v1": [0, 4]} | ends}
+
+
+def test_a_simulation_is_a_store_with_a_page(maps, tmp_path, simulated):
     (told,) = maps.simulate(ASKED)
     assert told["address"].startswith("/u-v2-") and str(tmp_path) in told["folder"] and told["address"] in maps.pages
-    assert started[0].function is pt_jax.simulate and started[0].shape[:2] == (41, 41)
-    assert list(maps.simulate(ASKED)) == [told] and len(started) == 1
+    (sweep,) = simulated.started
+    assert sweep.function is pt_jax.simulate and sweep.shape[:2] == (41, 41)
     with pytest.raises(ValueError, match="Another map is being simulated"):
-        list(maps.simulate(ASKED | {"y": "v1", "ends": {"u": [0, 4], "v1": [0, 4]}}))
-    finish.set()
+        next(maps.simulate(other()))
+
+
+def test_the_same_map_is_simulated_once(maps, simulated):
+    # Where the axes of other maps end, and a value that an axis moves, are not in the map.
+    same = ASKED | {"ends": ASKED["ends"] | {"d": [None, 3]}, "fields": ASKED["fields"] | {"u": 1.0}}
+    with ThreadPoolExecutor(4) as browsers:
+        told = list(browsers.map(lambda asked: next(maps.simulate(asked)), [ASKED, same, ASKED, same]))
+    assert all(one == told[0] for one in told) and len(simulated.started) == 1
+
+
+def test_a_simulation_that_ends_early_says_so_and_is_continued(maps, simulated, capsys):
+    told = next(maps.simulate(ASKED))
+    page = maps.pages[told["address"]]
+    simulated.ends.put(OSError(28, "No space left", "data"))
+    assert isinstance(maps._simulations[told["address"]].exception(60), OSError)
+    with pytest.raises(ValueError, match=r"ended: data cannot be used \(No space left\).* done is in .*u-v2-"):
+        page()
+    assert "The simulation ended: data cannot be used" in capsys.readouterr().err
+    assert next(maps.simulate(ASKED)) == told and len(simulated.started) == 2
+
+
+def test_a_folder_that_cannot_be_written_is_named(maps, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="file cannot be written"):
+        next(predicting.Maps(tmp_path / "file").simulate(ASKED))

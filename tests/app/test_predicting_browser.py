@@ -2,14 +2,19 @@
 
 import json
 import threading
+from urllib.parse import quote
 
+from pt_jax.app import serve as serving
 from pt_jax.app.serve import serve
+from pt_jax.report.explorer.page import page as made
 from tests.app.test_predicting import maps  # noqa: F401 - a fixture
+from tests.report.cases import dataset
 from tests.report.test_explore_browser import browser, driver  # noqa: F401 - a fixture
 
 
 def test_the_controls(maps, browser):  # noqa: F811 - the fixtures
-    server = serve(maps.pages, answers=maps.answers | {"/simulate": lambda _: iter([{"error": "no room"}])})
+    simulated = iter([[{"error": "no room"}], []])
+    server = serve(maps.pages, answers=maps.answers | {"/simulate": lambda _: next(simulated)})
     threading.Thread(target=server.serve_forever, daemon=True).start()
     page, errors = browser.new_page(), []
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -22,23 +27,35 @@ def test_the_controls(maps, browser):  # noqa: F811 - the fixtures
 
     predicted("gain: 0.5")  # u = v2 = 2, alpha = 0.5
     assert page.get_attribute("#at-u", "max") == "40" and "predicted in" in page.inner_text("#told")
+    page.locator("#at-u").fill("21")
     page.locator("#field-alpha").fill("100")
-    predicted("gain: 1")
+    predicted("u = 2.1, v2 = 2")  # which the coarse map has not
+    driver.expect(page.locator("#reading")).to_contain_text("gain: 1.1")
     page.select_option("#x", "alpha")
     predicted("alpha = 0.5, v2 = 2")
     assert page.locator("#field-u").count() == 1 and page.locator("#field-alpha").count() == 0
     page.locator("#end-v2-1").fill("2")
-    page.locator("#end-v2-1").blur()
+    page.locator("#end-v2-1").press("Enter")
     predicted("v2 = 2")
+    page.locator("#end-v2-1").fill("")
+    page.locator("#end-v2-1").blur()
+    assert page.input_value("#end-v2-1") == "2"
+    page.locator("#at-alpha").fill("3")
+    predicted("alpha = 0.15, v2 = 2")
     before = page.inner_text("#reading")
     page.reload()
     predicted(before.splitlines()[0])
     assert json.loads(page.evaluate("JSON.stringify(asked.ends.v2)")) == [0, 2]
     page.click("#simulate")
     driver.expect(page.locator("#told")).to_have_text("no room")
+    page.click("#simulate")
+    driver.expect(page.locator("#told")).to_contain_text("The answer broke off")
     page.locator("#end-v2-1").fill("-2")
     page.locator("#end-v2-1").blur()
     driver.expect(page.locator("#told")).to_contain_text("v2 from 0 to -2 is not accepted")
+    page.select_option("#x", "d")  # which is asked for in vain
+    page.locator("#at-alpha").fill("4")
+    driver.expect(page.locator("#reading")).to_contain_text("alpha = 0.2")
     bare = "() => [...document.querySelectorAll('select, input')].filter((one) => !one.labels.length && !one.ariaLabel)"
     assert page.evaluate(f"({bare})().length") == 0
     for width in (360, 1400):
@@ -48,7 +65,35 @@ def test_the_controls(maps, browser):  # noqa: F811 - the fixtures
                 break
             page.wait_for_timeout(100)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+    fields = {"m": 10, "d": "x"}
+    for wrong in (5, {"asked": {"x": "no", "y": "u", "ends": {"u": 5}, "fields": fields}, "at": {"u": "x", "d": 3}}):
+        page.goto("about:blank")
+        page.goto(f"http://127.0.0.1:{server.server_port}#{quote(json.dumps(wrong))}")
+        predicted("u = 2, v2 = 2")
+    assert page.inner_text("#value-field-m") == "10" and page.inner_text("#value-field-d") == "2000"
     assert errors == []
+    page.close()
+    server.shutdown()
+    server.server_close()
+
+
+def test_what_is_chosen_is_kept_when_a_live_page_is_loaded_again(browser, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(serving, "_EVERY", 2)
+    text, asked = made(dataset("u", "v2"), ["gain"]), []
+    server = serve({"/": lambda: (text, not asked.append(1) and len(asked) < 3)})
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    page = browser.new_page()
+    page.goto(f"http://127.0.0.1:{server.server_port}")
+    page.wait_for_selector("body[data-ready]")
+    page.locator("#at-u").fill("3")
+    driver.expect(page.locator("#reading")).to_contain_text("u = 1, v2 = 0.5")
+    for _ in range(200):
+        if len(asked) == 3:
+            break
+        page.wait_for_timeout(100)
+    page.wait_for_selector("body[data-ready]")
+    driver.expect(page.locator("#reading")).to_contain_text("u = 1, v2 = 0.5")
+    assert len(asked) == 3
     page.close()
     server.shutdown()
     server.server_close()

@@ -14,6 +14,8 @@ from pt_jax.app import explore, serve
 from pt_jax.app.cli import main
 from tests.app.worlds import sweep
 
+AGAIN = "<script>setTimeout(() => location.reload(), 10000)</script>"
+
 
 def double(asked):
     yield {"done": 0.5}
@@ -49,14 +51,14 @@ def ask(server, path="/", **headers):
 
 def test_a_page_is_made_when_it_is_asked_for_until_all_is_computed(server):
     assert server.server_address[0] == "127.0.0.1"
-    assert ask(server) == (200, "one", "10")
+    assert ask(server) == (200, f"one{AGAIN}", None)
     assert ask(server, "/?from=mail", Host=f"LOCALHOST:{server.server_port}") == (200, "two", None)
 
 
 def question(server, x, path="/double", **headers):
     there = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
     here = {"Origin": f"http://127.0.0.1:{server.server_port}"}
-    there.request("POST", path, json.dumps({"x": x}), here | headers)
+    there.request("POST", path, x if isinstance(x, bytes) else json.dumps({"x": x}), here | headers)
     answer = there.getresponse()
     text = answer.read().decode()
     return [json.loads(line) for line in text.splitlines()] if answer.status == 200 else answer.status
@@ -68,15 +70,53 @@ def test_a_question_is_answered_line_by_line_and_wrong_input_in_words(server):
     assert "invalid literal" in told["error"]
 
 
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"{", {}),
+        (b"[" * 60_000, {}),
+        (b"\xff", {}),
+        (b"9" * 5000, {}),
+        (b'{"x": 1}', {"Content-Length": "-1"}),
+        (b'{"x": 1}', {"Content-Length": "x"}),
+        (b'{"x": 1}' + b" " * 2**16, {}),
+    ],
+)
+def test_what_is_no_question_is_asked_as_none(body, headers, capfd):
+    with running(serve.serve({}, answers={"/what": lambda asked: [{"asked": asked}]})) as server:
+        assert question(server, body, "/what", **headers) == [{"asked": None}]
+    assert capfd.readouterr().err == ""
+
+
+def test_what_cannot_be_done_is_told(capfd):
+    errors = iter([OSError(28, "No space left", "data"), RuntimeError("out of memory\nthere"), MemoryError("")])
+
+    def answer(asked):
+        yield {"done": 0.5}
+        raise next(errors)
+
+    with running(serve.serve({}, answers={"/": answer})) as server:
+        said = [question(server, 3, "/")[-1]["error"] for _ in range(3)]
+    assert said[0].startswith("data cannot be used (No space left)") and said[1:] == ["out of memory", "MemoryError"]
+    assert capfd.readouterr().err == ""
+
+
 def test_others_cannot_ask(server):
     assert question(server, 3, Origin="http://example.org") == 404
     assert question(server, 3, Host="example.org", Origin="http://example.org") == 404
     assert question(server, 3, path="/") == 404
 
 
+def test_a_browser_does_not_name_port_80(server):
+    port, server.server_port = server.server_port, 80
+    there = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    there.request("GET", "/", headers={"Host": "localhost"})
+    assert there.getresponse().status == 200
+
+
 def test_others_get_nothing(server):
     assert ask(server, "/other")[0] == 404 and ask(server, Host="example.org")[0] == 404
-    assert ask(server)[1] == "one"
+    assert ask(server)[1] == f"one{AGAIN}"
 
 
 def test_the_command_serves_what_the_store_holds(tmp_path, monkeypatch, capsys):

@@ -49,6 +49,21 @@ def test_a_summary_is_accepted(store, tmp_path):
     assert gain["name"] == "gain" and np.isfinite(gain["half"]).any()
 
 
+def test_a_summary_of_several_results_is_accepted(store, tmp_path):
+    many = pt_jax.stats.summary(store, ["error", "gain"])
+    found, whole = (read(pt_jax.explore(ds, tmp_path / "page.html", ["gain", "error"])) for ds in (many, store))
+    for one, expected in zip(found["results"], whole["results"], strict=True):
+        assert one["name"] == expected["name"] and one["limits"] == expected["limits"]
+        np.testing.assert_array_equal(one["mean"], expected["mean"])
+    figure = pt_jax.plot.phase_diagram(many, "error")
+    np.testing.assert_array_equal(
+        figure.axes[0].collections[0].get_array(),
+        pt_jax.plot.phase_diagram(store, "error").axes[0].collections[0].get_array(),
+    )
+    with pytest.raises(ValueError, match="'loss' is not in this summary: use error, gain"):
+        pt_jax.plot.phase_diagram(many, "loss")
+
+
 def test_cells_that_are_not_computed_are_told_from_diverged_ones(tmp_path):
     ds = dataset("u", "v2", diverged=[(3, 2)])
     ds["done"] = xr.ones_like(ds["gain"], dtype="i1")
@@ -139,11 +154,46 @@ def test_another_dataset_is_shown_at_the_nearest_values(tmp_path):
     assert "nearest" not in same["results"][1]["label"]
 
 
+def test_another_dataset_is_shown_in_the_cells_that_its_own_map_would_have(tmp_path):
+    """Along a logarithmic axis 30 lies in the cell of 100, unsigned numbers have differences, and one value no cell."""
+    ds, log = dataset("d", d=[2.0, 30.0, 2000.0]), dataset("d", d=[1.0, 100.0, 10_000.0])
+    unsigned = dataset("d", d=np.array([30, 2000, 60_000], "u2"))
+    for label, other, places in (("log", log, [0, 1, 2]), ("unsigned", unsigned, [None, 0, 1])):
+        _, found = read(pt_jax.explore(ds, tmp_path / "page.html", ["gain"], beside={label: other}))["results"]
+        means = other["gain"].mean("seed").astype("f4").values
+        expected = [np.nan if place is None else means[place] for place in places]
+        np.testing.assert_array_equal(found["mean"], expected)
+    one = dataset("d", d=[30.00001])
+    _, found = read(pt_jax.explore(ds, tmp_path / "page.html", ["gain"], beside={"one": one}))["results"]
+    np.testing.assert_array_equal(np.isfinite(found["mean"]), [False, True, False])
+    _, found = read(pt_jax.explore(ds, tmp_path / "page.html", ["gain"], beside={"part": ds[{"d": [0, 1]}]}))["results"]
+    assert "nearest" not in found["label"] and (found["state"] == 0).tolist() == [False, False, True]
+
+
+def test_a_result_that_only_one_has_is_shown(tmp_path):
+    ds = dataset("u")
+    about = read(pt_jax.explore(ds, tmp_path / "page.html", ["gain", "error"], beside={"old": ds[["gain"]]}))
+    assert [one["name"] for one in about["results"]] == ["gain", "error", "gain in old"]
+    assert [one["name"] for one in read(pt_jax.explore(ds, tmp_path / "page.html", "gain"))["results"]] == ["gain"]
+
+
 @pytest.mark.parametrize(
     ("change", "how", "words"),
     [
         (lambda ds: ds, {"beside": {"old": dataset("alpha")}}, "old cannot be shown beside: it has none of the axes u"),
         (lambda ds: ds, {"beside": {"old": dataset("u", u=list("abcd"))}}, "its u are others, and have no order"),
+        (lambda ds: ds, {"beside": dataset("u")}, "beside is not accepted: use datasets by name"),
+        (lambda ds: ds, {"beside": [dataset("u")]}, "beside is not accepted: use datasets by name"),
+        (lambda ds: ds, {"beside": {"old": None}}, "old cannot be shown beside: NoneType is not accepted"),
+        (lambda ds: ds, {"beside": {"old": dataset("u").mean("seed")}}, "old cannot be shown beside: .* no dimension"),
+        (lambda ds: ds, {"values": ["gain"], "beside": {"old": dataset("u")[["error"]]}}, "old .* 'gain' is not a res"),
+        (
+            lambda ds: ds,
+            {"values": ["gain"], "beside": {"old": pt_jax.stats.summary(dataset("u"), level=0.5)}},
+            "old cannot be shown beside: there are 50% and 95% intervals",
+        ),
+        (lambda ds: ds["gain"], {}, "DataArray is not accepted: use a dataset"),
+        (lambda ds: ds.isel(u=0, v2=0), {"beside": {"old": dataset("u")}}, "no axis to draw over"),
         (lambda ds: ds.mean("seed"), {}, "no dimension 'seed'"),
         (lambda ds: ds.isel(seed=[]), {}, "or no seeds"),
         (lambda ds: ds.isel(u=[]), {}, "no cells along u: select"),
@@ -164,8 +214,9 @@ def test_wrong_input_is_answered_by_one_sentence(change, how, words, tmp_path):
 @pytest.mark.parametrize("name", ["", "none/page.html", "pipe"])
 def test_a_path_that_is_no_file_is_refused(name, tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ValueError, match="use the path of a file"):
-        pt_jax.explore(dataset("u"), tmp_path / name)
+    for path in (tmp_path / name, None, "x" * 300):
+        with pytest.raises(ValueError, match="use the path of a file"):
+            pt_jax.explore(dataset("u"), path)
     assert (tmp_path / "pipe").is_fifo()
 
 

@@ -211,8 +211,10 @@ def test_what_takes_long_is_said_before(capsys, monkeypatch):
     monkeypatch.setattr(
         "pt_jax.signal_noise.advise.advise", lambda *_: Advice("undecided", 0.5, 0, 0, 0, HELPS, True, None)
     )
-    for m, said in (("10000", "so many steps and filters take about 20 seconds\n"), ("1000", "")):
-        assert main(["advise", "--m", m]) == 0
+    strong = "--steps1 100000 --u 5 --v1 5 --lr1 1"  # few steps at once are stable
+    for args, seconds in (("--m 10000", 17), (strong, 13), ("--m 1000", None)):
+        assert main(["advise", *args.split()]) == 0
+        said = f"so many steps and filters take about {seconds} seconds\n" if seconds else ""
         assert capsys.readouterr().err == said
 
 

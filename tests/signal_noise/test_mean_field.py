@@ -40,12 +40,13 @@ def test_padding_changes_nothing():
 
 
 def test_strides_stand_for_single_steps(monkeypatch):
-    """Samples that are fitted at the first step, and a slow course; 0.004 is what the module states."""
+    """Samples fitted at the first step, a slow course, strong signals at a high rate; the module states 0.004."""
     rows = [BASE._replace(lr2=5.0, d=100_000), BASE._replace(steps1=200, steps2=200, lr1=0.1, lr2=0.2)]
+    strong = {"u": 5, "v1": 5, "v2": 0, "sigma1": 0.3, "sigma2": 0.3, "flip1": 0.3, "flip2": 0.3, "lr1": 1, "lr2": 1}
+    rows += [BASE._replace(**strong, d=100, m=4, alpha=1, lr_ratio=2, steps1=200, steps2=200)]
     points, static = Point(*np.array(rows, float).T), replace(STATIC, steps1=200, steps2=200)
     few = jit(lambda at: theory.predict(at, static))(points)
     monkeypatch.setattr(mean_field, "_STRIDE", 0)
-    assert len(mean_field.strides(200)) == 200
     every = jit(lambda at: jax.lax.map(lambda one: mean_field._predict.__wrapped__(one, static), at))(points)
     np.testing.assert_allclose([few.error, few.error_scratch], [every.error, every.error_scratch], atol=0.004)
 

@@ -58,6 +58,24 @@ def test_several_results_are_read_together_at_a_cell():
     assert cells["clear"].dtype == bool and list(cells.to_pandas().index) == ["gain", "error"]
 
 
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"value": "loss"}, "value = 'loss' is not accepted: use one or some of gain"),
+        ({"value": ["gain", "loss"]}, "value = .* is not accepted"),
+        ({"value": []}, r"value = \[\] is not accepted"),
+        ({"value": None}, "value = None is not accepted"),
+        ({"level": 95}, "level = 95 is not accepted"),
+        ({"level": float("nan")}, "level = nan is not accepted"),
+        ({"ds": dataset(noise(2, 2, 3)).isel(seed=0)}, "ds is not accepted: use the result of a sweep"),
+        ({"ds": dataset(noise(2, 2, 3))["gain"]}, "ds is not accepted"),
+    ],
+)
+def test_what_cannot_be_summarised_is_refused(how, words):
+    with pytest.raises(ValueError, match=words):
+        summary(**{"ds": dataset(noise(2, 2, 3))} | how)
+
+
 def test_float32_results_are_summed_in_float64():
     # Ten thousand equal float32 numbers: their float64 mean is exact to 1e-12, a float32 sum would be off by 1e-6.
     gain = np.full((1, 1, 10_000), 0.1, np.float32)

@@ -1,7 +1,7 @@
 // What is chosen, and the controls that choose it: results, the axes of the plane, and a place on every axis.
 
 const element = (id) => document.getElementById(id);
-const chosen = { first: "", second: "", x: "", y: "", place: {} };
+const chosen = { first: "", second: "", x: "", y: "", place: {}, at: {} }; // at: values in place of indices
 
 // Make an element with properties and children.
 function make(tag, properties = {}, ...children) {
@@ -22,8 +22,8 @@ const remember = () => history.replaceState(null, "", `#${encodeURIComponent(JSO
 
 function recall() {
   try {
-    const { first, second, x, y, place } = JSON.parse(decodeURIComponent(location.hash.slice(1)));
-    Object.assign(chosen, { first, second, x, y, place: { ...place } });
+    const { first, second, x, y, place, at, asked } = JSON.parse(decodeURIComponent(location.hash.slice(1)));
+    Object.assign(chosen, { first, second, x, y, place: { ...place }, at: { ...at }, asked });
   } catch {
     // an address without a choice, or with one that is none
   }
@@ -38,7 +38,7 @@ function settle() {
   if (!shared.includes(chosen.y) || chosen.y === chosen.x) chosen.y = shared.find((name) => name !== chosen.x) ?? "";
   for (const name of every) {
     const { at } = axisOf(name);
-    if (!Object.hasOwn(at, chosen.place[name])) chosen.place[name] = Math.floor((at.length - 1) / 2);
+    if (!Object.hasOwn(at, chosen.place[name])) goTo({ [name]: Math.floor((at.length - 1) / 2) });
   }
 }
 
@@ -47,10 +47,12 @@ const isMap = () => Boolean(chosen.x && chosen.y);
 // Choose a result or an axis; an axis that is chosen twice changes places with the other.
 function choose(key, value) {
   const other = { x: "y", y: "x" }[key];
-  if (other && chosen[other] === value) chosen[other] = chosen[key];
-  chosen[key] = value;
-  if (other && about.theory) return askAxes();
-  settle();
+  const asks = other && about.theory; // for a map over other axes, which are chosen once it is there
+  const to = asks ? asked : chosen;
+  if (other && to[other] === value) to[other] = to[key];
+  to[key] = value;
+  if (asks) askAxes();
+  else settle();
   drawControls();
   draw();
 }
@@ -94,10 +96,16 @@ function slider(name) {
   return make("label", { htmlFor: input.id }, make("span", {}, `${name}: ${axis.label}`, value), input);
 }
 
+// Choose places on axes.
+function goTo(places) {
+  Object.assign(chosen.place, places);
+  for (const name of Object.keys(places)) chosen.at[name] = axisOf(name).at[places[name]];
+}
+
 // Go to a place; what is drawn follows once a frame.
 let waiting = false;
-function move(place) {
-  Object.assign(chosen.place, place);
+function move(places) {
+  goTo(places);
   if (waiting) return;
   waiting = true;
   requestAnimationFrame(() => {

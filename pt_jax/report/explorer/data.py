@@ -40,18 +40,26 @@ def content(
     Raises:
         ValueError: as in `pt_jax.explore`.
     """
+    values = [values] if isinstance(values, str) else values
+    if beside is not None and (isinstance(beside, xr.Dataset) or not isinstance(beside, Mapping)):
+        raise ValueError("beside is not accepted: use datasets by name, as {'old': other}.")
     cells = _summaries(ds, values)
     axes = {str(dim): one[dim] for one in cells.values() for dim in one["mean"].dims}
+    if not axes:
+        raise ValueError("There is no axis to draw over: this dataset has one cell, which pt-jax show prints.")
     said = [words.plain(text) for text in settings.common(*cells.values())]
     for label, other in (beside or {}).items():
-        theirs = {f"{name} in {label}": linked(label, one, axes) for name, one in _summaries(other, values).items()}
+        try:
+            own = _summaries(other, [name for name in values or () if name in _known(other)] or values)
+            theirs = {f"{name} in {label}": linked(label, one, axes) for name, one in own.items()}
+            _check_levels([*cells.values(), *theirs.values()])
+        except ValueError as error:
+            raise ValueError(f"{label} cannot be shown beside: {error}") from None
         also = [words.plain(text) for text in settings.common(*theirs.values())]
         said += [f"{label}: {text}" for text in also if text not in said]
         axes = {str(dim): one[dim] for one in theirs.values() for dim in one["mean"].dims} | axes
         cells |= theirs
     _check_size(cells, sum(one["mean"].size for one in cells.values()))
-    if not axes:
-        raise ValueError("There is no axis to draw over: this dataset has one cell, which pt-jax show prints.")
     room = bytearray()
     results = [_result(name, one, room) for name, one in cells.items()]
     _colour_alike(results)
@@ -73,6 +81,13 @@ def content(
 def _summaries(ds: xr.Dataset, values: Sequence[str] | None) -> dict[str, xr.Dataset]:
     """Return the summaries of the results that are shown, by name."""
     return {name: _in_order(panel.summarised(ds, name)) for name in _results(ds, values)}
+
+
+def _check_levels(cells: Sequence[xr.Dataset]) -> None:
+    """Raise ValueError where the intervals of summaries have several levels: the page says one."""
+    levels = sorted({panel.percent(one) for one in cells})
+    if len(levels) > 1:
+        raise ValueError(f"there are {' and '.join(levels)} intervals; use one level.")
 
 
 def _check_size(names: Collection[str], count: int) -> None:
@@ -113,20 +128,28 @@ def _floats(*arrays: np.ndarray) -> str:
     return "f4" if ((least <= sizes) & (sizes <= most)).all() else "f8"
 
 
-def _results(ds: xr.Dataset, values: Sequence[str] | None) -> list[str]:
-    """Return the names of the results that are shown, the gain first; a summary has one."""
+def _known(ds: Any) -> list[str]:
+    """Return the names of the results in a dataset; a summary may have one."""
+    if not isinstance(ds, xr.Dataset):
+        raise ValueError(f"{type(ds).__name__} is not accepted: use a dataset, the result of a sweep or its summary.")
     if "clear" in ds:
-        return [ds.attrs["value"]]
+        return [str(name) for name in ds["result"].values] if panel.several(ds) else [ds.attrs["value"]]
     if not ds.sizes.get("seed"):
         raise ValueError("This dataset has no dimension 'seed' or no seeds: use the result of a sweep, or its summary.")
-    known = [str(name) for name in ds.data_vars if name not in ("done", "diverged") and "seed" in ds[name].dims]
+    return [str(name) for name in ds.data_vars if name not in ("done", "diverged") and "seed" in ds[name].dims]
+
+
+def _results(ds: xr.Dataset, values: Sequence[str] | None) -> list[str]:
+    """Return the names of the results that are shown, the gain first."""
+    known = _known(ds)
     for name in values or ():
         if name not in known:
             raise ValueError(f"{name!r} is not a result of this dataset: use some of {', '.join(known)}.")
     chosen = sorted(dict.fromkeys(values or known), key=lambda name: name != "gain")
     if not chosen:
         raise ValueError("This dataset has no result to show.")
-    _check_size(chosen, sum(ds[name].size // ds.sizes["seed"] for name in chosen))
+    if "clear" not in ds:
+        _check_size(chosen, sum(ds[name].size // ds.sizes["seed"] for name in chosen))
     return chosen
 
 

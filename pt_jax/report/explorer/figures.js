@@ -132,7 +132,7 @@ function hatch(states, state, x, y, name, pattern) {
 function zeroLine(plane, x, y, name, line) {
   const count = Math.min(plane.length, plane[0].length) < 2 ? 0 : crossings(plane);
   if (count > MOST_CROSSINGS) {
-    return [{ type: "scatter", x: [null], y: [null], mode: "lines", line, name: `${name}: too ragged to draw` }];
+    return [{ type: "scatter", x: [null], y: [null], mode: "lines", line, name: `${safe(name)}: too ragged to draw` }];
   }
   if (!count) return [];
   return [
@@ -141,7 +141,7 @@ function zeroLine(plane, x, y, name, line) {
       x: axisOf(x).at,
       y: axisOf(y).at,
       z: finite(plane),
-      name,
+      name: safe(name),
       line: { ...line, smoothing: 0 },
       showlegend: true,
       showscale: false,
@@ -262,7 +262,7 @@ function sectionFigure(panels, place, x, title, width) {
         y: cells.map((cell) => cell.mean),
         yaxis: `y${k + 1}`,
         name: safe(result.name),
-        text: axis.at.map((_, i) => `${x} = ${axis.texts[i]}<br>${said(result, { ...place, [x]: i })}`),
+        text: axis.at.map((_, i) => `${safe(x)} = ${safe(axis.texts[i])}<br>${said(result, { ...place, [x]: i })}`),
         hovertemplate: "%{text}<extra>%{fullData.name}</extra>",
         line: { color: style.color, dash: style.dash },
         marker: { symbol: style.symbol, size: 7, color: style.color },

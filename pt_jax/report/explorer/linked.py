@@ -11,8 +11,8 @@ from pt_jax.report import panel
 def linked(label: str, cells: xr.Dataset, axes: Mapping[str, xr.DataArray]) -> xr.Dataset:
     """Return the summary of a result of another dataset on the axes that it shares with the first one.
 
-    Each value of the first has the cells of the nearest value of the other; beyond the ends of its map nothing is
-    computed. Axes that only the other one has stay.
+    Each value of the first has the cell of the other that it lies in: that of the nearest value, in the logarithm along
+    logarithmic axes; beyond the ends of its map nothing is computed. Axes that only the other one has stay.
 
     Args:
         label: name of the other dataset.
@@ -24,18 +24,20 @@ def linked(label: str, cells: xr.Dataset, axes: Mapping[str, xr.DataArray]) -> x
     """
     shared = [str(dim) for dim in cells["mean"].dims if dim in axes]
     if not shared:
-        raise ValueError(f"{label} cannot be shown beside: it has none of the axes {', '.join(axes)}.")
+        raise ValueError(f"it has none of the axes {', '.join(axes)}.")
     moved = False
     for name in shared:
         wanted, own = axes[name], cells[name]
-        if wanted.dtype.kind not in "iuf" or own.dtype.kind not in "iuf" or name not in cells.coords:
+        if not all(one.dtype.kind in "iuf" and name in one.coords for one in (wanted, own)):
             if not np.array_equal(wanted, own):
-                raise ValueError(f"{label} cannot be shown beside: its {name} are others, and have no order.")
+                raise ValueError(f"its {name} are others, and have no order.")
             continue
-        at = np.abs(own.values - wanted.values[:, None]).argmin(axis=1)
-        moved |= not np.allclose(own.values[at], wanted.values, rtol=1e-6, atol=0)
-        low, high = panel.edges(own.values)[[0, -1]] if own.size > 1 else own.values[[0, 0]]
-        inside = xr.DataArray((low <= wanted.values) & (wanted.values <= high), {name: wanted.values}, name)
+        borders = panel.edges(own.values)
+        at = np.clip(np.searchsorted(borders, wanted.values) - 1, 0, own.size - 1)
+        same = np.isclose(own.values[at], wanted.values, rtol=1e-6, atol=0)
+        within = (borders[0] <= wanted.values) & (wanted.values <= borders[-1]) if own.size > 1 else same
+        moved |= bool((within & ~same).any())
+        inside = xr.DataArray(within, {name: wanted.values}, name)
         beside = [key for key, one in cells.coords.items() if name in one.dims]
         cells = cells.isel({name: at}).drop_vars(beside).assign_coords({name: wanted.values})
         known = {key: cells[key].where(inside) for key in ("mean", "low", "high")}

@@ -51,13 +51,17 @@ def explore(
             of the axes, the results have more than 2,000,000 cells, or the path is not that of a file in a folder.
         ImportError: plotly is not installed.
     """
-    path = Path(path).expanduser()
-    if (path.exists() and not path.is_file()) or not path.parent.is_dir():
+    try:
+        file = Path(path).expanduser()
+        good = file.is_file() or (file.parent.is_dir() and not file.exists())
+    except (TypeError, RuntimeError, ValueError, OSError):  # no path, no such user, a null byte, a name too long
+        good = False
+    if not good:
         raise ValueError(f"path = {path} is not accepted: use the path of a file in a folder that is there.")
     text = page(ds, values, lines, beside)
-    with whole(path) as part:
+    with whole(file) as part:
         part.write_text(text, encoding="utf-8")
-    return path
+    return file
 
 
 def page(

@@ -20,15 +20,22 @@ function openTheory() {
   element("footer").textContent =
     "The mean-field prediction: expected test errors without training. It is meant for d of at least ten times the " +
     "sample sizes and for 10 filters or more.";
-  try {
-    Object.assign(asked, JSON.parse(decodeURIComponent(location.hash.slice(1))).asked);
-  } catch {
-    // an address without a map
-  }
-  Object.assign(chosen, { x: asked.x, y: asked.y, asked });
+  recallAsked(chosen.asked ?? {});
+  chosen.asked = asked;
+  placeNearest();
   element("theory").hidden = false;
   drawTheory();
   predict(0);
+}
+
+// Ask for what stands in the address, as far as it is a map.
+function recallAsked({ x, y, ends, fields }) {
+  if (x !== y && [x, y].every((name) => Object.hasOwn(asked.fields, name))) Object.assign(asked, { x, y });
+  for (const name of Object.keys(asked.fields)) {
+    if (Number.isFinite(fields?.[name])) asked.fields[name] = fields[name];
+    const [low, high] = [0, 1].map((end) => ends?.[name]?.[end]);
+    if (Number.isFinite(low) && Number.isFinite(high)) asked.ends[name] = [low, high];
+  }
 }
 
 // The ends of both axes, a slider for each other field, and what is done.
@@ -41,7 +48,8 @@ function drawTheory() {
       const input = make("input", { type: "number", id: `end-${name}-${end}`, value, step: "any" });
       input.setAttribute("aria-label", `${name} ${end ? "to" : "from"}`);
       input.addEventListener("change", () => {
-        asked.ends[name][end] = Number(input.value);
+        if (input.value) asked.ends[name][end] = Number(input.value);
+        input.value = asked.ends[name][end]; // what is no number leaves it
         predict();
       });
       return input;
@@ -75,7 +83,6 @@ function drawTheory() {
 
 // Ask for the map over other fields.
 function askAxes() {
-  Object.assign(asked, { x: chosen.x, y: chosen.y });
   drawTheory();
   predict(0);
 }
@@ -83,14 +90,19 @@ function askAxes() {
 // Lines of JSON as the server tells them.
 async function* told(path, signal) {
   const answer = await fetch(path, { method: "POST", body: JSON.stringify(asked), signal });
+  if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
+  let [rest, ended] = ["", false]; // whether the last line is one that an answer ends with
   for (;;) {
     const { value, done } = await reader.read();
+    if (done && !ended) throw new Error("The answer broke off");
     if (done) return;
     const lines = (rest + value).split("\n");
     rest = lines.pop();
-    yield* lines.map((line) => JSON.parse(line));
+    for (const one of lines.map((line) => JSON.parse(line))) {
+      ended = one.error || one.address || one.about;
+      yield one;
+    }
   }
 }
 
@@ -109,7 +121,7 @@ async function predict(pause = 150) {
     for await (const one of told("/predict", signal)) {
       if (one.error) return say(one.error);
       if (one.about) {
-        await receive(one);
+        await receive(one, signal);
         continue;
       }
       size = one.size;
@@ -119,24 +131,30 @@ async function predict(pause = 150) {
     say(`predicted in ${((performance.now() - start) / 1000).toFixed(1)} s`);
     document.body.dataset.predicted = "yes";
   } catch (error) {
-    if (!signal.aborted) say(`${error.message}: does pt-jax explore still run?`);
+    if (!signal.aborted) fail(error);
   }
 }
 
 const say = (text) => element("told").replaceChildren(text);
+const fail = (error) => say(`${error.message}: does pt-jax explore still run?`);
 
-// Show a map in place of the last one, at the value of each axis that is nearest to the chosen one.
-async function receive({ about: next, numbers }) {
-  const before = Object.entries(chosen.place).map(([name, i]) => [name, about.axes[name]?.at[i]]);
+// Go to the value of each axis that is nearest to the one that was chosen last.
+function placeNearest() {
+  chosen.place = {};
+  for (const [name, { at }] of Object.entries(about.axes)) {
+    const away = at.map((one) => Math.abs(one - chosen.at[name]));
+    chosen.place[name] = away.indexOf(Math.min(...away)); // -1 where none was
+  }
+}
+
+// Show a map in place of the last one, unless another one is asked for by now.
+async function receive({ about: next, numbers }, signal) {
   const buffer = await unpack(numbers);
+  if (signal.aborted) return;
   Object.assign(about, next);
   attach(buffer);
-  Object.assign(chosen, { x: asked.x, y: asked.y, place: {} });
-  for (const [name, value] of before) {
-    if (value === undefined || !about.axes[name]) continue;
-    const away = about.axes[name].at.map((one) => Math.abs(one - value));
-    chosen.place[name] = away.indexOf(Math.min(...away));
-  }
+  Object.assign(chosen, { x: asked.x, y: asked.y });
+  placeNearest();
   element("title").textContent = about.title;
   settle();
   drawControls();
@@ -154,6 +172,6 @@ async function simulate() {
       location.assign(one.address);
     }
   } catch (error) {
-    say(error.message);
+    fail(error);
   }
 }
