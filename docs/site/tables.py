@@ -25,4 +25,7 @@ class Tables(Extension):
     def on_package(self, *, pkg, **_):
         """Replace what `_with_bar` returns."""
         for name, home in WRAPPED.items():
-            pkg["app.progress"].set_member(name, pkg[f"{home}.{name}"])
+            function = pkg[f"{home}.{name}"]
+            if "report" in {each.name for each in function.parameters}:
+                function.parameters["report"].default = "Bar"
+            pkg["app.progress"].set_member(name, function)

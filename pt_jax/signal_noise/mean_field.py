@@ -20,8 +20,7 @@ typical sample is a sum over fixed nodes. Steps are taken one by one at first, l
 change as they did before: at the 2,000 points of `sims/theory_agreement.py` this moves no error by more than 0.004.
 
 Left out: what other samples answer to one sample (of order n / d), changes of direction of the memorised part during a
-run, and what differs between seeds: the shares of labels and flips (where n is small) and of active filters (where m
-is small).
+run, and what differs between seeds: the shares of labels and flips (at small n) and of active filters (at small m).
 
 Source: derived here; M. Mezard, G. Parisi, M. Virasoro, Spin glass theory and beyond (1987) for the cavity argument.
 """
@@ -58,7 +57,8 @@ class Prediction(NamedTuple):
     """What `predict` returns, each of the shape that the leaves of the point broadcast to.
 
     Attributes:
-        error, error_scratch: expected test errors with transfer and from scratch.
+        error: expected test error with transfer.
+        error_scratch: expected test error from scratch.
         gain: error_scratch - error.
         in_regime: whether the point is in the regime that the recursion was derived for, see `in_regime`.
     """
