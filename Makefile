@@ -72,7 +72,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test ! -e $(VENV)/bin/python -o -e $(VENV)/bin/python$(VERSION) || \
 		{ echo "$(VENV) was made by another Python than $(VERSION): make clean, then again."; exit 2; }
 	test -e $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install -c constraints.txt -e '.[dev]'
+	$(VENV)/bin/python -m pip install -q -c constraints.txt -e '.[dev]'
 	touch $@
 
 # .venv by name, not $(VENV): a mistyped VENV must never be deleted.

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -37,7 +38,16 @@ def test_the_study_is_a_sweep():
     names = {}
     exec(FILES["study.py"], names)
     assert names["sweep"].trajectories == 101 * 101 * 64
-    assert set(FILES) == {"study.py", *ENGINES}
+    assert set(FILES) == {"study.py", "array_study.py", *ENGINES}
+
+
+def test_a_task_of_an_array_is_a_shard(monkeypatch):
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+    monkeypatch.setitem(sys.modules, "study", SimpleNamespace(sweep=SWEEP))
+    monkeypatch.setattr(pt_jax, "run", lambda sweep, store, shard: shards.append(shard))
+    shards = []
+    exec(FILES["array_study.py"], {})
+    assert shards == [(3, 8)]
 
 
 def done(folder):

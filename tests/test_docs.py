@@ -34,10 +34,12 @@ SMALLER = {
     r"np\.linspace\(([^,]+), ([^,]+), \d+\)": r"np.linspace(\1, \2, 3)",
     r"np\.arange\(5, 105, 5\)": "np.arange(5, 105, 50)",
     r"Point\(n2=20\)": "Point(n1=20, n2=20, steps1=2, steps2=2)",
+    r"Static\.covering\(pair\)": "Static.covering(pair, width=2, stages=1, depth=1)",
     r'model="vgg", inherit': 'model="vgg", width=2, stages=1, depth=1, inherit',
     r"resamples=\d+": "resamples=10",
 }
-IMAGES = ("docs/vision.md", "docs/notebooks/images.ipynb")  # real networks compile for long: tests/vision trains them
+# Real networks compile for long: tests/vision trains them.
+IMAGES = ("docs/images.md", "docs/vision.md", "docs/notebooks/images.ipynb")
 LINE = re.compile(r"^    (?:sbatch .*?sims/slurm\.sh )?((?:pt-jax|python|make) [^#\n]*[^#\s])", re.M)
 COMMANDS = dict.fromkeys(
     found.replace("results/demo", "results/map")

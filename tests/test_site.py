@@ -1,5 +1,8 @@
 """The site: built without a warning, whole, and of use from the disk to somebody who has never seen it."""
 
+import html
+import inspect
+import pydoc
 import re
 import shutil
 from pathlib import Path
@@ -38,8 +41,19 @@ def test_every_public_name_has_an_anchor_and_no_table_is_left_out(pages):
     anchors = {anchor for page in pages.values() for anchor in re.findall(r'id="(pt_jax[\w.]*)"', page)}
     names = {f"pt_jax.{name}" for name in pt_jax.__all__} - {"pt_jax.plot"}  # its names have pages
     assert names | {f"pt_jax.theory.{name}" for name in pt_jax.theory.__all__} <= anchors
-    assert all(field.meaning in pages["api/signal_noise.html"] for field in pt_jax.FIELDS.values())
+    for name, field in pt_jax.FIELDS.items():
+        row = rf"<td><code>{name}</code></td>\s*<td><math.*?</td>\s*<td>{re.escape(field.meaning)}</td>"
+        assert re.search(row, pages["api/signal_noise.html"]), name
     assert "TABLE" not in pages["api/signal_noise.html"] + pages["api/vision.html"]
+
+
+def test_pages_have_the_angle_brackets_of_docstrings(pages):
+    for name, page in pages.items():
+        shown = re.sub(r"<details.*?</details>", "", page, flags=re.DOTALL)  # without the source
+        text = html.unescape(re.sub(r"<[a-z/!][^<>]*>", "", shown, flags=re.IGNORECASE))
+        for anchor in re.findall(r'id="(pt_jax[\w.]*)"', page):
+            written = re.findall(r"<[a-z]\w*", inspect.getdoc(pydoc.locate(anchor)) or "")
+            assert all(word in text for word in written), f"{anchor} on {name} needs backticks: {written}"
 
 
 def test_a_reader_finds_names_by_two_clicks_and_by_the_search(site):

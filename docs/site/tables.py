@@ -4,17 +4,30 @@ import importlib
 import inspect
 import re
 
-from griffe import Extension
+from griffe import Docstring, Extension
+
+from pt_jax.signal_noise.fields import FIELDS
 
 WRAPPED = {"run": "sweep.run", "run_until": "sweep.adaptive", "boundary": "sweep.adaptive", "plan": "sweep.plan"}
 ROW = re.compile(r"^( *)(\w+(?:, \w+)+): (.*(?:\n\1 +.*)*)", re.MULTILINE)  # `error, gain: text` and what is below it
+
+
+def fields() -> str:
+    """Return the hyper-parameters of signals and noise as a table."""
+    lines = ["| name | symbol | meaning | accepted | default | unit |", "| --- " * 6 + "|"]
+    for name, field in FIELDS.items():
+        words = (f"`{name}`", field.symbol, field.meaning, field.accepted, f"{field.default:g}", field.unit)
+        lines.append(f"| {' | '.join(words)} |")
+    return "\n".join(lines)
 
 
 class Tables(Extension):
     """Show classes with their docstrings at run time, and `pt_jax.run` and its like as the functions that they wrap."""
 
     def on_object(self, *, obj, **_):
-        """Fill in the table of a docstring, and give each name of a row a line of its own."""
+        """Fill in the table of a docstring, write that of `FIELDS`, and give each name of a row a line of its own."""
+        if obj.path.endswith("signal_noise.fields.FIELDS"):
+            obj.docstring = Docstring(fields(), parent=obj)
         if not obj.docstring:
             return
         if "TABLE" in obj.docstring.value and obj.is_class:
@@ -25,4 +38,7 @@ class Tables(Extension):
     def on_package(self, *, pkg, **_):
         """Replace what `_with_bar` returns."""
         for name, home in WRAPPED.items():
-            pkg["app.progress"].set_member(name, pkg[f"{home}.{name}"])
+            function = pkg[f"{home}.{name}"]
+            if "report" in {each.name for each in function.parameters}:
+                function.parameters["report"].default = "Bar"
+            pkg["app.progress"].set_member(name, function)

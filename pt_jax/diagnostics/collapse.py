@@ -53,15 +53,19 @@ class Collapse(NamedTuple):
         nc1: within-class against between-class variability; NaN where the class means span fewer than min(K-1, D)
             dimensions to rounding.
         nc1_quotient: trace(Sigma_W) / trace(Sigma_B).
-        nc2, nc2_weights: distance of the class means, and of the rows of W, from a simplex ETF.
+        nc2: distance of the class means from a simplex ETF.
+        nc2_weights: the same of the rows of W.
         nc3: distance of the classifier from the class means, as W M^T from that of a simplex.
         nc3_distance: the same as W from M, each over its norm.
         nc4: share of samples that the classifier gives to the class of the nearest mean, 1 under collapse.
         nc4_no_bias: the same with b = 0.
         cdnv: class-distance normalised variance, mean over the pairs of classes; infinite where two means coincide.
-        equinorm, equinorm_weights: spread of the norms, of the class means h_k - h_G and of the rows of W.
-        equiangularity, equiangularity_weights: spread of their cosines.
-        angle, angle_weights: distance of their cosines from -1 / (K-1).
+        equinorm: spread of the norms of the class means h_k - h_G.
+        equinorm_weights: spread of the norms of the rows of W.
+        equiangularity: spread of the cosines between the class means h_k - h_G.
+        equiangularity_weights: the same between the rows of W.
+        angle: distance of the cosines between the class means h_k - h_G from -1 / (K-1).
+        angle_weights: the same between the rows of W.
     """
 
     nc1: Array
@@ -88,7 +92,7 @@ class Spread(NamedTuple):
         means: of all data, from the first pass.
         directions: y_j / |y_j|^2, (K or K+1, D), or 0 where the row is not kept; NaN where the means are flat.
         squares: sum of |h_ki - h_k|^2 over each class, (K,).
-        along: sum of <h_ki - h_k, y_j>^2 / |y_j|^4 over all, a scalar.
+        along: sum of `<h_ki - h_k, y_j>^2 / |y_j|^4` over all, a scalar.
         agreed: samples that classifier and nearest mean agree on, (2,): with b and without.
         failed: whether an output of either was NaN, (2,).
     """

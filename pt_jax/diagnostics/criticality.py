@@ -30,8 +30,10 @@ class Criticality(NamedTuple):
 
     Attributes:
         value: the criticality, dimensionless; infinite where no point of the grid has a mean loss of at most eps.
-        low, high: the same with the mean loss 2 standard errors lower and higher: how sure the value is.
-        alpha, sigma: where the value is reached; NaN where it is infinite.
+        low: the value with the mean loss 2 standard errors lower: how sure it is.
+        high: the value with the mean loss 2 standard errors higher.
+        alpha: where the value is reached along alpha; NaN where it is infinite.
+        sigma: the same along sigma.
         loss: mean loss over the draws of noise, (A, S).
         se: its standard error, (A, S). All points share their draws.
     """

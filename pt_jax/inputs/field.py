@@ -34,9 +34,11 @@ class Field:
     @property
     def accepted(self) -> str:
         """The accepted values in words."""
-        kind = ("0, or " if self.or_zero else "") + ("a whole number" if self.whole else "a number")
-        low = f"{'above' if self.above else 'of at least'} {self.low:g}"
-        return f"{kind} {low}" + ("" if math.isinf(self.high) else f" and at most {self.high:.9g}")
+        kind = ("0 or " if self.or_zero else "") + ("a whole number" if self.whole else "a number")
+        if math.isinf(self.high):
+            return f"{kind} {'above' if self.above else 'of at least'} {self.low:g}"
+        ends = "above {:g} and at most {:,.9g}" if self.above else "from {:g} to {:,.9g}"
+        return f"{kind} {ends.format(self.low, self.high)}"
 
 
 class Option(NamedTuple):
@@ -61,7 +63,7 @@ def listing(table: Mapping[str, Field] | Mapping[str, Option]) -> Callable[[_Cla
     """Return a decorator that puts the rows of a table into the docstring of a class, in place of TABLE."""
     rows = []
     for name, row in table.items():
-        text = row.words if isinstance(row, Option) else f"{row.meaning}, {row.accepted}"
+        text = row.words if isinstance(row, Option) else f"{row.meaning}; {row.accepted}"
         unit = "" if isinstance(row, Option) else f" [{row.unit}], default {row.default:g}"
         rows.append(f"{name}: {text}{unit}.")
 

@@ -15,22 +15,54 @@ import pandas as pd
 from pt_jax.report import findings
 
 _AGAIN = "Published experiments, computed again"
+# Figures of each section, with the factor or question that each is about.
 _SECTIONS = {
-    "When does inheriting help, and when does it hurt?": (
-        *("phase_diagram", "parameter_transfer", "map_u_v2", "map_alpha_u", "map_n1_u"),
-        *("map_sigma1_sigma2", "map_n1_n2", "map_d_n1", "map_angle_u", "map_flip1_alpha"),
-    ),
-    "How should one train, and how much should one inherit?": (
-        *("best_alpha", "map_steps1_u", "map_init_scale_lr", "map_m_u", "frozen", "which_half", "filters_or_weights"),
-        *("rules_weight_decay", "rules_momentum", "rules_label_noise"),
-    ),
-    "What happens inside, and does theory know?": ("feature_growth", "theory_agreement"),
-    "Real images: what carries over, and what does it do?": (
-        *("vision_transfer", "vision_negative", "vision_layers", "vision_blocks", "vision_twins", "vision_criticality"),
-        *("vision_checkpoints", "vision_collapse", "vision_methods", "vision_transferability"),
-    ),
-    _AGAIN: ("kou2023",),
-    "Extremes": ("million_trajectories", "million_dimensions", "smallest_error"),
+    "When does inheriting help, and when does it hurt?": {
+        "phase_diagram": "strength of the signals",
+        "parameter_transfer": "quality of the source data",
+        "map_u_v2": "strength of the signals",
+        "map_alpha_u": "inherited fraction",
+        "map_n1_u": "sample sizes",
+        "map_sigma1_sigma2": "noise levels",
+        "map_n1_n2": "sample sizes",
+        "map_d_n1": "dimension",
+        "map_angle_u": "angle between the tasks",
+        "map_flip1_alpha": "flipped labels",
+    },
+    "How should one train, and how much should one inherit?": {
+        "best_alpha": "inherited fraction",
+        "map_steps1_u": "upstream steps",
+        "map_init_scale_lr": "initial scale and learning rate",
+        "map_m_u": "width",
+        "frozen": "frozen or trained",
+        "which_half": "which filters, or weights",
+        "filters_or_weights": "which filters, or weights",
+        "rules_weight_decay": "weight decay",
+        "rules_momentum": "momentum",
+        "rules_label_noise": "label noise",
+    },
+    "What happens inside, and does theory know?": {
+        "feature_growth": "signal and noise in the filters",
+        "theory_agreement": "predictions without training",
+    },
+    "Real images: what carries over, and what does it do?": {
+        "vision_transfer": "images: source data and inherited fraction",
+        "vision_negative": "images: random source labels",
+        "vision_layers": "images: which layers",
+        "vision_blocks": "images: shuffled blocks",
+        "vision_twins": "images: barriers between two networks",
+        "vision_criticality": "images: criticality of layers",
+        "vision_checkpoints": "images: length of pretraining",
+        "vision_collapse": "images: neural collapse",
+        "vision_methods": "images: probe or fine-tune",
+        "vision_transferability": "images: transferability",
+    },
+    _AGAIN: {"kou2023": _AGAIN.lower()},
+    "Extremes": {
+        "million_trajectories": "a million trajectories",
+        "million_dimensions": "dimension",
+        "smallest_error": "smallest errors",
+    },
 }
 _AGREES = 3  # standard errors of the difference
 
@@ -43,11 +75,16 @@ def entry(folder: Path, name: str, rows: pd.DataFrame) -> str:
     minutes = sum(part.get("seconds", 0.0) for part in parts) / 60
     seeds = max(len(part["seeds"]) for part in simulated)
     spent = f"{minutes:.1f} minutes on {parts[0]['device']}"
-    said = [
-        f"{verdict.capitalize()}: {'; '.join(dict.fromkeys(group['claim']))} ({group['source'].iloc[0]})."
-        for verdict, group in rows.groupby("verdict", sort=False)
-    ]
+    several = rows.groupby("claim")["verdict"].nunique() > 1  # verdicts: then what was measured tells them apart
+    said = []
+    for verdict, group in rows.groupby("verdict", sort=False):
+        claims = [
+            f"{claim}: {', '.join(part['measured'])}" if several[claim] else str(claim)
+            for claim, part in group.groupby("claim", sort=False)
+        ]
+        said.append(f"{str(verdict).capitalize()}: {'; '.join(claims)} ({group['source'].iloc[0]}).")
     return (
+        f'<a id="{name}"></a>\n\n'
         f"### {parts[0].get('finding') or name}\n\n![{name}]({name}.png)\n\n"
         f"`{_command(folder, name)}`: {trajectories:,} trajectories, {seeds} seeds a cell, {spent}.\n"
         + "".join(f"{line}\n" for line in said)
@@ -82,12 +119,21 @@ def write(folder: Path) -> Path:
     others = {name: name.rpartition("_")[0] for name in there - known}  # a figure of other images is NAME_images
     again = sorted(name for name in there - known if name.startswith("published_"))
     more = sorted(name for name in there - known - set(again) if others[name] not in known)
-    for title, names in {**_SECTIONS, "More": more}.items():
-        names = [*names, *again] if title == _AGAIN else names
-        names = [each for name in names for each in (name, *sorted(x for x in others if others[x] == name))]
-        shown = [entry(folder, name, rows[rows["figure"] == name]) for name in names if name in there]
-        lines += [f"## {title}\n", *shown] if shown else []
-        lines += _beside(folder, again) if title == _AGAIN and again else []
+    about: dict[str, list[str]] = {}
+    entries = []
+    for title, words in {**_SECTIONS, "More": dict.fromkeys(more, "more")}.items():
+        words = words | dict.fromkeys(again, words["kou2023"]) if title == _AGAIN else words
+        shown = []
+        for name, factor in words.items():
+            for each in (name, *sorted(x for x in others if others[x] == name)):
+                if each in there:
+                    shown.append(entry(folder, each, rows[rows["figure"] == each]))
+                    about.setdefault(factor, []).append(f"[{each}](#{each})")
+        entries += [f"## {title}\n", *shown] if shown else []
+        entries += _beside(folder, again) if title == _AGAIN and again else []
+    lines += ["| factor or question | pictures |", "| --- | --- |"]
+    lines += [f"| {factor} | {', '.join(links)} |" for factor, links in about.items()]
+    lines += ["", *entries]
     if len(rows):
         lines += [
             "## Published findings on real networks\n",
@@ -125,7 +171,7 @@ def _judged(folder: Path) -> pd.DataFrame:
     """Return all published findings of the folder, judged together, by paper."""
     paths = sorted(folder.glob("*.findings.csv"))
     if not paths:
-        return pd.DataFrame(columns=["figure", "verdict"])
+        return pd.DataFrame(columns=["figure", "claim", "verdict"])
     parts = [pd.read_csv(path).assign(figure=path.name.removesuffix(".findings.csv")) for path in paths]
     return findings.judged(pd.concat(parts, ignore_index=True)).sort_values("source", kind="stable")
 

@@ -10,8 +10,8 @@ half the difference D_k of the two class means is without offset, and without bi
     d sigma_k^2                                from  the variance of the noise patches, or that of the vectors within
                                                      classes, less 4 flip_k (1 - flip_k) |mu_k|^2
 
-Only |mu_1|^2, |mu_2|^2 and their product enter the prediction: |u|^2 = <mu_1, mu_2>, or u = 0 and an angle above 90
-degrees where it is negative. Flips show where the signal patch is +-mu without noise; else they are taken from the
+Only |mu_1|^2, |mu_2|^2 and their product enter the prediction: `|u|^2 = <mu_1, mu_2>`, or u = 0 and an angle above
+90 degrees where it is negative. Flips show where the signal patch is +-mu without noise; else they are taken from the
 point.
 
 The uncertainty of these five numbers is that of a jackknife over groups of samples; it is carried through `predict` by
@@ -58,7 +58,7 @@ def load(path: str) -> Sample:
     """Read a sample from an npz file with the arrays `x` and `y`.
 
     Raises:
-        ValueError: the file is no such npz, or holds more than `reading.LARGEST` bytes; nothing in it is executed.
+        ValueError: the file is no such npz, or holds more than 1 GiB; nothing in it is executed.
     """
     return Sample(**reading.npz(path, Sample._fields))
 

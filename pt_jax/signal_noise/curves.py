@@ -21,7 +21,7 @@ class Curves(NamedTuple):
         loss: training loss.
         gamma: largest signal learned in this run, max j C_mu |mu|^2 over filters.
         rho: largest noise memorised in this run, max C_i |xi_i|^2 over filters and samples.
-        signal_u: largest j <w, e_u> over filters, inherited and initial parts included.
+        signal_u: largest `j <w, e_u>` over filters, inherited and initial parts included.
         error: test error on the task of the run.
     """
 

@@ -49,7 +49,7 @@ def choice(key: Array, alpha: Array, m: Array, net: Net, signal: Array, noise: A
         alpha: fraction inherited, in [0, 1].
         m: filters of each sign in use.
         net: the upstream network.
-        signal: its j <w, mu_1>, (2m,).
+        signal: its `j <w, mu_1>`, (2m,).
         noise: its largest rho over the training noise, (2m,).
         static: `inherit`, `choose` and `upper`.
     """

@@ -21,8 +21,7 @@ change as they did before and, along the signal, stay stable (`widest`): at the 
 `sims/theory_agreement.py` this moves no error by more than 0.004, at corners of their ranges by 0.006.
 
 Left out: what other samples answer to one sample (of order n / d), changes of direction of the memorised part during a
-run, and what differs between seeds: the shares of labels and flips (where n is small) and of active filters (where m
-is small).
+run, and what differs between seeds: the shares of labels and flips (at small n) and of active filters (at small m).
 
 Source: derived here; M. Mezard, G. Parisi, M. Virasoro, Spin glass theory and beyond (1987) for the cavity argument.
 """
@@ -60,7 +59,8 @@ class Prediction(NamedTuple):
     """What `predict` returns, each of the shape that the leaves of the point broadcast to.
 
     Attributes:
-        error, error_scratch: expected test errors with transfer and from scratch.
+        error: expected test error with transfer.
+        error_scratch: expected test error from scratch.
         gain: error_scratch - error.
         in_regime: whether the point is in the regime that the recursion was derived for, see `in_regime`.
     """

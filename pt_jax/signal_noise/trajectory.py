@@ -42,16 +42,20 @@ class Outcome(NamedTuple):
     network trained on task 1.
 
     Attributes:
-        error, error_scratch: test error on task 2.
+        error: test error on task 2 with transfer.
+        error_scratch: test error on task 2 from scratch.
         gain: error_scratch - error.
         error_upstream: test error on task 1.
         error_upstream_after: test error on task 1 of the network with transfer: what is kept of task 1.
-        error_se, gain_se: standard errors of error and gain that come from the test samples of a trajectory alone. For
-            the default network they are those of plain sampling of directions: an upper bound.
+        error_se: standard error of `error` that comes from the test samples of a trajectory alone. For the default
+            network it is that of plain sampling of directions: an upper bound.
+        gain_se: the same of `gain`.
         loss, loss_scratch, loss_upstream: training loss at the end, on the labels seen.
         steps, steps_scratch, steps_upstream: training steps made: fewer where training stops at a loss or an error.
-        diverged: a final training loss is not finite or has grown, see `training.Trained`, or a result is NaN.
-        signal_u, signal_v1, signal_v2: largest j <w, e> over filters, e the unit vector along u, v_1 or v_2.
+        diverged: a final training loss is not finite or has grown since step 0, or a result is NaN.
+        signal_u: largest `j <w, e>` over filters, e the unit vector along u.
+        signal_v1: the same along v_1.
+        signal_v2: the same along v_2.
         rho: largest noise memorised, max C_i |xi_i|^2 over filters and the samples of the network's own task.
         rho_inherited: the same for task-1 noise in the inherited filters, 0 where none is inherited.
         curves: see `Curves`, where `Static.record` names steps, else None.

@@ -29,10 +29,10 @@ from pt_jax.sweep.program import Program, hash_of, trace
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """A product grid x seeds.
+    """What to run: a function at every combination of the values of the axes, with each seed.
 
     Attributes:
-        function: what is swept, see the module.
+        function: a pure function (key, point, static, data) -> NamedTuple, see Your own function.
         point: base values of all fields.
         axes: values of each axis. `{"u": (k,)}` varies a field; `{"sigma1,sigma2": (k,)}` moves both together, and
             values (k, 2) move them along a path. The dimension is called by the first field. Or a plain list of

@@ -88,9 +88,10 @@ def plan(
     Args:
         sweep: what to run.
         store: folder in which a part of it may be known, and how long that took.
-        scattered: as in `run.opened`.
+        scattered: whether the wanted cells will lie scattered over the grid, as those of `run_until` and `boundary`.
         force: as in `run`.
-        report: its method `phase` is told what comes next, in words. `pt_jax.plan` shows a bar by default.
+        report: its method `phase` is told what comes next, in words; None shows nothing. The default of
+            `pt_jax.plan` is a bar.
 
     Raises:
         ValueError: the store holds another sweep, or a call needs more memory than is free.

@@ -54,7 +54,7 @@ def run(
         sweep: what to run.
         report: called as report(done, total, unit, units) with numbers of trajectories and of units to compute; what
             was known before counts as done. Where it has a method `phase`, this is told what comes next, in words.
-            None shows nothing. `pt_jax.run` shows a bar by default, where standard error is a terminal or a notebook.
+            None shows nothing. The default of `pt_jax.run` is a bar, where standard error is a terminal or a notebook.
         store: folder of the store; None runs in memory. What is damaged in it is found and computed again; where it has
             more than 4,096 units only what is lost.
         shard: (i, n) computes every n-th unit from the i-th on, for job arrays; all shards together make the whole.

@@ -83,17 +83,22 @@ class Comparison(NamedTuple):
     """How networks compare on the test split of the target; dimensions as in `DIMS`.
 
     Attributes:
-        error, error_scratch: test errors of the first P-T and the first RI-T.
+        error: test error of the first P-T.
+        error_scratch: test error of the first RI-T.
         gain: error_scratch - error.
         diverged: a test loss on a path, or a parameter upstream, is not finite.
         cka: linear CKA of what each layer puts out.
         distance: |theta_a - theta_b|_2 over all layers below the head.
-        mistakes, mistakes_independent: mistakes of both over mistakes of either; expected of independent networks.
-        path, path_error: test loss and test error on the straight line, see `landscape`.
+        mistakes: mistakes of both networks over mistakes of either.
+        mistakes_independent: the same as expected of independent networks.
+        path: test loss on the straight line, see `landscape`.
+        path_error: test error on the straight line.
         barrier: how far the test loss rises above the line between its ends.
-        reset, reset_scratch: rise of the test error with one layer moved back, of which the fraction `kept` of its
-            training is kept; of the P-T towards P, and of the RI-T towards its initial weights.
-        criticality, criticality_scratch: ln(1 + criticality) of one layer, see `criticality.measure`.
+        reset: rise of the test error of the P-T with one layer moved back towards P, of which the fraction `kept` of
+            its training is kept.
+        reset_scratch: the same of the RI-T, towards its initial weights.
+        criticality: ln(1 + criticality) of one layer of the P-T, see `criticality.measure`.
+        criticality_scratch: the same of the RI-T.
     """
 
     error: Array

@@ -107,7 +107,7 @@ def npz(path: str | Path, scale: float | None = None) -> Dataset:
         scale: what images of any type are divided by: their largest possible value.
 
     Raises:
-        ValueError: not such a file, one of more than `reading.LARGEST` bytes, or arrays that are not accepted.
+        ValueError: not such a file, one of more than 1 GiB, or arrays that are not accepted.
     """
     names = ("train_images", "train_labels", "test_images", "test_labels")
     train, train_labels, test, test_labels = reading.npz(path, names).values()

@@ -40,7 +40,8 @@ class Network(nn.Module):
         classes: K, outputs of the head.
         names: of the layers, from the images upwards.
         width: channels of the first stage; each further one has twice as many.
-        stages, depth: stages, and layers or blocks a stage.
+        stages: how many.
+        depth: layers or blocks a stage.
         conv: form of the convolutions, see `conv.convolve`.
     """
 

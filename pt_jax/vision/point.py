@@ -60,11 +60,12 @@ class Static(Architecture):
     """What fixes shapes or code: hashable, one compilation for each value. `Static.covering(data)` reads the first 3.
 
     Attributes:
-        counts1, counts2: training samples of each class in the data of source and target; a head has one output each.
+        counts1: training samples of each class of the source; its head has one output for each class.
+        counts2: the same of the target.
         shape: of an image, (height, width, channels).
-        width, stages, depth: channels of the first stage (twice as many in each further one); stages, with a pooling
-            after each but the last of a resnet; layers or blocks a stage. A vit has no stages of its own: stages times
-            depth blocks, 2 width channels.
+        width: channels of the first stage, twice as many in each further one; a vit has 2 width throughout.
+        stages: with a pooling after each but the last of a resnet; a vit has stages times depth blocks.
+        depth: layers or blocks a stage.
         n1, n2: maxima of the fields of `Point` with these names: training losses are taken over padded arrays.
         model: as below, or a network of the user's own: a flax.linen module for images (n, H, W, C), whose
             number of outputs is that of the classes of both tasks, or a function (static, classes, projection) that

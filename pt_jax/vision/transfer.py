@@ -45,7 +45,8 @@ class Record(NamedTuple):
     weights, `_upstream` of the pretrained network on the source.
 
     Attributes:
-        error, error_scratch: test error on the target.
+        error: test error on the target with transfer.
+        error_scratch: test error on the target from scratch.
         gain: error_scratch - error.
         error_upstream: test error on the source, on true labels.
         loss, loss_scratch, loss_upstream: training loss at the end, on the labels seen.
@@ -56,10 +57,12 @@ class Record(NamedTuple):
         tuned: parameters that were trained on the target, in the network with transfer.
         nc1, nc1_scratch, nc1_upstream: neural collapse of the features of each network's own training samples; NaN
             where their class means span too few dimensions.
-        cka, cka_scratch: linear CKA with the upstream network on test images of the target, (layer,); NaN where a layer
-            puts out the same for all of them.
-        cka_runs: linear CKA of transfer and scratch, (layer,).
-        distance, distance_scratch: |theta - theta_upstream|_2, (layer,).
+        cka: linear CKA of the network with transfer and the upstream one on test images of the target, (layer,); NaN
+            where a layer puts out the same for all of them.
+        cka_scratch: the same of the network from scratch and the upstream one.
+        cka_runs: the same of transfer and scratch.
+        distance: |theta - theta_upstream|_2 with transfer, (layer,).
+        distance_scratch: the same from scratch.
         transferability: T, distance of the trained weights to the random ones from which pretraining started over that
             to the pretrained ones, (layer,); NaN where a layer was not trained on the target, or has no weights.
     """

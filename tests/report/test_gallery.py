@@ -1,11 +1,13 @@
 """The gallery says what the JSON beside each picture says."""
 
 import json
+import re
 from pathlib import Path
 
 from pt_jax.report import gallery
 
 FIGURES = Path(__file__).parents[2] / "figures"
+PART = {"function": "pt_jax.x.transfer", "trajectories": 9, "seeds": [0], "device": "2 x cpu", "seconds": 9}
 
 
 def test_every_figure_has_an_entry_under_its_heading(tmp_path):
@@ -20,7 +22,24 @@ def test_every_figure_has_an_entry_under_its_heading(tmp_path):
     assert "theory" not in text.split("## More")[0]
 
 
-PART = {"function": "pt_jax.x.transfer", "trajectories": 9, "seeds": [0], "device": "2 x cpu", "seconds": 9}
+def test_a_table_of_factors_leads_to_the_pictures(tmp_path):
+    for name in ("map_n1_u", "map_n1_n2", "vision_blocks", "vision_blocks_cifar10", "mine"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(PART))
+    head, *entries = gallery.write(tmp_path).read_text().split("\n## ")
+    assert "| sample sizes | [map_n1_u](#map_n1_u), [map_n1_n2](#map_n1_n2) |" in head
+    links = re.findall(r"\]\(#(\w+)\)", head)
+    assert sorted(links) == sorted(re.findall(r'<a id="(\w+)">', "".join(entries))) and len(links) == 5
+
+
+def test_a_claim_with_two_verdicts_says_what_was_measured(tmp_path):
+    head = "claim,source,measured,matters,mean,se,seeds,images\n"
+    rows = (
+        "it helps,arXiv 2,gain at 20,0.01,0.05,0.01,64,digits\nit helps,arXiv 2,gain at 50,0.01,-0.05,0.01,64,digits\n"
+    )
+    (tmp_path / "vision_a.findings.csv").write_text(head + rows)
+    (tmp_path / "vision_a.json").write_text(json.dumps(PART))
+    text = gallery.write(tmp_path).read_text()
+    assert "Seen: it helps: gain at 20 (arXiv 2)." in text and "Reversed: it helps: gain at 50 (arXiv 2)." in text
 
 
 def test_findings_of_all_figures_are_judged_together(tmp_path):

@@ -89,7 +89,7 @@ def test_d_has_a_maximum_in_the_dense_engine_only():
 def test_none_empty_and_ragged_leaves_are_refused():
     for value in (None, np.array([]), [1, [2, 3]]):
         with pytest.raises(
-            ValueError, match=r"u = .* is not accepted: norm of the universal signal must be 0, or a number"
+            ValueError, match=r"u = .* is not accepted: norm of the universal signal must be 0 or a number"
         ):
             validate(Point(u=value))
     with pytest.raises(ValueError, match=r"points = \[\] is not accepted"):
@@ -201,10 +201,10 @@ def test_span_refuses_what_only_dense_has(name, value):
         ("record", (5, 0), "increasing"),
         ("record", (0, 0), "increasing"),
         ("record", (-1, 4), "from 0 on"),
-        ("n1", 0, "at least 1"),
+        ("n1", 0, "from 1 to"),
         ("n2", 2.5, "whole number"),
         ("m", "ten", "whole number"),
-        ("steps1", -1, "at least 0"),
+        ("steps1", -1, "from 0 to"),
         ("d", 3, "above 3"),
     ],
 )
