@@ -5,6 +5,7 @@ All maps have one compiled program: predictions are independent, and computed in
 
 import hashlib
 import json
+import math
 import sys
 import threading
 import time
@@ -37,6 +38,7 @@ _SIZES = (11, 41)  # values of an axis: of the first picture, of the map
 _SEEDS = 16
 _BATCH, _LANES = 48, 8  # predictions of a device in a call, and together
 _SLIDERS: Mapping[str, tuple[float, float]] = {**RANGES, "m": (2, 20), "angle": (0, 180), "lr_ratio": (0, 2)}
+_DIGITS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)  # of the values of a logarithmic slider
 _LOGARITHMIC = ("d", "init_scale", "sigma1", "sigma2", "lr1", "lr2")
 _STATIC = Static(n1=int(FIELDS["n1"].high), n2=int(FIELDS["n2"].high), m=20, steps1=400, steps2=400)
 
@@ -80,12 +82,9 @@ class Maps:
         fields = {
             name: {
                 "label": f"{FIELDS[name].meaning}{f' [{unit}]' if (unit := FIELDS[name].unit) != '1' else ''}",
-                "low": low,
-                "high": high,
-                "log": name in _LOGARITHMIC,
-                "whole": FIELDS[name].whole,
+                "values": _round_values(name),
             }
-            for name, (low, high) in _SLIDERS.items()
+            for name in _SLIDERS
         }
         return page.page(ds, theory={"fields": fields, "asked": FIRST._asdict(), "seeds": _SEEDS})
 
@@ -152,6 +151,17 @@ def _report(running: Future) -> None:
     """Say on the terminal why a simulation ended early."""
     if (error := running.exception()) is not None:
         print(f"The simulation ended: {in_a_line(error)}", file=sys.stderr)
+
+
+def _round_values(name: str) -> list[float]:
+    """Return where the slider of a field goes: ten values a decade, or steps of a power of ten, at least a hundred."""
+    low, high = _SLIDERS[name]
+    if name in _LOGARITHMIC:
+        each = [float(f"{digits}e{power}") for power in range(-3, 6) for digits in _DIGITS]
+        return [value for value in each if low <= value <= high]
+    step = 10.0 ** math.floor(math.log10((high - low) / 100))
+    count = round((high - low) / (max(1, step) if FIELDS[name].whole else step)) + 1
+    return np.linspace(low, high, count).round(3).tolist()
 
 
 def _read(asked: Any) -> Asked:

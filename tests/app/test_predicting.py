@@ -58,6 +58,15 @@ def test_a_map_over_any_two_fields_comes_in_parts(maps):
     assert done[-1] == 1 and len(done) > 2 and done.index(1) < len(done) - 1  # the coarse map comes before
 
 
+def test_sliders_have_round_values():
+    values = {name: predicting._round_values(name) for name in predicting._SLIDERS}
+    for name, (low, high) in predicting._SLIDERS.items():
+        assert values[name] == sorted(set(values[name])) and (values[name][0], values[name][-1]) == (low, high)
+        assert predicting.FIELDS[name].default in values[name]
+    assert values["n1"] == list(range(10, 301)) and 2 in values["sigma1"] and values["flip1"][:3] == [0, 0.001, 0.002]
+    assert values["d"][:11] == [100, 120, 150, 200, 250, 300, 400, 500, 600, 800, 1000]
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [

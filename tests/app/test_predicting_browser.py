@@ -25,12 +25,35 @@ def test_the_controls(maps, browser):  # noqa: F811 - the fixtures
         page.locator("body[data-predicted=yes]").wait_for()
         driver.expect(page.locator("#reading")).to_contain_text(words)
 
+    def enter(name, text):
+        page.locator(f"#value-field-{name}").fill(text)
+        page.locator(f"#value-field-{name}").press("Enter")
+
     predicted("gain: 0.5")  # u = v2 = 2, alpha = 0.5
     assert page.get_attribute("#at-u", "max") == "40" and "predicted in" in page.inner_text("#told")
     page.locator("#at-u").fill("21")
     page.locator("#field-alpha").fill("100")
     predicted("u = 2.1, v2 = 2")  # which the coarse map has not
     driver.expect(page.locator("#reading")).to_contain_text("gain: 1.1")
+    assert [page.locator(f"#x [value={name}]").inner_text() for name in ("d", "angle")] == [
+        "d: dimension of a patch",
+        "angle: angle between the two task signals [degrees]",
+    ]
+    page.locator("#field-n1").fill("190")
+    assert page.input_value("#value-field-n1") == "200"
+    enter("n1", "123")
+    assert page.input_value("#field-n1") == "113" and page.get_attribute("#field-n1", "aria-valuetext") == "123"
+    enter("n1", "5000")  # beyond the slider
+    predicted("gain: 1.1")
+    assert page.input_value("#field-n1") == "290" and page.evaluate("asked.fields.n1") == 5000
+    enter("sigma1", "-1")
+    driver.expect(page.locator("#told")).to_contain_text("sigma1 = -1 is not accepted")
+    enter("sigma1", "2")
+    enter("n1", "")
+    assert page.input_value("#value-field-n1") == "5000"
+    page.get_by_role("spinbutton", name="steps1: upstream gradient steps").fill("7")
+    page.keyboard.press("Enter")
+    assert page.evaluate("[asked.fields.steps1, asked.fields.sigma1]") == [7, 2]
     page.select_option("#x", "alpha")
     predicted("alpha = 0.5, v2 = 2")
     assert page.locator("#field-u").count() == 1 and page.locator("#field-alpha").count() == 0
@@ -70,7 +93,7 @@ def test_the_controls(maps, browser):  # noqa: F811 - the fixtures
         page.goto("about:blank")
         page.goto(f"http://127.0.0.1:{server.server_port}#{quote(json.dumps(wrong))}")
         predicted("u = 2, v2 = 2")
-    assert page.inner_text("#value-field-m") == "10" and page.inner_text("#value-field-d") == "2000"
+    assert page.input_value("#value-field-m") == "10" and page.input_value("#value-field-d") == "2000"
     assert errors == []
     page.close()
     server.shutdown()
