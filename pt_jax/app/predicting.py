@@ -14,12 +14,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import jax
 import numpy as np
 import xarray as xr
 
 from pt_jax.app.ending import in_a_line
+from pt_jax.app.progress import Bar
 from pt_jax.report.explorer import page
 from pt_jax.signal_noise import theory
 from pt_jax.signal_noise.derived import DERIVED
@@ -86,7 +88,7 @@ class Maps:
             }
             for name in _SLIDERS
         }
-        return page.page(ds, theory={"fields": fields, "asked": FIRST._asdict(), "seeds": _SEEDS})
+        return page.page(ds, served={"theory": {"fields": fields, "asked": FIRST._asdict(), "seeds": _SEEDS}})
 
     def predict(self, asked: Any) -> Iterator[dict[str, Any]]:
         """Yield how much is done, then the map; first a coarse one."""
@@ -127,12 +129,13 @@ class Maps:
             if known is None or (known.done() and known.exception() is not None):
                 if not all(one.done() for one in self._simulations.values()):
                     raise ValueError("Another map is being simulated: wait for it.")
-                self._start(sweep, folder, address)
+                self._start(sweep, folder, address, f"/#{quote(json.dumps({'asked': at._asdict()}))}")
         yield {"address": address, "folder": str(folder)}
 
-    def _start(self, sweep: Sweep, folder: Path, address: str) -> None:
-        """Start a simulation, and wait until its page has a store to show."""
-        running = self._pool.submit(run, sweep, None, folder)
+    def _start(self, sweep: Sweep, folder: Path, address: str, back: str) -> None:
+        """Start a simulation, and wait until its page has a store to show; `back` is where its prediction is."""
+        bar = Bar("trajectories simulated")
+        running = self._pool.submit(run, sweep, bar, folder)
         running.add_done_callback(_report)
         while not (folder / "data.zarr").is_dir() and not running.done():
             time.sleep(0.05)
@@ -142,7 +145,8 @@ class Maps:
         def live() -> tuple[str, bool]:
             if running.done() and (error := running.exception()) is not None:
                 raise ValueError(f"The simulation ended: {in_a_line(error)} What is done is in {folder}.")
-            return page.page(load(folder)), not running.done()
+            ended = running.done()  # before the store is read
+            return page.page(load(folder), served={"note": "" if ended else str(bar), "back": back}), not ended
 
         self._simulations[address], self.pages[address] = running, live
 

@@ -1,8 +1,11 @@
 """The page of theory alone: what is predicted, what is refused, its simulation."""
 
+import json
 import queue
+import re
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -11,7 +14,8 @@ import pt_jax
 from pt_jax.app import predicting
 from pt_jax.signal_noise.point import Point, Static
 from tests.compiling import SOON, jit
-from tests.report.pages import arrays
+from tests.report.cases import dataset
+from tests.report.pages import arrays, part
 
 ASKED = predicting.FIRST._asdict()
 
@@ -106,6 +110,8 @@ def simulated(monkeypatch):
 
     def run(sweep, report, folder):
         started.append(sweep)
+        report(0, sweep.trajectories, 0, 1)
+        report.phase("compiling")
         (folder / "data.zarr").mkdir(parents=True, exist_ok=True)
         if (error := ends.get(timeout=60)) is not None:
             raise error
@@ -126,6 +132,25 @@ def test_a_simulation_is_a_store_with_a_page(maps, tmp_path, simulated):
     assert sweep.function is pt_jax.simulate and sweep.shape[:2] == (41, 41)
     with pytest.raises(ValueError, match="Another map is being simulated"):
         next(maps.simulate(other()))
+
+
+def test_the_page_of_a_simulation_says_how_far_it_is_and_links_back(maps, tmp_path, simulated, monkeypatch):
+    monkeypatch.setattr(predicting, "load", lambda folder: dataset("u", "v2"))
+    asked = other(v1=[0, 3])
+    told = next(maps.simulate(asked))
+
+    def shown():
+        text, changes = maps.pages[told["address"]]()
+        return json.loads(part(text, "about")), changes
+
+    about, changes = shown()
+    assert changes and re.fullmatch(r"trajectories simulated: 0 of 26,896, 0:\d\d, compiling", about["note"])
+    back = json.loads(unquote(about["back"].removeprefix("/#")))
+    assert next(maps.simulate(back["asked"])) == told  # the same map
+    simulated.ends.put(None)
+    assert maps._simulations[told["address"]].result(60) is None
+    about, changes = shown()
+    assert not changes and about["note"] == "" and about["back"].startswith("/#")
 
 
 def test_the_same_map_is_simulated_once(maps, simulated):

@@ -102,7 +102,8 @@ def test_the_controls(maps, browser):  # noqa: F811 - the fixtures
 
 def test_what_is_chosen_is_kept_when_a_live_page_is_loaded_again(browser, monkeypatch):  # noqa: F811
     monkeypatch.setattr(serving, "_EVERY", 2)
-    text, asked = made(dataset("u", "v2"), ["gain"]), []
+    served, asked = {"note": "0 of 4 <trajectories>", "back": f"/?#{quote(json.dumps({'at': {'u': 0}}))}"}, []
+    text = made(dataset("u", "v2"), ["gain"], served=served)
     server = serve({"/": lambda: (text, not asked.append(1) and len(asked) < 3)})
     threading.Thread(target=server.serve_forever, daemon=True).start()
     page = browser.new_page()
@@ -117,6 +118,9 @@ def test_what_is_chosen_is_kept_when_a_live_page_is_loaded_again(browser, monkey
     page.wait_for_selector("body[data-ready]")
     driver.expect(page.locator("#reading")).to_contain_text("u = 1, v2 = 0.5")
     assert len(asked) == 3
+    driver.expect(page.locator("#note")).to_have_text("0 of 4 <trajectories> Back to the prediction")
+    page.click("#note a")
+    driver.expect(page.locator("#reading")).to_contain_text("u = 0.333333, v2 = 0.5")
     page.close()
     server.shutdown()
     server.server_close()
