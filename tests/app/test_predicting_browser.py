@@ -81,7 +81,7 @@ def test_the_controls(maps, browser):  # noqa: F811 - the fixtures
     driver.expect(page.locator("#reading")).to_contain_text("alpha = 0.2")
     bare = "() => [...document.querySelectorAll('select, input')].filter((one) => !one.labels.length && !one.ariaLabel)"
     assert page.evaluate(f"({bare})().length") == 0
-    for width in (360, 1400):
+    for width in (360, 1200, 1400):
         page.set_viewport_size({"width": width, "height": 800})
         for _ in range(100):  # plotly follows
             if page.evaluate("document.documentElement.scrollWidth") <= width:
