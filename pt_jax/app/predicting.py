@@ -185,7 +185,10 @@ def _read(asked: Any) -> Asked:
     for name, (low, high) in ends.items():
         if not low < high:
             raise ValueError(f"{name} from {low:g} to {high:g} is not accepted: use two numbers, the lower one first.")
-    validate(Point(**fields | ends), _STATIC)
+    validate(Point(**fields | ends))
+    for name in ("m", "steps1", "steps2"):
+        if (most := np.max((fields | ends)[name])) > (high := getattr(_STATIC, name)):
+            raise ValueError(f"{name} = {most:g} is not accepted here: the prediction is compiled for at most {high}.")
     return Asked(asked["x"], asked["y"], ends, fields)
 
 

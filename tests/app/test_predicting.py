@@ -88,7 +88,8 @@ def test_sliders_have_round_values():
         ({"ends": {"u": [4, 0], "v2": [0, 4]}}, "u from 4 to 0 is not accepted"),
         ({"ends": {"u": [float("nan"), 0], "v2": [0, 4]}}, "u from nan to 0 is not accepted"),
         ({"ends": {"u": [-1, 0], "v2": [0, 4]}}, "u = -1 is not accepted"),
-        ({"fields": ASKED["fields"] | {"m": 21}}, "m = 21 is above the maximum 20"),
+        ({"fields": ASKED["fields"] | {"m": 21}}, "m = 21 is not accepted here: .* at most 20"),
+        ({"x": "steps1", "ends": {"steps1": [1, 500], "v2": [0, 4]}}, "steps1 = 500 is not accepted here"),
     ],
 )
 def test_what_is_no_map_is_refused(maps, changed, words):
