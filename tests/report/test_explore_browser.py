@@ -119,16 +119,7 @@ def centre(page, i, j, key=0):
     return box["x"] + (i + 0.5) / 4 * box["width"], box["y"] + (2.5 - j) / 3 * box["height"]
 
 
-@pytest.mark.parametrize(
-    ("place", "words"),
-    [
-        ((1, 1, 1), "6 seeds"),
-        ((0, 1, 1), "hurts"),
-        ((3, 1, 1), "helps"),
-        ((3, 2, 0), "diverged"),
-        ((0, 0, 0), "not comp"),
-    ],
-)
+@pytest.mark.parametrize(("place", "words"), [((1, 1, 1), "6 seeds"), ((3, 2, 0), "diverged"), ((0, 0, 0), "not comp")])
 def test_the_reading_is_the_cell_of_the_store(page, store, place, words):
     for name, index in zip(("u", "v2", "alpha"), place, strict=True):
         slide(page, name, index)
@@ -165,8 +156,7 @@ def test_csv_is_what_is_shown(page, store, tmp_path):
     for name in ("mean", "low", "high", "seeds"):
         np.testing.assert_allclose(table[name].reindex(cells.index), cells[name], rtol=1e-5, atol=1e-6)
     assert (table["alpha"] == 1).all() and (table["result"] == "gain").all()
-    words = [word(cell) for _, cell in cells.iterrows()]
-    assert table["state"].reindex(cells.index).tolist() == words and set(words) == {"helps", "hurts", "unclear"}
+    assert table["state"].reindex(cells.index).tolist() == [word(cell) for _, cell in cells.iterrows()]
     section = pd.read_csv(saved(page, "sections-v2", "CSV", tmp_path))
     assert sorted(set(section["result"])) == ["error", "error_scratch", "gain"] and len(section) == 9
 
@@ -200,19 +190,6 @@ def test_another_dataset_follows_to_its_nearest_cell(page, store):
     assert said.endswith(word(cell))
     np.testing.assert_allclose(numbers(said)[:3], [cell["mean"], cell["low"], cell["high"]], atol=0.051)
     assert "old, at the nearest values" in page.locator("#maps-1 .annotation-text").text_content().replace("\n", " ")
-
-
-def test_each_result_of_a_section_has_a_look_of_its_own(page):
-    page.select_option("#second", "gain in old")
-    settle(page)
-    drawn = page.evaluate("document.querySelector('#sections-u-chart').data")
-    assert [one["name"] for one in drawn] == ["error", "error_scratch", "gain", "gain in old"]
-    for look in (
-        [one["line"]["color"] for one in drawn],
-        [one["marker"]["symbol"] for one in drawn],
-        [one["line"]["dash"] for one in drawn],
-    ):
-        assert len(set(look)) == 4
 
 
 def test_axes_change_places_and_own_dimensions_have_a_slider(page):
