@@ -71,7 +71,7 @@ function drawTheory() {
   const parts = [];
   for (const name of [asked.x, asked.y]) {
     const ends = (asked.ends[name] ??= [fields[name].values[0], fields[name].values.at(-1)]);
-    const [low, high] = ["from", "to"].map((word, end) => numberBox(`end-${name}-${end}`, `${name} ${word}`, ends, end));
+    const [low, high] = ["from", "to"].map((word, k) => numberBox(`end-${name}-${k}`, `${name} ${word}`, ends, k));
     parts.push(make("div", { className: "ends" }, `${name} from `, low, " to ", high));
   }
   for (const [name, field] of Object.entries(fields)) {
