@@ -1,5 +1,6 @@
 """The command `pt-jax explore`: a page on which the maps of a folder are explored in a browser."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,6 +56,7 @@ def _explore(
             raise ValueError("A folder is missing: give one, or --theory alone for maps that theory predicts.")
         if value is not None:
             raise ValueError("--value is not accepted without a folder: leave it out.")
+        print("compiling the prediction: the address follows", file=sys.stderr, flush=True)
         startup.set_up()
         from pt_jax.app import predicting
 
@@ -80,7 +82,8 @@ def _explore(
 
     def live() -> tuple[str, bool]:
         now, also = show.opened(folder)[0], others()
-        return page.page(now, values, lines, also), any(map(_lacks, (now, *also.values())))
+        note = f"{show.progress(now)} are computed" if _lacks(now) else ""
+        return page.page(now, values, lines, also, {"note": note}), any(map(_lacks, (now, *also.values())))
 
     try:
         if serve:

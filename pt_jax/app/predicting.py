@@ -5,6 +5,7 @@ All maps have one compiled program: predictions are independent, and computed in
 
 import hashlib
 import json
+import math
 import sys
 import threading
 import time
@@ -13,12 +14,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import jax
 import numpy as np
 import xarray as xr
 
 from pt_jax.app.ending import in_a_line
+from pt_jax.app.progress import Bar
 from pt_jax.report.explorer import page
 from pt_jax.signal_noise import theory
 from pt_jax.signal_noise.derived import DERIVED
@@ -37,6 +40,7 @@ _SIZES = (11, 41)  # values of an axis: of the first picture, of the map
 _SEEDS = 16
 _BATCH, _LANES = 48, 8  # predictions of a device in a call, and together
 _SLIDERS: Mapping[str, tuple[float, float]] = {**RANGES, "m": (2, 20), "angle": (0, 180), "lr_ratio": (0, 2)}
+_DIGITS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)  # of the values of a logarithmic slider
 _LOGARITHMIC = ("d", "init_scale", "sigma1", "sigma2", "lr1", "lr2")
 _STATIC = Static(n1=int(FIELDS["n1"].high), n2=int(FIELDS["n2"].high), m=20, steps1=400, steps2=400)
 
@@ -80,14 +84,11 @@ class Maps:
         fields = {
             name: {
                 "label": f"{FIELDS[name].meaning}{f' [{unit}]' if (unit := FIELDS[name].unit) != '1' else ''}",
-                "low": low,
-                "high": high,
-                "log": name in _LOGARITHMIC,
-                "whole": FIELDS[name].whole,
+                "values": _round_values(name),
             }
-            for name, (low, high) in _SLIDERS.items()
+            for name in _SLIDERS
         }
-        return page.page(ds, theory={"fields": fields, "asked": FIRST._asdict(), "seeds": _SEEDS})
+        return page.page(ds, served={"theory": {"fields": fields, "asked": FIRST._asdict(), "seeds": _SEEDS}})
 
     def predict(self, asked: Any) -> Iterator[dict[str, Any]]:
         """Yield how much is done, then the map; first a coarse one."""
@@ -128,12 +129,13 @@ class Maps:
             if known is None or (known.done() and known.exception() is not None):
                 if not all(one.done() for one in self._simulations.values()):
                     raise ValueError("Another map is being simulated: wait for it.")
-                self._start(sweep, folder, address)
+                self._start(sweep, folder, address, f"/#{quote(json.dumps({'asked': at._asdict()}))}")
         yield {"address": address, "folder": str(folder)}
 
-    def _start(self, sweep: Sweep, folder: Path, address: str) -> None:
-        """Start a simulation, and wait until its page has a store to show."""
-        running = self._pool.submit(run, sweep, None, folder)
+    def _start(self, sweep: Sweep, folder: Path, address: str, back: str) -> None:
+        """Start a simulation, and wait until its page has a store to show; `back` is where its prediction is."""
+        bar = Bar("trajectories simulated")
+        running = self._pool.submit(run, sweep, bar, folder)
         running.add_done_callback(_report)
         while not (folder / "data.zarr").is_dir() and not running.done():
             time.sleep(0.05)
@@ -143,7 +145,8 @@ class Maps:
         def live() -> tuple[str, bool]:
             if running.done() and (error := running.exception()) is not None:
                 raise ValueError(f"The simulation ended: {in_a_line(error)} What is done is in {folder}.")
-            return page.page(load(folder)), not running.done()
+            ended = running.done()  # before the store is read
+            return page.page(load(folder), served={"note": "" if ended else str(bar), "back": back}), not ended
 
         self._simulations[address], self.pages[address] = running, live
 
@@ -152,6 +155,17 @@ def _report(running: Future) -> None:
     """Say on the terminal why a simulation ended early."""
     if (error := running.exception()) is not None:
         print(f"The simulation ended: {in_a_line(error)}", file=sys.stderr)
+
+
+def _round_values(name: str) -> list[float]:
+    """Return where the slider of a field goes: ten values a decade, or steps of a power of ten, at least a hundred."""
+    low, high = _SLIDERS[name]
+    if name in _LOGARITHMIC:
+        each = [float(f"{digits}e{power}") for power in range(-3, 6) for digits in _DIGITS]
+        return [value for value in each if low <= value <= high]
+    step = 10.0 ** math.floor(math.log10((high - low) / 100))
+    count = round((high - low) / (max(1, step) if FIELDS[name].whole else step)) + 1
+    return np.linspace(low, high, count).round(3).tolist()
 
 
 def _read(asked: Any) -> Asked:
@@ -171,7 +185,10 @@ def _read(asked: Any) -> Asked:
     for name, (low, high) in ends.items():
         if not low < high:
             raise ValueError(f"{name} from {low:g} to {high:g} is not accepted: use two numbers, the lower one first.")
-    validate(Point(**fields | ends), _STATIC)
+    validate(Point(**fields | ends))
+    for name in ("m", "steps1", "steps2"):
+        if (most := np.max((fields | ends)[name])) > (high := getattr(_STATIC, name)):
+            raise ValueError(f"{name} = {most:g} is not accepted here: the prediction is compiled for at most {high}.")
     return Asked(asked["x"], asked["y"], ends, fields)
 
 

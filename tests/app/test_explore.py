@@ -1,5 +1,6 @@
 """`pt-jax explore`: the page of a folder, and what is refused."""
 
+import json
 import sys
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 import pt_jax
 from pt_jax.app.cli import main
 from tests.app.worlds import sweep
-from tests.report.pages import read, result
+from tests.report.pages import part, read, result
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,26 @@ def test_without_a_folder_there_is_theory_alone(capsys):
     for args, words in (([], "A folder is missing"), (["--theory", "--value", "gain"], "--value is not accepted")):
         assert main(["explore", *args]) == 2
         assert words in capsys.readouterr().err
+
+
+def test_theory_alone_says_at_once_what_one_waits_for(capsys, monkeypatch):
+    def later():
+        assert capsys.readouterr().err == "compiling the prediction: the address follows\n"
+        raise ValueError("enough")
+
+    monkeypatch.setattr("pt_jax.app.startup.set_up", later)
+    assert main(["explore", "--theory"]) == 2
+    assert "enough" in capsys.readouterr().err
+
+
+def test_a_live_page_says_how_much_is_computed(folder, monkeypatch):
+    pages, ds = {}, pt_jax.load(folder)
+    monkeypatch.setattr("pt_jax.app.explore._serve", lambda given, port: pages.update(given))
+    for done, note in ((1, ""), (0, "0 of 32 trajectories are computed")):
+        monkeypatch.setattr("pt_jax.app.show.opened", lambda path, done=done: (ds.assign(done=ds["done"] * done), path))
+        assert main(["explore", str(folder), "--serve"]) == 0
+        text, changes = pages["/"]()
+        assert json.loads(part(text, "about"))["note"] == note and changes == (not done)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,11 @@
 """The page of theory alone: what is predicted, what is refused, its simulation."""
 
+import json
 import queue
+import re
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -11,7 +14,8 @@ import pt_jax
 from pt_jax.app import predicting
 from pt_jax.signal_noise.point import Point, Static
 from tests.compiling import SOON, jit
-from tests.report.pages import arrays
+from tests.report.cases import dataset
+from tests.report.pages import arrays, part
 
 ASKED = predicting.FIRST._asdict()
 
@@ -58,6 +62,15 @@ def test_a_map_over_any_two_fields_comes_in_parts(maps):
     assert done[-1] == 1 and len(done) > 2 and done.index(1) < len(done) - 1  # the coarse map comes before
 
 
+def test_sliders_have_round_values():
+    values = {name: predicting._round_values(name) for name in predicting._SLIDERS}
+    for name, (low, high) in predicting._SLIDERS.items():
+        assert values[name] == sorted(set(values[name])) and (values[name][0], values[name][-1]) == (low, high)
+        assert predicting.FIELDS[name].default in values[name]
+    assert values["n1"] == list(range(10, 301)) and 2 in values["sigma1"] and values["flip1"][:3] == [0, 0.001, 0.002]
+    assert values["d"][:11] == [100, 120, 150, 200, 250, 300, 400, 500, 600, 800, 1000]
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
@@ -75,7 +88,8 @@ def test_a_map_over_any_two_fields_comes_in_parts(maps):
         ({"ends": {"u": [4, 0], "v2": [0, 4]}}, "u from 4 to 0 is not accepted"),
         ({"ends": {"u": [float("nan"), 0], "v2": [0, 4]}}, "u from nan to 0 is not accepted"),
         ({"ends": {"u": [-1, 0], "v2": [0, 4]}}, "u = -1 is not accepted"),
-        ({"fields": ASKED["fields"] | {"m": 21}}, "m = 21 is above the maximum 20"),
+        ({"fields": ASKED["fields"] | {"m": 21}}, "m = 21 is not accepted here: .* at most 20"),
+        ({"x": "steps1", "ends": {"steps1": [1, 500], "v2": [0, 4]}}, "steps1 = 500 is not accepted here"),
     ],
 )
 def test_what_is_no_map_is_refused(maps, changed, words):
@@ -97,6 +111,8 @@ def simulated(monkeypatch):
 
     def run(sweep, report, folder):
         started.append(sweep)
+        report(0, sweep.trajectories, 0, 1)
+        report.phase("compiling")
         (folder / "data.zarr").mkdir(parents=True, exist_ok=True)
         if (error := ends.get(timeout=60)) is not None:
             raise error
@@ -117,6 +133,25 @@ def test_a_simulation_is_a_store_with_a_page(maps, tmp_path, simulated):
     assert sweep.function is pt_jax.simulate and sweep.shape[:2] == (41, 41)
     with pytest.raises(ValueError, match="Another map is being simulated"):
         next(maps.simulate(other()))
+
+
+def test_the_page_of_a_simulation_says_how_far_it_is_and_links_back(maps, tmp_path, simulated, monkeypatch):
+    monkeypatch.setattr(predicting, "load", lambda folder: dataset("u", "v2"))
+    asked = other(v1=[0, 3])
+    told = next(maps.simulate(asked))
+
+    def shown():
+        text, changes = maps.pages[told["address"]]()
+        return json.loads(part(text, "about")), changes
+
+    about, changes = shown()
+    assert changes and re.fullmatch(r"trajectories simulated: 0 of 26,896, 0:\d\d, compiling", about["note"])
+    back = json.loads(unquote(about["back"].removeprefix("/#")))
+    assert next(maps.simulate(back["asked"])) == told  # the same map
+    simulated.ends.put(None)
+    assert maps._simulations[told["address"]].result(60) is None
+    about, changes = shown()
+    assert not changes and about["note"] == "" and about["back"].startswith("/#")
 
 
 def test_the_same_map_is_simulated_once(maps, simulated):

@@ -25,12 +25,35 @@ def test_the_controls(maps, browser):  # noqa: F811 - the fixtures
         page.locator("body[data-predicted=yes]").wait_for()
         driver.expect(page.locator("#reading")).to_contain_text(words)
 
+    def enter(name, text):
+        page.locator(f"#value-field-{name}").fill(text)
+        page.locator(f"#value-field-{name}").press("Enter")
+
     predicted("gain: 0.5")  # u = v2 = 2, alpha = 0.5
     assert page.get_attribute("#at-u", "max") == "40" and "predicted in" in page.inner_text("#told")
     page.locator("#at-u").fill("21")
     page.locator("#field-alpha").fill("100")
     predicted("u = 2.1, v2 = 2")  # which the coarse map has not
     driver.expect(page.locator("#reading")).to_contain_text("gain: 1.1")
+    assert [page.locator(f"#x [value={name}]").inner_text() for name in ("d", "angle")] == [
+        "d: dimension of a patch",
+        "angle: angle between the two task signals [degrees]",
+    ]
+    page.locator("#field-n1").fill("190")
+    assert page.input_value("#value-field-n1") == "200"
+    enter("n1", "123")
+    assert page.input_value("#field-n1") == "113" and page.get_attribute("#field-n1", "aria-valuetext") == "123"
+    enter("n1", "5000")  # beyond the slider
+    predicted("gain: 1.1")
+    assert page.input_value("#field-n1") == "290" and page.evaluate("asked.fields.n1") == 5000
+    enter("sigma1", "-1")
+    driver.expect(page.locator("#told")).to_contain_text("sigma1 = -1 is not accepted")
+    enter("sigma1", "2")
+    enter("n1", "")
+    assert page.input_value("#value-field-n1") == "5000"
+    page.get_by_role("spinbutton", name="steps1: upstream gradient steps").fill("7")
+    page.keyboard.press("Enter")
+    assert page.evaluate("[asked.fields.steps1, asked.fields.sigma1]") == [7, 2]
     page.select_option("#x", "alpha")
     predicted("alpha = 0.5, v2 = 2")
     assert page.locator("#field-u").count() == 1 and page.locator("#field-alpha").count() == 0
@@ -58,7 +81,7 @@ def test_the_controls(maps, browser):  # noqa: F811 - the fixtures
     driver.expect(page.locator("#reading")).to_contain_text("alpha = 0.2")
     bare = "() => [...document.querySelectorAll('select, input')].filter((one) => !one.labels.length && !one.ariaLabel)"
     assert page.evaluate(f"({bare})().length") == 0
-    for width in (360, 1400):
+    for width in (360, 1200, 1400):
         page.set_viewport_size({"width": width, "height": 800})
         for _ in range(100):  # plotly follows
             if page.evaluate("document.documentElement.scrollWidth") <= width:
@@ -70,7 +93,7 @@ def test_the_controls(maps, browser):  # noqa: F811 - the fixtures
         page.goto("about:blank")
         page.goto(f"http://127.0.0.1:{server.server_port}#{quote(json.dumps(wrong))}")
         predicted("u = 2, v2 = 2")
-    assert page.inner_text("#value-field-m") == "10" and page.inner_text("#value-field-d") == "2000"
+    assert page.input_value("#value-field-m") == "10" and page.input_value("#value-field-d") == "2000"
     assert errors == []
     page.close()
     server.shutdown()
@@ -79,7 +102,8 @@ def test_the_controls(maps, browser):  # noqa: F811 - the fixtures
 
 def test_what_is_chosen_is_kept_when_a_live_page_is_loaded_again(browser, monkeypatch):  # noqa: F811
     monkeypatch.setattr(serving, "_EVERY", 2)
-    text, asked = made(dataset("u", "v2"), ["gain"]), []
+    served, asked = {"note": "0 of 4 <trajectories>", "back": f"/?#{quote(json.dumps({'at': {'u': 0}}))}"}, []
+    text = made(dataset("u", "v2"), ["gain"], served=served)
     server = serve({"/": lambda: (text, not asked.append(1) and len(asked) < 3)})
     threading.Thread(target=server.serve_forever, daemon=True).start()
     page = browser.new_page()
@@ -94,6 +118,9 @@ def test_what_is_chosen_is_kept_when_a_live_page_is_loaded_again(browser, monkey
     page.wait_for_selector("body[data-ready]")
     driver.expect(page.locator("#reading")).to_contain_text("u = 1, v2 = 0.5")
     assert len(asked) == 3
+    driver.expect(page.locator("#note")).to_have_text("0 of 4 <trajectories> Back to the prediction")
+    page.click("#note a")
+    driver.expect(page.locator("#reading")).to_contain_text("u = 0.333333, v2 = 0.5")
     page.close()
     server.shutdown()
     server.server_close()

@@ -91,6 +91,11 @@ def settle(page):
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
+def word(cell):
+    """What is said of the gain of a cell."""
+    return ("helps" if cell["mean"] > 0 else "hurts") if cell["clear"] else "unclear"
+
+
 def reading(page):
     return page.inner_text("#reading")
 
@@ -123,7 +128,7 @@ def test_the_reading_is_the_cell_of_the_store(page, store, place, words):
     assert words in said
     if np.isfinite(cell["mean"]):
         np.testing.assert_allclose(numbers(said)[:3], [cell["mean"], cell["low"], cell["high"]], atol=0.051)
-        assert said.endswith("unclear") != bool(cell["clear"])
+        assert said.endswith(word(cell))
 
 
 def test_a_click_goes_to_its_cell_and_hovering_shows_it(page, store):
@@ -151,6 +156,7 @@ def test_csv_is_what_is_shown(page, store, tmp_path):
     for name in ("mean", "low", "high", "seeds"):
         np.testing.assert_allclose(table[name].reindex(cells.index), cells[name], rtol=1e-5, atol=1e-6)
     assert (table["alpha"] == 1).all() and (table["result"] == "gain").all()
+    assert table["state"].reindex(cells.index).tolist() == [word(cell) for _, cell in cells.iterrows()]
     section = pd.read_csv(saved(page, "sections-v2", "CSV", tmp_path))
     assert sorted(set(section["result"])) == ["error", "error_scratch", "gain"] and len(section) == 9
 
@@ -181,6 +187,7 @@ def test_another_dataset_follows_to_its_nearest_cell(page, store):
     settle(page)
     cell = pt_jax.stats.summary(store).isel(u=3, v2=1, alpha=0)  # u = 2/3 is nearer to 1 than to 0
     (said,) = (line for line in reading(page).splitlines() if line.startswith("gain in old:"))
+    assert said.endswith(word(cell))
     np.testing.assert_allclose(numbers(said)[:3], [cell["mean"], cell["low"], cell["high"]], atol=0.051)
     assert "old, at the nearest values" in page.locator("#maps-1 .annotation-text").text_content().replace("\n", " ")
 

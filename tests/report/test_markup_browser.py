@@ -1,11 +1,11 @@
-"""Names with markup, and long ones, on a page of the explorer; skipped without a browser."""
+"""Names with markup, long names and the looks of many results on a page; skipped without a browser."""
 
 import pt_jax
 from tests.report.cases import dataset
 from tests.report.test_explore_browser import browser, driver, settle  # noqa: F401 - a fixture
 
 
-def test_names_are_text_and_fit(browser, tmp_path):  # noqa: F811 - the fixture
+def test_names_are_text_and_fit_and_looks_differ(browser, tmp_path):  # noqa: F811 - the fixture
     ds = dataset("u", "alpha").assign_coords(alpha=["<b>a</b>", "c" * 80])
     also = {"lines": {"<i>G</i>": ds["gain"].mean("seed") - 1}, "beside": {"<u>o</u>": ds}}
     page = browser.new_page()
@@ -15,6 +15,9 @@ def test_names_are_text_and_fit(browser, tmp_path):  # noqa: F811 - the fixture
     settle(page)
     legend = page.locator(".legendtext").all_text_contents()
     assert {"<i>G</i>", "gain in <u>o</u> 0"} <= set(legend)
+    drawn = page.evaluate("document.querySelector('#sections-alpha-chart').data")
+    looks = [(one["line"]["color"], one["line"]["dash"], one["marker"]["symbol"]) for one in drawn]
+    assert all(len(set(kind)) == 4 for kind in zip(*looks, strict=True))  # error, error_scratch and both gains
     hovered = page.evaluate("document.querySelector('#sections-alpha-chart').data[0].text[0]")
     assert hovered.startswith("alpha = &lt;b>a&lt;/b><br>")
     page.locator("#at-alpha").fill("1")

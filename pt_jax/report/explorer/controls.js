@@ -79,7 +79,7 @@ function select(label, key, options) {
   const made = make("select", { id: key });
   const now = (about.theory && asked[key]) || chosen[key]; // what is asked for may be on its way
   for (const [value, text] of options) {
-    const named = !value || text.startsWith(value) ? text : `${value}: ${text}`;
+    const named = !value || text === value || text.startsWith(`${value}:`) ? text : `${value}: ${text}`;
     made.append(make("option", { value, textContent: named, selected: value === now }));
   }
   made.addEventListener("change", () => choose(key, made.value));

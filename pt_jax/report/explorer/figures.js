@@ -4,10 +4,13 @@ const LINES = [
   { color: "#2ca02c", width: 2.5, dash: "dash" },
   { color: "#1f77b4", width: 2.5, dash: "dot" },
 ];
+// Of the results in a section, at most four: both errors, the gain and another one. The first three, or the last two,
+// may share a panel: these differ also for the colour-blind. All have a contrast of 3 or more on both papers.
 const SERIES = [
   { color: "#d95f02", symbol: "circle", dash: "solid" },
   { color: "#4a8fd0", symbol: "square", dash: "dash" },
-  { color: "#9467bd", symbol: "diamond", dash: "dot" },
+  { color: "#009e73", symbol: "diamond", dash: "dot" },
+  { color: "#9467bd", symbol: "triangle-up", dash: "dashdot" },
 ];
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();

@@ -60,7 +60,13 @@ function written(value, half) {
   return String(Number(value.toPrecision(Math.min(21, Math.max(1, all)))));
 }
 
-// A cell in words, as "0.0123 (0.0101 to 0.0145), 16 seeds, clear".
+// The state of a cell in words; a gain that is clear helps or hurts.
+function stateOf(result, cell) {
+  if (kindOf(result) !== "gain" || cell.state <= UNCLEAR) return about.states[cell.state];
+  return cell.mean > 0 ? "helps" : "hurts";
+}
+
+// A cell in words, as "0.0123 (0.0101 to 0.0145), 16 seeds, helps".
 function said(result, place) {
   const cell = cellOf(result, place);
   if (cell.state === NOT_COMPUTED) return "not computed";
@@ -71,7 +77,7 @@ function said(result, place) {
     cell.half === null
       ? ""
       : ` (${written(cell.mean - cell.half, cell.half)} to ${written(cell.mean + cell.half, cell.half)})`;
-  const clear = result.signed ? `, ${about.states[cell.state]}` : "";
+  const clear = result.signed ? `, ${stateOf(result, cell)}` : "";
   return `${written(cell.mean, cell.half)}${interval}, ${seeds}${clear}`;
 }
 
@@ -106,7 +112,7 @@ function table(results, places) {
         return !result.axes.includes(name) ? "" : axis.number ? axis.at[place[name]] : axis.texts[place[name]];
       });
       const bound = (sign) => (cell.half === null ? "" : cell.mean + sign * cell.half);
-      rows.push([...values, result.name, cell.mean, bound(-1), bound(1), cell.seeds, about.states[cell.state]]);
+      rows.push([...values, result.name, cell.mean, bound(-1), bound(1), cell.seeds, stateOf(result, cell)]);
     }
   }
   return rows.map((row) => row.map(quoted).join(",")).join("\n") + "\n";

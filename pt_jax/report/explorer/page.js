@@ -167,6 +167,8 @@ async function open() {
   attach(await unpack(element("numbers").textContent));
   document.title = element("title").textContent = about.title;
   element("settings").textContent = about.settings.join(", ");
+  element("note").textContent = about.note ?? "";
+  if (about.back) element("note").append(" ", make("a", { href: about.back, textContent: "Back to the prediction" }));
   recall();
   if (about.theory) openTheory();
   settle();

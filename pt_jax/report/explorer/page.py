@@ -69,20 +69,21 @@ def page(
     values: Sequence[str] | None = None,
     lines: Mapping[str, xr.DataArray] | None = None,
     beside: Mapping[str, xr.Dataset] | None = None,
-    theory: Mapping[str, Any] | None = None,
+    served: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the text of the page; arguments and errors are those of `explore`.
 
-    With `theory`, which says what may be asked for, it asks the server that it comes from for other maps.
+    In `served` is what the server of the page adds: `theory`, which says what other maps the page may ask it for;
+    `note`, how far the numbers are; `back`, the address of the prediction of this map.
     """
     about, numbers = data.content(ds, values, lines, beside)
-    scripts = _SCRIPTS if theory is None else (*_SCRIPTS[:-1], "theory.js", _SCRIPTS[-1])
+    about |= served or {}
+    asks = "theory" in about
+    scripts = (*_SCRIPTS[:-1], "theory.js", _SCRIPTS[-1]) if asks else _SCRIPTS
     parts = {
-        "asks": "" if theory is None else " connect-src 'self';",
+        "asks": " connect-src 'self';" if asks else "",
         "style": _file("page.css"),
-        "about": json.dumps(
-            about | ({} if theory is None else {"theory": theory}), allow_nan=False, separators=(",", ":")
-        ).replace("<", "\\u003c"),
+        "about": json.dumps(about, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
         "numbers": _packed(numbers),
         "library": _packed(_library().encode()),
         "script": "\n".join(map(_file, scripts)),

@@ -1,18 +1,14 @@
-// Maps that theory predicts: the sliders of all fields, what is asked of this machine, and the map as it comes.
+// Maps that theory predicts: the controls of all fields, what is asked of this machine, and the map as it comes.
 
 let asked = null; // as the server reads it: x, y, ends of axes, values of fields
 let asking = null; // what is under way, to be given up when something else is asked for
 
 const theoryAxes = () => Object.entries(about.theory.fields).map(([name, field]) => [name, field.label]);
 
-// Sliders go in a hundred steps, or to each whole number.
-const STEPS = 100;
-function valueAt({ low, high, log, whole }, step) {
-  const value = log ? low * (high / low) ** (step / STEPS) : low + ((high - low) * step) / STEPS;
-  return whole ? Math.round(value) : Number(value.toPrecision(4));
-}
-function stepAt({ low, high, log }, value) {
-  return Math.round(STEPS * (log ? Math.log(value / low) / Math.log(high / low) : (value - low) / (high - low)));
+// The index of the value that is nearest, -1 where none is.
+function nearest(values, value) {
+  const away = values.map((one) => Math.abs(one - value));
+  return away.indexOf(Math.min(...away));
 }
 
 function openTheory() {
@@ -38,38 +34,48 @@ function recallAsked({ x, y, ends, fields }) {
   }
 }
 
-// The ends of both axes, a slider for each other field, and what is done.
+// A box for the number at a key, within the limits that the server knows; what is no number leaves it as it was.
+function numberBox(id, label, values, key) {
+  const box = make("input", { type: "number", id, value: values[key], step: "any" });
+  box.setAttribute("aria-label", label);
+  box.addEventListener("change", () => {
+    if (box.value) values[key] = Number(box.value);
+    box.value = values[key];
+    predict();
+  });
+  return box;
+}
+
+// A box and a slider for a field, which follow each other.
+function fieldControls(name, { label, values }) {
+  const box = numberBox(`value-field-${name}`, `${name}: ${label}`, asked.fields, name);
+  const slider = make("input", { type: "range", id: `field-${name}`, min: 0, max: values.length - 1 });
+  slider.setAttribute("aria-label", `${name}: ${label}`);
+  const follow = () => {
+    slider.value = nearest(values, asked.fields[name]);
+    slider.setAttribute("aria-valuetext", asked.fields[name]);
+  };
+  follow();
+  box.addEventListener("change", follow);
+  slider.addEventListener("input", () => {
+    box.value = asked.fields[name] = values[slider.value];
+    slider.setAttribute("aria-valuetext", box.value);
+    predict();
+  });
+  return make("div", { className: "field", title: label }, make("label", { htmlFor: box.id }, name), box, slider);
+}
+
+// The ends of both axes, a box and a slider for each other field, and what is done.
 function drawTheory() {
   const { fields, seeds } = about.theory;
   const parts = [];
   for (const name of [asked.x, asked.y]) {
-    const [low, high] = (asked.ends[name] ??= [fields[name].low, fields[name].high]);
-    const ends = [low, high].map((value, end) => {
-      const input = make("input", { type: "number", id: `end-${name}-${end}`, value, step: "any" });
-      input.setAttribute("aria-label", `${name} ${end ? "to" : "from"}`);
-      input.addEventListener("change", () => {
-        if (input.value) asked.ends[name][end] = Number(input.value);
-        input.value = asked.ends[name][end]; // what is no number leaves it
-        predict();
-      });
-      return input;
-    });
-    parts.push(make("div", { className: "ends" }, `${name} from `, ends[0], " to ", ends[1]));
+    const ends = (asked.ends[name] ??= [fields[name].values[0], fields[name].values.at(-1)]);
+    const [low, high] = ["from", "to"].map((word, k) => numberBox(`end-${name}-${k}`, `${name} ${word}`, ends, k));
+    parts.push(make("div", { className: "ends" }, `${name} from `, low, " to ", high));
   }
   for (const [name, field] of Object.entries(fields)) {
-    if (name === asked.x || name === asked.y) continue;
-    const value = make("output", { id: `value-field-${name}`, textContent: shown(asked.fields[name]) });
-    const input = make("input", { type: "range", id: `field-${name}`, min: 0, max: STEPS });
-    input.value = stepAt(field, asked.fields[name]);
-    input.setAttribute("aria-valuetext", value.textContent);
-    input.addEventListener("input", () => {
-      asked.fields[name] = valueAt(field, Number(input.value));
-      value.textContent = shown(asked.fields[name]);
-      input.setAttribute("aria-valuetext", value.textContent);
-      predict();
-    });
-    const text = make("span", { title: field.label }, name, value);
-    parts.push(make("label", { htmlFor: input.id, title: field.label }, text, input));
+    if (name !== asked.x && name !== asked.y) parts.push(fieldControls(name, field));
   }
   const button = make("button", { type: "button", id: "simulate", textContent: `Simulate this map, ${seeds} seeds` });
   button.addEventListener("click", simulate);
@@ -141,10 +147,7 @@ const fail = (error) => say(`${error.message}: does pt-jax explore still run?`);
 // Go to the value of each axis that is nearest to the one that was chosen last.
 function placeNearest() {
   chosen.place = {};
-  for (const [name, { at }] of Object.entries(about.axes)) {
-    const away = at.map((one) => Math.abs(one - chosen.at[name]));
-    chosen.place[name] = away.indexOf(Math.min(...away)); // -1 where none was
-  }
+  for (const [name, { at }] of Object.entries(about.axes)) chosen.place[name] = nearest(at, chosen.at[name]);
 }
 
 // Show a map in place of the last one, unless another one is asked for by now.
