@@ -51,7 +51,7 @@ def of_fields() -> list[tuple]:
     """Return the flags of all fields of a point."""
     rows = []
     for name, about in FIELDS.items():
-        text = f"{about.meaning[0].upper()}{about.meaning[1:]}, {about.accepted}. Unit: {about.unit}."
+        text = f"{about.meaning[0].upper()}{about.meaning[1:]}; {about.accepted}. Unit: {about.unit}."
         rows.append(flag(name, float | None, None, text, f"{about.default:g}"))
     return rows
 

@@ -37,7 +37,7 @@ class Field:
         kind = ("0 or " if self.or_zero else "") + ("a whole number" if self.whole else "a number")
         if math.isinf(self.high):
             return f"{kind} {'above' if self.above else 'of at least'} {self.low:g}"
-        ends = "above {:g} and at most {:,.9g}" if self.above else "from {:g} to {:,.9g}"
+        ends = "above {:g} and at most {:.9g}" if self.above else "from {:g} to {:.9g}"
         return f"{kind} {ends.format(self.low, self.high)}"
 
 

@@ -170,7 +170,9 @@ def test_a_simulation_that_ends_early_says_so_and_is_continued(maps, simulated, 
     with pytest.raises(ValueError, match=r"ended: data cannot be used \(No space left\).* done is in .*u-v2-"):
         page()
     assert "The simulation ended: data cannot be used" in capsys.readouterr().err
-    assert next(maps.simulate(ASKED)) == told and len(simulated.started) == 2
+    simulated.ends.put(None)
+    assert next(maps.simulate(ASKED)) == told
+    assert maps._simulations[told["address"]].result(60) is None and len(simulated.started) == 2
 
 
 def test_a_folder_that_cannot_be_written_is_named(maps, tmp_path, capsys):
