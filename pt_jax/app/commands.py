@@ -8,7 +8,7 @@ import math
 import os
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,13 +74,13 @@ def _map(options: Any) -> None:
         check_folder(folder)
     startup.set_up()
     plot.check_panels(int(np.prod([len(values) for place, (_, values) in axes.items() if place in ("col", "row")])))
-    sweep = Sweep(simulate, point, dict(axes.values()), options.seeds, None, static, derived=DERIVED)
-    programs = math.prod(sweep.classes())
     if options.one_program:
         from pt_jax.app import atlas
 
-        sweep = replace(sweep, static=atlas.covering(point, dict(axes.values()), static)[1])
-    elif programs >= _MANY and not (folder / "data.zarr").is_dir():
+        static = atlas.covering(point, dict(axes.values()), static)[1]
+    sweep = Sweep(simulate, point, dict(axes.values()), options.seeds, None, static, derived=DERIVED)
+    programs = math.prod(sweep.classes())
+    if programs >= _MANY and not (folder / "data.zarr").is_dir():
         print(f"{programs} programs to compile, one for each size class; --one-program compiles one for the largest")
     if options.theory:
         from pt_jax.app import atlas
