@@ -15,8 +15,9 @@ FAST := tests/inputs tests/sweep tests/diagnostics tests/report tests/app/test_c
 demo: $(STAMP)
 	$(VENV)/bin/pt-jax $(DEMO)
 
+# ALL=1 runs the long tests, too.
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest tests
+	$(VENV)/bin/python -m pytest $(if $(ALL),-m "") tests
 
 lint: $(STAMP)
 	$(VENV)/bin/python -m ruff format --check .

@@ -92,7 +92,14 @@ def traced(sweep, **_):
     return xr.Dataset(variables, sweep.coordinates())
 
 
-@pytest.mark.parametrize("name", [name for name, blocks in BLOCKS.items() if blocks])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.long] if name == "docs/networks.md" else [])
+        for name, blocks in BLOCKS.items()
+        if blocks
+    ],
+)
 def test_code_in_the_documentation_runs(name, home, monkeypatch):
     """The blocks of a page one after the other, as a reader would."""
     if name in IMAGES:

@@ -72,7 +72,10 @@ def test_ctrl_c_in_a_script_is_one_sentence(name, tmp_path):
     assert done.stderr.endswith(b"feature_growth: interrupted; what was computed is kept.\n")
 
 
-@pytest.mark.parametrize("how", ["narrow, full progress", "nobody reads", "closed"])
+@pytest.mark.parametrize(
+    "how",
+    ["narrow, full progress", *(pytest.param(how, marks=pytest.mark.long) for how in ("nobody reads", "closed"))],
+)
 def test_output_that_cannot_be_written_ends_nothing(how, tmp_path):
     folder = "größe"
     if how == "narrow, full progress":

@@ -173,6 +173,7 @@ def test_a_script_draws_from_its_store(tmp_path, monkeypatch, capsys):
     assert made == {"runs", "feature_growth.png", "feature_growth.csv", "feature_growth.json"}
 
 
+@pytest.mark.long
 def test_the_benchmark_of_an_accelerator_runs_small_on_the_processor(tmp_path):
     command = [sys.executable, ROOT / "benchmarks" / "accelerator.py", "--small", "--out", tmp_path / "numbers.json"]
     # It runs on the processor, too, so that it is ready when there is an accelerator.

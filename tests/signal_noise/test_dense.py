@@ -162,7 +162,9 @@ SMALL = {"d": 30, "n1": 8, "n2": 6, "m": 3, "steps1": 20, "steps2": 15}
 OTHER = {"optimizer": "adam", "batch": 4, "activation": "gelu", "loss": "squared", "inherit": "weights", "bias": True}
 
 
-@pytest.mark.parametrize("options", [{"noise": "isotropic"}, OTHER], ids=["plain", "other"])
+@pytest.mark.parametrize(
+    "options", [{"noise": "isotropic"}, pytest.param(OTHER, marks=pytest.mark.long)], ids=["plain", "other"]
+)
 def test_padding_and_runs_apart_change_no_trajectory_of_the_dense_engine(options):
     static = replace(cases.SMALL, engine="dense", **options)
     small, large = in_float64(static), in_float64(otherwise(static))

@@ -48,6 +48,7 @@ def test_the_kernel_makes_the_steps_of_the_general_loop(monkeypatch):
     assert not np.array_equal(found.loss[0], found.loss[1])  # the steps differ
 
 
+@pytest.mark.long
 def test_its_derivatives_are_those_of_the_general_loop(monkeypatch):
     def slope():
         return float(jit(jax.grad(lambda lr: jnp.sum(two(lr, 7.0).rho)))(0.5))

@@ -36,7 +36,7 @@ def assert_same_law(a: dict, b: dict):
         assert ks_2samp(x, y).pvalue > CHANCE, name
 
 
-@pytest.mark.parametrize("d", [20, 60, 2000])
+@pytest.mark.parametrize("d", [20, 60, pytest.param(2000, marks=pytest.mark.long)])
 def test_span_and_dense_have_the_same_law(d):
     scale = 1.0 if d <= 60 else 2.0
     fields = {"d": d, "u": scale, "v1": scale, "v2": scale, "angle": 60.0, "lr1": 1.0, "lr2": 1.0}
@@ -68,7 +68,9 @@ def alone(static):
 
 
 @pytest.mark.parametrize("d", [20, 2000])  # below and above the 21 vectors
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize(
+    "name", ["mlp", *(pytest.param(name, marks=pytest.mark.long) for name in ("attention", "trained"))]
+)
 def test_span_and_dense_have_the_same_law_for_other_networks_and_data(name, d):
     span = replace(BASE, **SIZES, n_test=256, **OTHERS[name])
     dense = replace(span, engine="dense", d=2000)
@@ -77,6 +79,7 @@ def test_span_and_dense_have_the_same_law_for_other_networks_and_data(name, d):
     assert_same_law(a, b)
 
 
+@pytest.mark.long
 def test_gaussian_weights_stand_in_for_uniform_ones_at_d_100():
     options = {"init": "uniform", "bias": True, "noise": "isotropic"}
     fields = {"d": 100, "init_scale": 0.2}

@@ -197,12 +197,13 @@ def test_derivatives_are_those_of_the_trajectories():
 
 PROJECTED = replace(SMALL, choose="signal")
 MLP = replace(SMALL, model="mlp", data="multi_patch", n_test=64, noise="isotropic", bias=True, init="uniform")
-MLP = replace(MLP, choose="noise", record=(0, 5, 30))
-HEAD = replace(SMALL, model="attention", data="classes", noisy="all", n_test=64)
+MLP = replace(MLP, choose="noise")
+HEAD = replace(SMALL, model="attention", data="classes", noisy="all", n_test=64, record=(0, 5, 30))
 DENSE = replace(SMALL, engine="dense", noise="isotropic")  # a program that test_dense.py has, too, and more of it
+LONG = pytest.param(MLP, marks=pytest.mark.long)
 
 
-@pytest.mark.parametrize("static", [PROJECTED, MLP, HEAD], ids=["projected", "mlp", "head"])
+@pytest.mark.parametrize("static", [PROJECTED, HEAD, LONG], ids=["projected", "head", "mlp"])
 def test_padding_and_runs_apart_change_no_trajectory_and_float64_runs_end_to_end(static):
     small, large = in_float64(static), in_float64(otherwise(static))
     assert all(getattr(small, name).dtype == np.float64 for name in SCALARS if name != "diverged")
@@ -213,7 +214,7 @@ def test_padding_and_runs_apart_change_no_trajectory_and_float64_runs_end_to_end
 
 
 def test_curves_of_the_three_runs_end_at_the_outcome():
-    outcome = in_float64(MLP)
+    outcome = in_float64(HEAD)
     for run, suffix in (("upstream", "_upstream"), ("transfer", ""), ("scratch", "_scratch")):
         curves = getattr(outcome.curves, run)
         assert curves.loss.shape == (8, 3)
@@ -224,7 +225,7 @@ def test_curves_of_the_three_runs_end_at_the_outcome():
         np.testing.assert_array_equal(curves.gamma[:, 0], 0.0)
 
 
-@pytest.mark.parametrize("static", [PROJECTED, MLP, DENSE], ids=["projected", "mlp", "dense"])
+@pytest.mark.parametrize("static", [PROJECTED, DENSE, LONG], ids=["projected", "dense", "mlp"])
 def test_scratch_alone_is_that_of_a_trajectory(static):
     together, alone = in_float64(static), in_float64(static, function=scratch)
     for name, value in alone._asdict().items():

@@ -19,6 +19,7 @@ from pt_jax.vision.transfer import transfer
 from tests.vision.pairs import PAIR
 from tests.vision.pairs import POINT as TRANSFER
 
+LONG = pytest.mark.long
 AXES = {"alpha": [0.0, 1.0]}  # beside the seeds
 PLATFORMS = ("cuda", "rocm", "tpu")
 REFUSED = {
@@ -50,14 +51,17 @@ def check(sweep):
     assert not found(module)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", ["cnn", "attention", *(pytest.param(name, marks=LONG) for name in ("cnn_trained", "mlp"))]
+)
 def test_signals_and_noise(name):
     point, static, outputs = NETWORKS[name]
     check(pt_jax.Sweep(pt_jax.simulate, point, AXES, 2, outputs, static, lanes=4))
 
 
 @pytest.mark.parametrize(
-    "model, options, outputs", [("vgg", {}, None), *((name, PROBE, ("gain",)) for name in ("resnet", "vit"))]
+    "model, options, outputs",
+    [("vgg", {}, None), *(pytest.param(name, PROBE, ("gain",), marks=LONG) for name in ("resnet", "vit"))],
 )
 def test_images(model, options, outputs):
     static = Images.covering(PAIR, TRANSFER, model=model, width=2, stages=1, depth=1, batch=4, **options)

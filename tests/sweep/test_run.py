@@ -288,6 +288,7 @@ def test_progress_moves_within_a_unit_and_says_what_comes_next(monkeypatch):
     assert told.index(call, first + 1) == first + 1  # the next call is under way before the first is counted
 
 
+@pytest.mark.long
 def test_kills_leave_the_same_store():
     # benchmarks/kill.py compares bit for bit and exits with an error otherwise; a kill may come after the end.
     command = [sys.executable, str(ROOT / "benchmarks" / "kill.py"), "--kills", "3"]
