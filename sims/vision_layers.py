@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from parts.images import PAIRS, POINTS
-from parts.settings import TRANSFER
+from parts.settings import OWN
 
 from pt_jax.vision.point import Static
 from pt_jax.vision.transfer import transfer
@@ -23,7 +23,6 @@ KINDS = {
     "filters": ("filters of every layer", "tab:purple"),
     "weights": ("single weights at random", "0.4"),
 }
-OWN = {"digits 8x8": {}, "cifar10 32x32": TRANSFER["cifar10 32x32"].own}  # of the point
 TITLES = {
     "digits 8x8": (
         "Inherit from the bottom: half of the layers bring most of the gain; those above hardly any on their own"

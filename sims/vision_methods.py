@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
 from parts.images import PAIRS, POINTS
+from parts.settings import OWN
 
 from pt_jax.report.findings import Finding
 from pt_jax.vision.point import Static
@@ -36,12 +37,13 @@ CHOSEN = 1  # the layer with the most parameters among those that leave 70% of a
 def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
     """Error and tuned parameters of each method over target samples and layers."""
     data, samples, found = PAIRS[images](), SAMPLES[images], {}
+    point = POINTS[images]._replace(**OWN[images])
     for method in METHODS:
         static = Static.covering(data, method=method)
         axes = {"n2": samples[:: len(samples) - 1] if quick else samples}
         if method in ("layer", "skip"):
             axes["layer"] = list(range(len(static.layer_names)))
-        found[method] = pt_jax.Sweep(transfer, POINTS[images], axes, seeds, ("error", "loss", "tuned"), static, data)
+        found[method] = pt_jax.Sweep(transfer, point, axes, seeds, ("error", "loss", "tuned"), static, data)
     return found
 
 

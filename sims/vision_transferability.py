@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
 from parts.images import PAIRS, POINTS, merged
-from parts.settings import TRANSFERABILITY
+from parts.settings import OWN, TRANSFERABILITY
 
 from pt_jax.report.findings import Finding
 from pt_jax.vision.datasets import Pair
@@ -35,7 +35,7 @@ def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
     found: dict[str, pt_jax.Sweep] = {}
 
     def sweep(axes: dict, data: Pair, **own: float) -> pt_jax.Sweep:
-        point, axes = POINTS[images]._replace(n2=samples, **own), {**axes, "steps2": steps}
+        point, axes = POINTS[images]._replace(**OWN[images] | {"n2": samples} | own), {**axes, "steps2": steps}
         return pt_jax.Sweep(transfer, point, axes, seeds, ("transferability",), Static.covering(data), data)
 
     for name, values in axes.items():
