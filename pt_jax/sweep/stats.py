@@ -28,7 +28,7 @@ def summary(ds: xr.Dataset, value: str | Sequence[str] = "gain", level: float = 
     Returns:
         Dataset in memory, without `seed`: `mean`; `se`, its standard error; `low` and `high`, the t interval;
         `clear`, whether the interval excludes 0; `p`, the two-sided p-value of mean = 0; `diverged`, whether a seed
-        has diverged or is NaN; `seeds`, how many were run. Where one has diverged, or with a single seed, the interval
+        has diverged or is not finite; `seeds`, how many were run. Where one has diverged, or with a single seed, the interval
         is NaN and nothing is clear. Attributes are those of the result and of the dataset, `value` and `level`.
 
     Raises:
@@ -42,7 +42,7 @@ def summary(ds: xr.Dataset, value: str | Sequence[str] = "gain", level: float = 
     done = ds["done"].compute() == 1 if "done" in ds else xr.ones_like(ds["seed"], dtype=bool)
     values = ds[value].compute().astype(float)
     count = done.sum("seed")
-    lost = values.isnull() | ((ds["diverged"].compute() == 1) if "diverged" in ds else False)
+    lost = ~np.isfinite(values) | ((ds["diverged"].compute() == 1) if "diverged" in ds else False)
     failed = (lost & done).any("seed") | (count == 0)
     values = values.where(done, 0.0)
     mean = (values.sum("seed", skipna=False) / count.where(count > 0)).where(~failed)

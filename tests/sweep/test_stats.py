@@ -95,9 +95,10 @@ def test_a_cell_with_a_diverged_seed_has_no_mean_and_is_never_clear():
     np.testing.assert_array_equal(cells["clear"], ~expected)
 
 
-def test_a_nan_is_not_averaged_away_without_the_flag():
+@pytest.mark.parametrize("lost", [np.nan, np.inf])
+def test_what_is_not_finite_is_not_averaged_away_without_the_flag(lost):
     gain = noise(1, 2, 8) + 50
-    gain[0, 0, 0] = np.nan
+    gain[0, 0, 0] = lost
     cells = summary(dataset(gain))
     np.testing.assert_array_equal(np.isnan(cells["mean"]), [[True, False]])
     np.testing.assert_array_equal(cells["clear"], [[False, True]])
