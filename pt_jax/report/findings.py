@@ -77,3 +77,16 @@ def markdown(rows: pd.DataFrame) -> list[str]:
         cells = (row.claim, row.source, row.images, row.measured, interval, f"**{row.verdict}**", f"`{row.command}`")
         lines.append(f"| {' | '.join(cells)} |")
     return lines
+
+
+def by_images(rows: pd.DataFrame) -> list[str]:
+    """Return a table of the verdicts on each claim, a column for each of the images; bold where they disagree."""
+    images = [name for name in dict.fromkeys(rows["images"].fillna("")) if name]
+    lines = [f"| finding | {' | '.join(images)} |", "| --- " * (1 + len(images)) + "|"]
+    for claim, part in rows.groupby("claim", sort=False):
+        found = [part["verdict"][part["images"] == name].value_counts() for name in images]
+        cells = [", ".join(f"{word} {n}" if n < each.sum() else word for word, n in each.items()) for each in found]
+        sure = [set(each.index) - {"unclear"} for each in found]
+        mark = "**" if len(images) > 1 and all(sure) and not set.intersection(*sure) else ""
+        lines.append(f"| {claim} | {' | '.join(f'{mark}{cell}{mark}' if cell else '' for cell in cells)} |")
+    return lines

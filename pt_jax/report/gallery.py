@@ -139,7 +139,10 @@ def write(folder: Path) -> Path:
             "## Published findings on real networks\n",
             "Each effect is above 0 where the finding holds. Seen and reversed survive control of the false-discovery\n"
             "rate over the whole table at 5%; not seen: the interval holds nothing that would matter; else unclear.\n"
-            "These are small networks, on the images that the third column names.\n",
+            "These are small networks. In short, with the number of effects where a finding has several verdicts,\n"
+            "and in bold where the images disagree:\n",
+            *findings.by_images(rows),
+            "\nIn full:\n",
             *findings.markdown(rows.assign(command=[_command(folder, name) for name in rows["figure"]])),
             "",
         ]

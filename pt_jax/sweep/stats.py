@@ -28,8 +28,8 @@ def summary(ds: xr.Dataset, value: str | Sequence[str] = "gain", level: float = 
     Returns:
         Dataset in memory, without `seed`: `mean`; `se`, its standard error; `low` and `high`, the t interval;
         `clear`, whether the interval excludes 0; `p`, the two-sided p-value of mean = 0; `diverged`, whether a seed
-        has diverged or is not finite; `seeds`, how many were run. Where one has diverged, or with a single seed, the interval
-        is NaN and nothing is clear. Attributes are those of the result and of the dataset, `value` and `level`.
+        has diverged or is not finite; `seeds`, how many were run. Where one has diverged, or with a single seed, the
+        interval is NaN and nothing is clear. Attributes are those of the result and of the dataset, `value`, `level`.
 
     Raises:
         ValueError: the dataset has no seeds or no such result, or the level is none.

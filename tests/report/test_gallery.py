@@ -56,6 +56,22 @@ def test_findings_of_all_figures_are_judged_together(tmp_path):
     assert table.index("arXiv 1") < table.index("arXiv 2") and "**reversed** | `python sims/vision_b.py`" in table
 
 
+def test_images_that_disagree_on_a_finding_are_bold(tmp_path):
+    head = "claim,source,measured,matters,mean,se,seeds,images\n"
+    rows = [f"it helps,arXiv 2,gain,0.01,{mean},0.01,64,{images}\n" for images, mean in (("a", 0.09), ("b", -0.09))]
+    rows += [f"it harms,arXiv 2,{i},0.01,{mean},0.01,64,b\n" for i, mean in enumerate((0.09, 0.09, -0.09))]
+    rows += ["it harms,arXiv 2,3,0.01,0.09,0.01,64,a\n", "it stays,arXiv 2,5,0.01,0.09,0.01,64,b\n"]
+    (tmp_path / "vision_a.findings.csv").write_text(head + "".join(rows))
+    (tmp_path / "vision_a.json").write_text(json.dumps(PART))
+    lines = gallery.write(tmp_path).read_text().splitlines()
+    start = lines.index("| finding | a | b |")
+    assert lines[start + 2 : start + 5] == [
+        "| it helps | **seen** | **reversed** |",
+        "| it harms | seen | seen 2, reversed 1 |",
+        "| it stays |  | seen |",
+    ]
+
+
 def test_a_figure_of_other_images_comes_after_that_of_the_first(tmp_path):
     for name, images in (("vision_blocks", "digits 8x8"), ("vision_blocks_cifar10", "cifar10 32x32"), ("vision_x", "")):
         (tmp_path / f"{name}.json").write_text(json.dumps(PART | {"images": images}))
