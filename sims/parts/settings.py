@@ -22,7 +22,8 @@ SMALL = {
     "noise1": np.array([0.0, 0.5, 1.0, 2.0]),
     "labels1": np.linspace(0, 1, 5),
 }
-SOON = {"n1": 5000, "n2": 200, "steps1": 1500, "steps2": 300}  # of the point: a figure within two hours of two cores
+# Of the point: for a figure within two hours of two cores.
+SOON: dict[str, float] = {"n1": 5000, "n2": 200, "steps1": 1500, "steps2": 300}
 OWN: dict[str, dict[str, float]] = {"digits 8x8": {}, "cifar10 32x32": SOON}
 LARGE = {
     "alpha": np.linspace(0, 1, 5),

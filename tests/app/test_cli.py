@@ -252,11 +252,7 @@ def test_alpha_is_the_fraction_that_can_be_inherited():
 
 @pytest.mark.parametrize(
     "name, sizes",
-    [
-        ("one", {"sigma1": 2}),
-        ("two", {"u": 3, "v2": 3}),
-        pytest.param("three", {"alpha": 3, "v2": 2, "u": 2}, marks=pytest.mark.long),
-    ],
+    [("one", {"sigma1": 2}), ("two", {"u": 3, "v2": 3}), ("three", {"alpha": 3, "v2": 2, "u": 2})],
 )
 def test_a_tiny_map(in_a_process, monkeypatch, capsys, name, sizes):
     root, process = in_a_process
