@@ -197,7 +197,7 @@ def test_derivatives_are_those_of_the_trajectories():
 
 PROJECTED = replace(SMALL, choose="signal")
 MLP = replace(SMALL, model="mlp", data="multi_patch", n_test=64, noise="isotropic", bias=True, init="uniform")
-MLP = replace(MLP, choose="noise")
+MLP = replace(MLP, choose="noise", record=(0, 5, 30))
 HEAD = replace(SMALL, model="attention", data="classes", noisy="all", n_test=64, record=(0, 5, 30))
 DENSE = replace(SMALL, engine="dense", noise="isotropic")  # a program that test_dense.py has, too, and more of it
 LONG = pytest.param(MLP, marks=pytest.mark.long)
