@@ -14,6 +14,7 @@ import pandas as pd
 import xarray as xr
 from parts.images import PAIRS, POINTS
 from parts.settings import TRANSFER
+from parts.shared import with_cell
 
 from pt_jax.report.findings import Finding
 from pt_jax.vision.point import Static
@@ -44,31 +45,37 @@ CLAIMS = {  # effect: gain at the last value - gain at the first, in this direct
 
 
 def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
-    """The gain along each curve, for each architecture."""
+    """The gain along each curve, for each architecture; their common point is on that of alpha alone."""
     data, (own, curves), found = PAIRS[images](), TRANSFER[images], {}
     point = POINTS[images]._replace(**own | ({"steps1": 200} if quick else {}))
     for model in MODELS:
         static = Static.covering(data, model=model, depth=1)
         for name, values in curves.items():
-            axes = {name: values[[0, -1]] if quick else values}
+            values = values[[0, -1]] if quick else values
+            axes = {name: values if name == "alpha" else values[values != getattr(point, name)]}
             found[f"{model}-{name}"] = pt_jax.Sweep(transfer, point, axes, seeds, ("gain",), static, data)
     return found
 
 
 def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
     """The gain of each cell, with `model` and `curve`."""
-    return pd.concat(
-        [
-            pt_jax.stats.table(ds, ["gain"]).assign(model=name.split("-")[0], curve=name.split("-")[1])
-            for name, ds in found.items()
-        ]
-    )
+    parts = {key: pt_jax.stats.table(ds, ["gain"]) for key, ds in _curves(found).items()}
+    return pd.concat([rows.assign(model=model, curve=curve) for (model, curve), rows in parts.items()])
+
+
+def _curves(found: dict[str, xr.Dataset]) -> dict[tuple[str, str], xr.Dataset]:
+    """The whole curves, by model and name."""
+    return {
+        (model, name): with_cell(found[f"{model}-{name}"], name, found[f"{model}-alpha"].sel(alpha=1, drop=True))
+        if name != "alpha"
+        else found[f"{model}-alpha"]
+        for model, name in (key.split("-") for key in found)
+    }
 
 
 def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
     """Compare both ends of each curve."""
-    for name, ds in found.items():
-        model, curve = name.split("-")
+    for (model, curve), ds in _curves(found).items():
         claim, sign = CLAIMS[curve]
         ends = ds["gain"].isel({curve: [0, -1]})
         first, last = (f"{float(x):g}" for x in ends[curve])

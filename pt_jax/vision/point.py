@@ -51,7 +51,7 @@ class Point(NamedTuple):
     layer: Any = 0
 
 
-_PADDED = (128, 1024, 8192)
+_PADDED = (128, 1024, 8192)  # sizes of padded tasks: each is compiled apart
 
 
 @listing(OPTIONS)
@@ -153,13 +153,13 @@ class Static(Architecture):
         check_tested("source", data.source.test.labels, point.classes1)
         check_tested("target", data.target.test.labels, point.classes2)
         made = cls(counts[0], counts[1], tuple(data.target.train.images.shape[1:]), **options)
-        return replace(made, **_maxima(made, point))
+        return replace(made, **_maxima(made, point, ()))
 
     def size_class(self, point: Point, moving: Collection[str] = ()) -> "Static":
         """Return this Static for a point of a sweep along some fields: no larger than needed, from the point alone."""
         dials = tuple(name for name in DIALS if name in moving or np.any(np.asarray(getattr(point, name)) != 0))
         found = copy(self)  # without the checks: a network of the user's own would be traced for each value of an axis
-        for name, value in {"dials": dials, **_maxima(self, point)}.items():
+        for name, value in {"dials": dials, **_maxima(self, point, moving)}.items():
             object.__setattr__(found, name, value)
         return found
 
@@ -225,12 +225,17 @@ def _check_samples(known: Mapping[str, np.ndarray], k: str, counts: tuple[int, .
             raise ValueError(f"n{k} = {shown(n)} is above the {most} training samples there are: use fewer.")
 
 
-def _maxima(static: Static, point: Point) -> dict[str, Any]:
-    """Return few different sizes: what is padded is only one evaluation, and each size is compiled apart."""
-    found: dict[str, Any] = {}
+def _maxima(static: Static, point: Point, moving: Collection[str]) -> dict[str, int]:
+    """Return few different sizes: what is padded is only one evaluation, and each size is compiled apart.
+
+    Along a field that moves, what fills up is not evaluated where lanes run alone: one size then, so that work is
+    shared along that field.
+    """
+    found: dict[str, int] = {}
     for name, counts in (("n1", static.counts1), ("n2", static.counts2)):
         size = int(np.max(np.asarray(getattr(point, name))))
-        found[name] = min([s for s in _PADDED if s >= size] + [max(size, sum(counts))])
+        sizes = _PADDED[-1:] if name in moving and static.batch and static.lanes == 1 else _PADDED
+        found[name] = min([s for s in sizes if s >= size] + [max(size, sum(counts))])
     return found
 
 

@@ -128,21 +128,39 @@ def train(
 
 
 def evaluate(
-    network: Network | Own, params: Params, task: Task, index: Array, run: Run, static: Static, test: bool = False
+    network: Network | Own,
+    params: Params,
+    task: Task,
+    index: Array,
+    run: Run,
+    static: Static,
+    test: bool = False,
+    first: Array | None = None,
 ) -> Evaluated:
-    """Return what a network computes for the training or test samples at some positions."""
+    """Return what a network computes for the training or test samples at some positions.
+
+    Where only the `first` of them count, as of a padded task, the rest is 0 or is computed all the same.
+    """
     at_most = _in_core(network, static)
     # Without a way back they take half the memory.
     count, size = len(index), min(2 * at_most if at_most else _CHUNK, len(index))
 
-    def answers(params: Params, task: Task, index: Array, skip: Array | None) -> Evaluated:
+    def answers(params: Params, task: Task, index: Array, skip: Array | None, first: Array) -> Evaluated:
         def chunk(part: Array) -> Evaluated:
             output = network.outputs(params, tasks.images(task, part, test), skip)
             return Evaluated(output.logits, output.features)
 
-        return jax.lax.map(chunk, _chunks(index, size))
+        def put(i: Array, found: Evaluated) -> Evaluated:
+            return jax.tree.map(lambda x, new: x.at[i].set(new), found, chunk(parts[i]))
 
-    found = _in_cache(answers, static)(params, task, index, run.skip)
+        parts = _chunks(index, size)
+        empty = jax.eval_shape(partial(jax.lax.map, chunk), parts)
+        # Lanes that run together would each copy all that is found, for a number of chunks of its own.
+        stop = -(-first // size) if _alone(static) else len(parts)
+        return jax.lax.fori_loop(0, stop, put, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), empty))
+
+    first = jnp.asarray(count if first is None else first).astype(int)
+    found = _in_cache(answers, static)(params, task, index, run.skip, first)
     return jax.tree.map(lambda x: x.reshape(-1, x.shape[2])[:count], found)
 
 

@@ -35,6 +35,7 @@ from pt_jax.vision.samples import Pair
 from pt_jax.vision.task import Task
 from pt_jax.vision.training import Run, error, evaluate, finite, loss_function
 
+_OF_SCRATCH = ("cka_scratch", "cka_runs", "distance_scratch")
 _GROWN = 2.0  # minibatches of labels that cannot be learned leave the loss a few percent above its start, no more
 
 
@@ -50,9 +51,10 @@ class Record(NamedTuple):
         gain: error_scratch - error.
         error_upstream: test error on the source, on true labels.
         loss, loss_scratch, loss_upstream: training loss at the end, on the labels seen.
-        diverged: of any of the three networks, the final training loss is not finite, or above twice that of the
-            outputs 0 at the start, or the parameters are too large to be squared. Where that from scratch is,
-            `error_scratch` and `gain` are NaN. Elsewhere only those can be NaN of which that is said below.
+        diverged: of the network with transfer or the upstream one, the final training loss is not finite, or above
+            twice that of the outputs 0 at the start, or the parameters are too large to be squared. Where the network
+            from scratch is, `gain` and what is compared with it are NaN, and so is all of its own but the loss.
+            Elsewhere only those can be NaN of which that is said below.
         inherited: fraction of the parameters below the head that was inherited.
         tuned: parameters that were trained on the target, in the network with transfer.
         nc1, nc1_scratch, nc1_upstream: neural collapse of the features of each network's own training samples; NaN
@@ -123,24 +125,26 @@ def _transfer(key: Array, point: Point, static: Static, data: Pair) -> Record:
         for params in (below.transfer, below.scratch)
     )
     inherited = inherit.inherited(below.taken, below.fresh)
-    # Both are the same training then, but in lanes of another width they round apart.
-    after = jax.tree.map(partial(jnp.where, inherited > 0), after, scratch)
-    error_scratch = jnp.where(scratch.diverged, jnp.nan, scratch.error)
+    # Both are the same training then, but in lanes of another width they round apart. Of the two that with transfer
+    # stays, so that what is kept of it alone needs no network from scratch.
+    scratch = jax.tree.map(partial(jnp.where, inherited > 0), scratch, after)
+    known = partial(jnp.where, scratch.diverged, jnp.nan)
+    by_layer = _by_layer(above, below, target, static)
     return Record(
         error=after.error,
-        error_scratch=error_scratch,
-        gain=error_scratch - after.error,
+        error_scratch=known(scratch.error),
+        gain=known(scratch.error - after.error),
         error_upstream=upstream.error,
         loss=after.loss,
         loss_scratch=scratch.loss,
         loss_upstream=upstream.loss,
-        diverged=upstream.diverged | after.diverged | scratch.diverged,
+        diverged=upstream.diverged | after.diverged,
         inherited=inherited,
         tuned=inherit.tuned(below.factor, below.fresh, point.classes2),
         nc1=after.nc1,
-        nc1_scratch=scratch.nc1,
+        nc1_scratch=known(scratch.nc1),
         nc1_upstream=upstream.nc1,
-        **_by_layer(above, below, target, static),
+        **{name: known(x) if name in _OF_SCRATCH else x for name, x in by_layer.items()},
     )
 
 
@@ -159,7 +163,7 @@ def _measure(
     test = jnp.asarray(task.data.test.labels)
     answers = evaluate(network, params, task, jnp.arange(len(test)), run, static, test=True)
     index, weight = task.order[:size], jnp.where(jnp.arange(size) < task.n, 1 / task.n, 0.0)
-    train, labels = evaluate(network, params, task, index, run, static), task.seen[index]
+    train, labels = evaluate(network, params, task, index, run, static, first=task.n), task.seen[index]
     here = jnp.where(weight > 0, labels, -1)
 
     def mean(logits: Array) -> Array:

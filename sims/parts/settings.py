@@ -28,8 +28,8 @@ OWN: dict[str, dict[str, float]] = {"digits 8x8": {}, "cifar10 32x32": SOON}
 LARGE = {
     "alpha": np.linspace(0, 1, 5),
     "n1": np.array([200, 1000, 5000]),
-    "noise1": np.array([0.0, 0.5, 1.0]),
-    "labels1": np.linspace(0, 1, 3),
+    "noise1": np.array([0.0, 1.0]),
+    "labels1": np.array([0.0, 1.0]),
 }
 TRANSFER = {
     "digits 8x8": Transfer({"steps1": 600}, SMALL),

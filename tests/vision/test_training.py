@@ -48,17 +48,28 @@ def test_samples_a_few_at_once_train_the_same_networks(options):
     assert not same(few, all_at_once)  # it did take another way
 
 
-def test_samples_a_few_at_once_get_the_same_answers():
+@pytest.mark.parametrize("first", [None, 13])
+def test_samples_a_few_at_once_get_the_same_answers(first):
     def answers(key, point, static, data):
         task, run = tasks.draw(key, data.target, "2", point, static), training.Run(point.lr2, point.steps2)
         network = models.build(static, 4, False)
         params = network.init(key, data.target.train.images[:1])["params"]
-        return training.evaluate(network, params, task, task.order[:20], run, static, test=True)
+        return training.evaluate(network, params, task, task.order[:20], run, static, test=True, first=first)
 
     few, all_at_once = both(answers)
     for one, other in zip(few, all_at_once, strict=True):
         assert len(one) == 20
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(one[:first], other[:first], rtol=1e-5, atol=1e-6)
+    # The features: logits of a head at 0 are 0 everywhere. Six at once, so 18 hold the first 13.
+    assert few[1][:18].any(1).all() and few[1][18:].any() == (first is None)
+
+
+def test_sizes_along_an_axis_are_one_program_where_lanes_run_alone():
+    large = replace(Few(**vars(TINY)), counts2=(10_000, 10_000))
+    assert [large.size_class(POINT._replace(n2=n)).n2 for n in (20, 200, 9000)] == [128, 1024, 20_000]
+    assert [large.size_class(POINT._replace(n2=n), ["n2"]).n2 for n in (20, 200, 9000)] == [8192, 8192, 20_000]
+    together = replace(large, batch=None)
+    assert together.size_class(POINT._replace(n2=20), ["n2"]).n2 == 128
 
 
 def test_a_module_of_the_users_sees_the_whole_minibatch():

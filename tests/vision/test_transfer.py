@@ -10,6 +10,7 @@ import pytest
 
 import pt_jax
 from pt_jax.diagnostics import similarity
+from pt_jax.sweep import cost
 from pt_jax.vision import inherit
 from pt_jax.vision import networks as module
 from pt_jax.vision.fields import HEAD
@@ -192,6 +193,15 @@ def test_a_sweep_through_a_store_resumes_to_the_same_bits(tmp_path):
     np.testing.assert_array_equal(whole.loss.sel(alpha=0), whole.loss_scratch.sel(alpha=0))
     assert resumed.cka.dims == ("alpha", "seed", "layer_name") and list(resumed.layer_name.values) == list(LAYERS)
     assert resumed.gain.attrs["long_name"].startswith("gain")
+
+
+def test_what_is_kept_of_transfer_alone_trains_no_network_from_scratch():
+    def work(*outputs):
+        sweep = pt_jax.Sweep(transfer, POINT, {}, outputs=outputs, static=TINY, data=PAIR)
+        return cost.of(sweep.program(TINY)).work
+
+    alone = work("error", "loss", "tuned", "transferability")
+    assert alone < 0.8 * work("gain")
 
 
 def test_constants_are_taken_inside_of_somebodys_jit():
