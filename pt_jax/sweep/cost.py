@@ -11,6 +11,7 @@ from pt_jax.sweep.program import Program
 
 # XLA may fuse any other operation into the next one; these have all operands and results in memory.
 _WRITTEN = ("dot_general", "conv_general_dilated", "triangular_solve", "cholesky", "sort", "while", "scan")
+_UNKNOWN = 100  # times that the body of a loop is taken to run where its length is known only when it runs
 
 
 class Cost(NamedTuple):
@@ -18,8 +19,8 @@ class Cost(NamedTuple):
 
     Attributes:
         memory: bytes at least: those of the largest operation that is not fused.
-        work: arithmetic operations, to compare programs with each other. The body of a loop counts once where its
-            length is known only when it runs.
+        work: arithmetic operations, to compare programs with each other. The body of a loop counts a hundred times
+            where its length is known only when it runs, as that of a training.
         size: of the program, in operations of JAX: what compiling takes grows with it.
     """
 
@@ -45,7 +46,8 @@ def _equations(jaxpr: Jaxpr, wanted: list[bool], times: int = 1) -> Iterator[tup
             continue
         live.update(filter(_is_variable, equation.invars))
         yield equation, times
-        often = times * equation.params.get("length", 1)  # of a scan
+        once = _UNKNOWN if equation.primitive.name == "while" else 1
+        often = times * equation.params.get("length", once)  # of a scan
         for part in _parts(equation):
             whole = len(part.outvars) != len(kept) or equation.primitive.name in ("while", "scan")
             yield from _equations(part, [True] * len(part.outvars) if whole else kept, often)

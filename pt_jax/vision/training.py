@@ -145,7 +145,7 @@ def evaluate(
     # Without a way back they take half the memory.
     count, size = len(index), min(2 * at_most if at_most else _CHUNK, len(index))
 
-    def answers(params: Params, task: Task, index: Array, skip: Array | None, first: Array) -> Evaluated:
+    def answers(params: Params, task: Task, index: Array, skip: Array | None, first: Array | None) -> Evaluated:
         def chunk(part: Array) -> Evaluated:
             output = network.outputs(params, tasks.images(task, part, test), skip)
             return Evaluated(output.logits, output.features)
@@ -156,10 +156,9 @@ def evaluate(
         parts = _chunks(index, size)
         empty = jax.eval_shape(partial(jax.lax.map, chunk), parts)
         # Lanes that run together would each copy all that is found, for a number of chunks of its own.
-        stop = -(-first // size) if _alone(static) else len(parts)
+        stop = -(-first.astype(int) // size) if _alone(static) and first is not None else len(parts)
         return jax.lax.fori_loop(0, stop, put, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), empty))
 
-    first = jnp.asarray(count if first is None else first).astype(int)
     found = _in_cache(answers, static)(params, task, index, run.skip, first)
     return jax.tree.map(lambda x: x.reshape(-1, x.shape[2])[:count], found)
 

@@ -48,13 +48,13 @@ def test_samples_a_few_at_once_train_the_same_networks(options):
     assert not same(few, all_at_once)  # it did take another way
 
 
-@pytest.mark.parametrize("first", [None, 13])
+@pytest.mark.parametrize("first", [None, np.int32(13)])
 def test_samples_a_few_at_once_get_the_same_answers(first):
     def answers(key, point, static, data):
         task, run = tasks.draw(key, data.target, "2", point, static), training.Run(point.lr2, point.steps2)
         network = models.build(static, 4, False)
         params = network.init(key, data.target.train.images[:1])["params"]
-        return training.evaluate(network, params, task, task.order[:20], run, static, test=True, first=first)
+        return training.evaluate(network, params, task, task.order[:20], run, static, True, first)
 
     few, all_at_once = both(answers)
     for one, other in zip(few, all_at_once, strict=True):
