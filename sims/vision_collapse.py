@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from itertools import product
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.ticker import LogLocator, NullLocator
 from parts.images import POINTS
 from parts.settings import COLLAPSE
-from scipy.stats import spearmanr
+from parts.shared import with_point
+from scipy.stats import rankdata
 
 from pt_jax.report.findings import Finding
 from pt_jax.vision.point import Static
@@ -42,7 +42,7 @@ TITLES = {
 
 
 def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
-    """Error and NC1 along each dial."""
+    """Error and NC1 along each dial; what they start from is on that of the steps."""
     found, setting = {}, COLLAPSE[images]
     steps = setting.own["steps1"] / (1 + quick)
     for pair, data in ((pair, load()) for pair, load in setting.pairs.items()):
@@ -51,32 +51,38 @@ def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
         for name, (axis, _, options) in DIALS.items():
             static = Static.covering(data, method="probe", **options)
             values = setting.dials.get(name, [steps])
-            axes = {axis: sorted({min(value, steps) for value in (values[0], values[-1])}) if quick else values}
-            found[f"{name}, {pair}"] = pt_jax.Sweep(transfer, point, axes, seeds, RESULTS, static, data)
+            if quick:
+                values = [values[0], steps] if name == "steps" else values[-1:]
+            found[f"{name}, {pair}"] = pt_jax.Sweep(transfer, point, {axis: values}, seeds, RESULTS, static, data)
     return found
 
 
 def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
     """Means of each model, with `pair`, `dial` and its `setting`."""
-    parts = []
-    for (dial, pair), ds in ((name.split(", "), ds) for name, ds in found.items()):
-        rows = pt_jax.stats.table(ds, RESULTS).rename(columns={DIALS[dial][0]: "setting"})
-        parts.append(rows.assign(pair=pair, dial=dial))
-    return pd.concat(parts)
+    tables = {key: pt_jax.stats.table(ds, RESULTS) for key, ds in _dials(found).items()}
+    return pd.concat([rows.assign(pair=pair, dial=dial) for (dial, pair), rows in tables.items()])
+
+
+def _dials(found: dict[str, xr.Dataset]) -> dict[tuple[str, str], xr.Dataset]:
+    """The models along each dial, by dial and pair."""
+    whole = {}
+    for dial, pair in (name.split(", ") for name in found):
+        ds, axis = found[f"{dial}, {pair}"], DIALS[dial][0]
+        ds = ds.load() if axis == "steps1" else with_point(ds, axis, found[f"steps, {pair}"])
+        whole[dial, pair] = ds.rename({axis: "setting"})
+    return whole
 
 
 def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
     """What each dial does to the transfer, and how NC1 on the target goes with it."""
-    for pair in dict.fromkeys(name.split(", ")[1] for name in found):
-        data = {dial: found[f"{dial}, {pair}"].load().rename({DIALS[dial][0]: "setting"}) for dial in DIALS}
-        error = {dial: ds["error"] for dial, ds in data.items()}
-        last = {dial: x.isel(setting=-1, drop=True) for dial, x in error.items()}
-        most = {dial: x["setting"].values[-1] for dial, x in error.items()}
-        plain = error["shifts"].sel(setting=0, drop=True)
-        middle = error["steps"].setting.values[len(error["steps"].setting) // 2]
-        early = error["steps"].sel(setting=middle, drop=True)
+    whole = _dials(found)
+    for pair in dict.fromkeys(pair for _, pair in whole):
+        error = {dial: whole[dial, pair]["error"] for dial in DIALS}
+        last = {dial: x.isel(setting=-1) for dial, x in error.items()}
+        most = {dial: x.setting for dial, x in last.items()}
+        plain, early = error["shifts"].sel(setting=0), error["steps"].isel(setting=error["steps"].setting.size // 2)
         for words, effect in (
-            (f"error after {most['steps']:,.0f} - after {middle:,.0f} steps", last["steps"] - early),
+            (f"error after {most['steps']:,.0f} - after {early.setting:,.0f} steps", last["steps"] - early),
             (f"error with label smoothing {most['smoothing']:g} - without", last["smoothing"] - plain),
             (f"error without - with shifts of {most['shifts']:g} pixels", plain - last["shifts"]),
             ("error without - with a projection head dropped", plain - last["projection dropped"]),
@@ -84,13 +90,9 @@ def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
         ):
             yield Finding("less collapse on the source transfers better", SOURCE, f"{words}, {pair}", effect, 0.01)
         claim, words = "more collapse on the target goes with better transfer", "rank correlation of NC1 and error"
-        yield Finding(claim, SOURCE, f"{words}, {pair}", _alike(list(data.values())), 0.1)
-
-
-def _alike(models: list[xr.Dataset]) -> xr.DataArray:
-    """Rank correlation of NC1 and error over all models, for each seed."""
-    both = (np.concatenate([ds[name].transpose("setting", "seed") for ds in models]).T for name in ("nc1", "error"))
-    return xr.DataArray([spearmanr(a, b).statistic for a, b in zip(*both, strict=True)], dims="seed")
+        models = xr.concat([whole[dial, pair] for dial in DIALS], "setting").transpose("setting", ...)
+        ranks = (models[name].copy(data=rankdata(models[name], axis=0)) for name in ("nc1", "error"))
+        yield Finding(claim, SOURCE, f"{words}, {pair}", xr.corr(*ranks, "setting"), 0.1)
 
 
 def draw(table: pd.DataFrame) -> plt.Figure:
@@ -102,11 +104,10 @@ def draw(table: pd.DataFrame) -> plt.Figure:
         for dial, (_, colour, _) in DIALS.items():
             rows = table[(table.dial == dial) & (table.pair == pair)]
             x, y = (pt_jax.stats.cells(rows, result, ["setting"]) for result in (name, "error"))
-            spread = {"xerr": x["high"] - x["mean"], "yerr": y["high"] - y["mean"]}
-            several = rows.setting.min() < rows.setting.max()
-            words = f"{dial}, {rows.setting.min():g} to {rows.setting.max():g} (large)" if several else dial
+            spread = dict(xerr=x["high"] - x["mean"], yerr=y["high"] - y["mean"])
+            words = f"{dial}, {x.setting[0]:g} to {x.setting[-1]:g} (large)" if x.setting.size > 1 else dial
             ax.errorbar(x["mean"], y["mean"], **spread, color=colour, label=words, marker="o", ms=4, capsize=2, lw=1)
-            ax.plot(x["mean"][-1:], y["mean"][-1:], "o", ms=8 if several else 4, color=colour)
+            ax.plot(x["mean"][1:][-1:], y["mean"][1:][-1:], "o", ms=8, color=colour)
         ax.set(xscale="log", title=pair, xlabel=f"NC1 of the {SIDES[name]}'s training features")
         ax.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator(), major_formatter="{x:g}")
     plt.setp(axes[:, 0], ylabel="test error on the target, frozen features")

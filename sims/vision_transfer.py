@@ -14,7 +14,7 @@ import pandas as pd
 import xarray as xr
 from parts.images import PAIRS, POINTS
 from parts.settings import TRANSFER
-from parts.shared import with_cell
+from parts.shared import with_point
 
 from pt_jax.report.findings import Finding
 from pt_jax.vision.point import Static
@@ -65,11 +65,10 @@ def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
 
 def _curves(found: dict[str, xr.Dataset]) -> dict[tuple[str, str], xr.Dataset]:
     """The whole curves, by model and name."""
+    curves = {tuple(key.split("-")): ds for key, ds in found.items()}
     return {
-        (model, name): with_cell(found[f"{model}-{name}"], name, found[f"{model}-alpha"].sel(alpha=1, drop=True))
-        if name != "alpha"
-        else found[f"{model}-alpha"]
-        for model, name in (key.split("-") for key in found)
+        (model, name): ds if name == "alpha" else with_point(ds, name, curves[model, "alpha"])
+        for (model, name), ds in curves.items()
     }
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 import xarray as xr
 from parts.images import PAIRS, POINTS, merged
 from parts.settings import OWN, TRANSFERABILITY
+from parts.shared import with_point
 
 from pt_jax.report.findings import Finding
 from pt_jax.vision.datasets import Pair
@@ -30,7 +31,7 @@ TITLES = {
 
 
 def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
-    """T along each axis, at two numbers of steps."""
+    """T along each axis, at two numbers of steps; their common point is on that of the samples alone."""
     whole, (steps, samples, classes, axes) = PAIRS[images](), TRANSFERABILITY[images]
     found: dict[str, pt_jax.Sweep] = {}
 
@@ -39,11 +40,12 @@ def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
         return pt_jax.Sweep(transfer, point, axes, seeds, ("transferability",), Static.covering(data), data)
 
     for name, values in axes.items():
-        values = [values[0], values[-1]] if quick else values
+        values = [values[0], *[samples] * (name == "n2"), values[-1]] if quick else values
         if name == "modes":
             found |= {f"modes{k}": sweep({}, merged(whole, classes, int(k)), classes2=classes) for k in values}
         else:
-            found[name] = sweep({name: values}, whole)
+            base = getattr(POINTS[images], name)
+            found[name] = sweep({name: values if name == "n2" else [x for x in values if x != base]}, whole)
     return found
 
 
@@ -55,6 +57,8 @@ def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
 
 def _curves(found: dict[str, xr.Dataset]) -> dict[str, xr.Dataset]:
     data = {name: ds.load() for name, ds in found.items()}
+    for name in ("classes2", "pixels2"):
+        data[name] = with_point(data[name], name, data["n2"])
     data["modes"] = xr.concat([data.pop("modes1"), data.pop("modes2")], pd.Index([1, 2], name="modes"))
     means = {name: ds["transferability"].mean("layer_name", skipna=False) for name, ds in data.items()}
     return {name: ds.assign(mean_t=means[name]) for name, ds in data.items()}

@@ -65,6 +65,7 @@ def wait_and_kill(folder, process):
     assert 2 <= done(folder) < 32
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_kill_costs_no_number(name, tmp_path):
     package, command, survives = ENGINES[name]

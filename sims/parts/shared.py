@@ -5,7 +5,9 @@ import json
 import xarray as xr
 
 
-def with_cell(ds: xr.Dataset, axis: str, cell: xr.Dataset) -> xr.Dataset:
-    """Return a curve with a cell of another sweep, at the place along the axis where the point of that sweep is."""
-    value = json.loads(cell.attrs["provenance"])["point"][axis]
-    return xr.concat([ds.load(), cell.load().assign_coords({axis: value})], axis, data_vars="all").sortby(axis)
+def with_point(ds: xr.Dataset, axis: str, other: xr.Dataset) -> xr.Dataset:
+    """Return a curve along an axis with a cell of another curve: that at the base point, where both meet."""
+    point = json.loads(other.attrs["provenance"])["point"]
+    here = {name: point[name] for name in set(other.dims) & set(point) - set(ds.dims)}
+    cell = other.load().sel(here, drop=True).assign_coords({axis: point[axis]})
+    return xr.concat([ds.load(), cell], axis, data_vars="all").sortby(axis)

@@ -250,10 +250,11 @@ def test_alpha_is_the_fraction_that_can_be_inherited():
     np.testing.assert_array_equal(axis("alpha=0,0.2,0.5,1", Point(m=3), weights)[1], [0, 0.2, 0.5, 1])
 
 
-@pytest.mark.parametrize(
-    "name, sizes",
-    [("one", {"sigma1": 2}), ("two", {"u": 3, "v2": 3}), ("three", {"alpha": 3, "v2": 2, "u": 2})],
-)
+LARGER_MAPS = {"two": {"u": 3, "v2": 3}, "three": {"alpha": 3, "v2": 2, "u": 2}}
+LARGER = [pytest.param(*one, marks=pytest.mark.long) for one in LARGER_MAPS.items()]
+
+
+@pytest.mark.parametrize("name, sizes", [("one", {"sigma1": 2}), *LARGER])
 def test_a_tiny_map(in_a_process, monkeypatch, capsys, name, sizes):
     root, process = in_a_process
     if name == "one":
@@ -277,9 +278,8 @@ def test_a_tiny_map(in_a_process, monkeypatch, capsys, name, sizes):
     header, *rows = (folder / "figure.csv").read_text().splitlines()
     assert set(sizes) | {"mean", "low", "high", "clear"} <= set(header.split(",")) and len(rows) == cells
     table = np.genfromtxt(folder / "figure.csv", delimiter=",", names=True)
-    for line in np.atleast_1d(
-        table
-    ):  # the store is sorted, the table is in the order of the flags; six digits are written
+    # The store is sorted, the table is in the order of the flags; six digits are written.
+    for line in np.atleast_1d(table):
         expected = ds["gain"].mean("seed").sel({name: line[name] for name in sizes}, method="nearest")
         np.testing.assert_allclose(line["mean"], expected, rtol=1e-5, atol=1e-9)
 

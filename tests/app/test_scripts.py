@@ -161,6 +161,7 @@ def test_every_figure_is_drawn_again_from_its_numbers(name):
     assert (FIGURES / f"{name}.png").stat().st_size < 400_000
 
 
+@pytest.mark.long
 def test_a_script_draws_from_its_store(tmp_path, monkeypatch, capsys):
     script = str(ROOT / "sims" / "feature_growth.py")
     monkeypatch.chdir(tmp_path)

@@ -193,6 +193,7 @@ def normed(lr):
     return optax.chain(optax.clip_by_global_norm(0.1), optax.lamb(lr))
 
 
+@pytest.mark.long
 def test_an_optimizer_that_takes_norms_sees_one_network_and_no_padding():
     static = Static(engine="dense", optimizer=normed, **SMALL)
     names = ("loss", "loss_scratch", "loss_upstream", "error", "error_scratch", "signal_u", "signal_u_scratch")

@@ -69,7 +69,7 @@ def alone(static):
 
 @pytest.mark.parametrize("d", [20, 2000])  # below and above the 21 vectors
 @pytest.mark.parametrize(
-    "name", ["mlp", *(pytest.param(name, marks=pytest.mark.long) for name in ("attention", "trained"))]
+    "name", [pytest.param(name, marks=pytest.mark.long) for name in ("mlp", "attention", "trained")]
 )
 def test_span_and_dense_have_the_same_law_for_other_networks_and_data(name, d):
     span = replace(BASE, **SIZES, n_test=256, **OTHERS[name])

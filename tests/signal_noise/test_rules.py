@@ -71,6 +71,7 @@ def test_one_trace_for_50_points_of_other_data(monkeypatch):
     assert len(traces) <= 1 and len(found) > 40
 
 
+@pytest.mark.long
 def test_a_sweep_of_other_data_and_networks_is_that_of_single_runs(tmp_path):
     axes = {"alpha,momentum2": [(0.25, 0.0), (1.0, 0.5)], "agree2": [0.5, 1.0]}
     options = {"model": "attention", "data": "three_patches", "n_test": 64}

@@ -200,10 +200,10 @@ MLP = replace(SMALL, model="mlp", data="multi_patch", n_test=64, noise="isotropi
 MLP = replace(MLP, choose="noise", record=(0, 5, 30))
 HEAD = replace(SMALL, model="attention", data="classes", noisy="all", n_test=64, record=(0, 5, 30))
 DENSE = replace(SMALL, engine="dense", noise="isotropic")  # a program that test_dense.py has, too, and more of it
-LONG = pytest.param(MLP, marks=pytest.mark.long)
+LONG = {static: pytest.param(static, marks=pytest.mark.long) for static in (HEAD, MLP)}
 
 
-@pytest.mark.parametrize("static", [PROJECTED, HEAD, LONG], ids=["projected", "head", "mlp"])
+@pytest.mark.parametrize("static", [PROJECTED, LONG[HEAD], LONG[MLP]], ids=["projected", "head", "mlp"])
 def test_padding_and_runs_apart_change_no_trajectory_and_float64_runs_end_to_end(static):
     small, large = in_float64(static), in_float64(otherwise(static))
     assert all(getattr(small, name).dtype == np.float64 for name in SCALARS if name != "diverged")
@@ -225,7 +225,7 @@ def test_curves_of_the_three_runs_end_at_the_outcome():
         np.testing.assert_array_equal(curves.gamma[:, 0], 0.0)
 
 
-@pytest.mark.parametrize("static", [PROJECTED, DENSE, LONG], ids=["projected", "dense", "mlp"])
+@pytest.mark.parametrize("static", [PROJECTED, DENSE, LONG[MLP]], ids=["projected", "dense", "mlp"])
 def test_scratch_alone_is_that_of_a_trajectory(static):
     together, alone = in_float64(static), in_float64(static, function=scratch)
     for name, value in alone._asdict().items():

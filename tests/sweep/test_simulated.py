@@ -162,6 +162,7 @@ def _seconds_between_reports(axes):
     return np.diff(seconds)[1:]
 
 
+@pytest.mark.long
 def test_a_grid_that_upstream_does_not_see_costs_a_third_of_its_points_run_apart(monkeypatch):
     monkeypatch.setattr(lanes, "_CALL", 32)  # one tile a call
     grid = _seconds_between_reports({"alpha": np.linspace(0, 1, 16), "v2": np.linspace(0.5, 4, 10)})

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import xarray as xr
 
 import pt_jax
@@ -63,6 +64,7 @@ def stored(folder):
     return xr.open_zarr(folder / "data.zarr", consolidated=False).load()
 
 
+@pytest.mark.long
 def test_eight_devices_equal_one_bit_for_bit(tmp_path):
     process, one = start(ON_DEVICES, tmp_path), run(TRAJECTORIES)
     assert end(process) == (0, "")
@@ -82,6 +84,7 @@ def test_two_shards_one_killed_half_way_and_run_again(tmp_path, monkeypatch):
     assert run(SWEEP, store=tmp_path).equals(run(SWEEP))
 
 
+@pytest.mark.long
 def test_a_job_array_makes_the_whole(tmp_path):
     script, out = ROOT / "sims" / "slurm.sh", tmp_path / "out"
     (tmp_path / "throw.toml").write_text(FILE)
