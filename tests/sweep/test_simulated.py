@@ -99,6 +99,7 @@ def test_a_trajectory_is_traced_once(traced):
     assert traced[1] == 1
 
 
+@pytest.mark.long
 def test_sizes_that_span_several_classes_are_a_loop():
     names = ("n1", "n2", "m", "steps1", "steps2", "d")
     path = np.array([[8, 7, 2, 5, 3, 20], [11, 11, 4, 6, 7, 20], [12, 12, 4, 6, 7, 900]])
@@ -107,6 +108,7 @@ def test_sizes_that_span_several_classes_are_a_loop():
     assert_equals_loop(run(sweep), [dict(zip(names, row, strict=True)) for row in path])
 
 
+@pytest.mark.long
 def test_a_dense_lane_that_is_not_finite_leaves_the_others_bit_equal():
     static = replace(STATIC, engine="dense", loss="squared")
     point = TINY._replace(d=10, n1=4, n2=4, m=2, u=20.0)

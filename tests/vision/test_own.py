@@ -128,6 +128,7 @@ def test_an_order_of_layers_that_changes_outside_is_seen(monkeypatch):
     assert Static.covering(FOUR, OF_FOUR, model=Ordered(), batch=4).layer_names == ("first",)
 
 
+@pytest.mark.long
 def test_a_module_is_swept_in_lanes_and_through_a_store(tmp_path):
     outputs = ("gain", "cka", "inherited", "tuned")
     static = Static.covering(FOUR, OF_FOUR, model=Rematerialised(), batch=4, inherit="bottom")
