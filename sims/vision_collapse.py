@@ -77,20 +77,20 @@ def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
     """What each dial does to the transfer, and how NC1 on the target goes with it."""
     whole = _dials(found)
     for pair in dict.fromkeys(pair for _, pair in whole):
-        error = {dial: whole[dial, pair]["error"] for dial in DIALS}
-        last = {dial: x.isel(setting=-1) for dial, x in error.items()}
-        most = {dial: x.setting for dial, x in last.items()}
-        plain, early = error["shifts"].sel(setting=0), error["steps"].isel(setting=error["steps"].setting.size // 2)
+        last = {dial: whole[dial, pair]["error"].isel(setting=-1) for dial in DIALS}
+        steps, plain = whole["steps", pair]["error"], whole["shifts", pair]["error"].sel(setting=0)
+        early = steps.isel(setting=steps.setting.size // 2)
         for words, effect in (
-            (f"error after {most['steps']:,.0f} - after {early.setting:,.0f} steps", last["steps"] - early),
-            (f"error with label smoothing {most['smoothing']:g} - without", last["smoothing"] - plain),
-            (f"error without - with shifts of {most['shifts']:g} pixels", plain - last["shifts"]),
+            (f"error after {last['steps'].setting:,.0f} - after {early.setting:,.0f} steps", last["steps"] - early),
+            (f"error with label smoothing {last['smoothing'].setting:g} - without", last["smoothing"] - plain),
+            (f"error without - with shifts of {last['shifts'].setting:g} pixels", plain - last["shifts"]),
             ("error without - with a projection head dropped", plain - last["projection dropped"]),
             ("error by squared loss - by cross-entropy", last["squared loss"] - plain),
         ):
             yield Finding("less collapse on the source transfers better", SOURCE, f"{words}, {pair}", effect, 0.01)
         claim, words = "more collapse on the target goes with better transfer", "rank correlation of NC1 and error"
-        models = xr.concat([whole[dial, pair] for dial in DIALS], "setting").transpose("setting", ...)
+        each = [found[f"{dial}, {pair}"].load().rename({axis: "setting"}) for dial, (axis, *_) in DIALS.items()]
+        models = xr.concat(each, "setting").transpose("setting", ...)
         ranks = (models[name].copy(data=rankdata(models[name], axis=0)) for name in ("nc1", "error"))
         yield Finding(claim, SOURCE, f"{words}, {pair}", xr.corr(*ranks, "setting"), 0.1)
 
@@ -104,9 +104,9 @@ def draw(table: pd.DataFrame) -> plt.Figure:
         for dial, (_, colour, _) in DIALS.items():
             rows = table[(table.dial == dial) & (table.pair == pair)]
             x, y = (pt_jax.stats.cells(rows, result, ["setting"]) for result in (name, "error"))
-            spread = dict(xerr=x["high"] - x["mean"], yerr=y["high"] - y["mean"])
             words = f"{dial}, {x.setting[0]:g} to {x.setting[-1]:g} (large)" if x.setting.size > 1 else dial
-            ax.errorbar(x["mean"], y["mean"], **spread, color=colour, label=words, marker="o", ms=4, capsize=2, lw=1)
+            half = [z["high"] - z["mean"] for z in (y, x)]
+            ax.errorbar(x["mean"], y["mean"], *half, color=colour, label=words, marker="o", ms=4, capsize=2, lw=1)
             ax.plot(x["mean"][1:][-1:], y["mean"][1:][-1:], "o", ms=8, color=colour)
         ax.set(xscale="log", title=pair, xlabel=f"NC1 of the {SIDES[name]}'s training features")
         ax.xaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), minor_locator=NullLocator(), major_formatter="{x:g}")
