@@ -63,7 +63,7 @@ COLLAPSE = {
     "cifar10 32x32": Collapse(
         {"other classes": cifar10},
         SOON | {"steps1": 1600},
-        {"steps": [100, 400, 1600, 4800], "smoothing": [0.1, 0.6], "shifts": [2, 4]},
+        {"steps": [100, 400, 1600, 3200], "smoothing": [0.1, 0.6], "shifts": [4]},
     ),
 }
 
