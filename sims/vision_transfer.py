@@ -27,7 +27,9 @@ TITLES = {
     "digits 8x8": (
         "Inheriting more, and from more, cleaner and truer source data, gains more; a bad source harms the ViT alone"
     ),
-    "cifar10 32x32": "Gain on 200 images of five CIFAR-10 classes after pretraining on the other five",
+    "cifar10 32x32": (
+        "On CIFAR-10 inheriting more, and from a cleaner and truer source, gains more; few source samples harm the ViT"
+    ),
     "fashion 28x28": "Gain on 50 digits of MNIST after pretraining on Fashion-MNIST",
 }
 LABELS = {
