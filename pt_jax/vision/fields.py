@@ -95,7 +95,9 @@ OPTIONS: Mapping[str, Option] = {
         ("full", "probe", "layer", "skip"),
     ),
     "loss1": Option("loss on the source", ("cross_entropy", "squared")),
-    "projection": Option("projection layer before the source's head, and what becomes of it", ("no", "drop", "keep")),
+    "projection": Option(
+        "projection layer of at most 128 units before the source's head, and what becomes of it", ("no", "drop", "keep")
+    ),
     "optimizer": Option("a name in optax, or a function from learning rate to optax transformation"),
     "schedule": Option("learning rate over training", ("constant", "linear", "cosine", "warmup")),
     "batch": Option("minibatch size, drawn with replacement; None is full batch"),

@@ -31,6 +31,7 @@ from pt_jax.vision.own import Own
 _HE = nn.initializers.he_normal()
 _SCALE = 2.0  # images in [0, 1] then have a mean square near 1, as He's initial weights suppose
 _ZERO = nn.initializers.zeros_init()
+_PROJECTED = 128  # features behind a projection layer, at most: those of a large last map would be millions of weights
 
 
 class Network(nn.Module):
@@ -62,7 +63,7 @@ class Network(nn.Module):
             outputs.append(x)
         h = self.last(x)
         if PROJECTION in self.names:
-            h = nn.relu(nn.Dense(h.shape[1], kernel_init=_HE, name=PROJECTION)(h))
+            h = nn.relu(nn.Dense(min(h.shape[1], _PROJECTED), kernel_init=_HE, name=PROJECTION)(h))
             outputs.append(h)
         if skip is not None:
             h = with_skip(h, outputs, skip)

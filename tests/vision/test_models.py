@@ -15,7 +15,7 @@ IMAGES = np.random.default_rng(0).uniform(size=(6, 8, 8, 1)).astype(np.float32)
 
 
 def static(model, **options):
-    return Static((5,) * 3, (5,) * 3, (8, 8, 1), model=model, **{"width": 4, "depth": 1, **options})
+    return Static((5,) * 3, (5,) * 3, model=model, **{"shape": (8, 8, 1), "width": 4, "depth": 1, **options})
 
 
 def build(model, projection=False, **options):
@@ -32,6 +32,16 @@ def test_a_network_starts_with_outputs_0_and_features_of_order_1(model):
     assert len(found.layers) == len(network.names) and all(len(x) == 6 for x in found.layers)
     assert 0.1 < jnp.sqrt(jnp.mean(found.features**2)) < 10
     assert params[HEAD]["kernel"].shape[0] == found.features.shape[1]
+
+
+@pytest.mark.parametrize(("side", "width"), [(8, 2), (32, 16)])
+def test_a_projection_layer_has_at_most_128_units(side, width):
+    shape = (side, side, 3)
+    network = models.build(static("vgg", shape=shape, width=width), 3, True)
+    params = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, *shape)))["params"]
+    mapped = (side // 4) ** 2 * 2 * width
+    assert params["projection"]["kernel"].shape == (mapped, min(mapped, 128))
+    assert params[HEAD]["kernel"].shape == (min(mapped, 128), 3)
 
 
 @pytest.mark.parametrize("model", ["vgg", "resnet"])
