@@ -91,8 +91,8 @@ def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
         claim, words = "more collapse on the target goes with better transfer", "rank correlation of NC1 and error"
         each = [found[f"{dial}, {pair}"].load().rename({axis: "setting"}) for dial, (axis, *_) in DIALS.items()]
         models = xr.concat(each, "setting").transpose("setting", ...)
-        ranks = (models[name].copy(data=rankdata(models[name], axis=0)) for name in ("nc1", "error"))
-        yield Finding(claim, SOURCE, f"{words}, {pair}", xr.corr(*ranks, "setting"), 0.1)
+        nc1, error = (models[name].copy(data=rankdata(models[name], axis=0)) for name in ("nc1", "error"))
+        yield Finding(claim, SOURCE, f"{words}, {pair}", xr.corr(nc1, error, "setting"), 0.1)
 
 
 def draw(table: pd.DataFrame) -> plt.Figure:

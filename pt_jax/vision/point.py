@@ -225,13 +225,13 @@ def _check_samples(known: Mapping[str, np.ndarray], k: str, counts: tuple[int, .
             raise ValueError(f"n{k} = {shown(n)} is above the {most} training samples there are: use fewer.")
 
 
-def _maxima(static: Static, point: Point, moving: Collection[str]) -> dict[str, int]:
+def _maxima(static: Static, point: Point, moving: Collection[str]) -> dict[str, Any]:
     """Return few different sizes: what is padded is only one evaluation, and each size is compiled apart.
 
     Along a field that moves, what fills up is not evaluated where lanes run alone: one size then, so that work is
     shared along that field.
     """
-    found: dict[str, int] = {}
+    found: dict[str, Any] = {}
     for name, counts in (("n1", static.counts1), ("n2", static.counts2)):
         size = int(np.max(np.asarray(getattr(point, name))))
         sizes = _PADDED[-1:] if name in moving and static.batch and static.lanes == 1 else _PADDED

@@ -128,8 +128,11 @@ def _transfer(key: Array, point: Point, static: Static, data: Pair) -> Record:
     # Both are the same training then, but in lanes of another width they round apart. Of the two that with transfer
     # stays, so that what is kept of it alone needs no network from scratch.
     scratch = jax.tree.map(partial(jnp.where, inherited > 0), scratch, after)
-    known = partial(jnp.where, scratch.diverged, jnp.nan)
     by_layer = _by_layer(above, below, target, static)
+
+    def known(of_scratch: Array) -> Array:
+        return jnp.where(scratch.diverged, jnp.nan, of_scratch)
+
     return Record(
         error=after.error,
         error_scratch=known(scratch.error),
