@@ -67,10 +67,9 @@ def alone(static):
     return jit_for(static)(many)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("d", [20, 2000])  # below and above the 21 vectors
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.long) for name in ("mlp", "attention", "trained")]
-)
+@pytest.mark.parametrize("name", ["mlp", "attention", "trained"])
 def test_span_and_dense_have_the_same_law_for_other_networks_and_data(name, d):
     span = replace(BASE, **SIZES, n_test=256, **OTHERS[name])
     dense = replace(span, engine="dense", d=2000)
