@@ -11,6 +11,7 @@ from pt_jax.app import draw, flags, show, startup
 if TYPE_CHECKING:
     import xarray as xr
 
+    from pt_jax.app import predicting
     from pt_jax.app.serve import Answers, Pages
 
 _EXAMPLES = """
@@ -52,15 +53,7 @@ def _explore(
         port: of that address; 0 takes a free one.
     """
     if folder is None:
-        if not theory:
-            raise ValueError("A folder is missing: give one, or --theory alone for maps that theory predicts.")
-        if value is not None:
-            raise ValueError("--value is not accepted without a folder: leave it out.")
-        print("compiling the prediction: the address follows", file=sys.stderr, flush=True)
-        startup.set_up()
-        from pt_jax.app import predicting
-
-        maps = predicting.Maps(out or Path("results/explore"))
+        maps = _predicted(theory, value, out)
         return _serve(maps.pages, port, maps.answers)
     if serve and out is not None:
         raise ValueError("--out is not accepted with --serve, which writes no file: leave one of the two out.")
@@ -98,6 +91,23 @@ def _explore(
     if _lacks(ds):
         print(f"{show.progress(ds)} are computed")
     print(f"page: {path}")
+
+
+def _predicted(theory: bool, value: str | None, out: Path | None) -> "predicting.Maps":
+    """Return the page of maps that theory predicts, without a folder.
+
+    Raises:
+        ValueError: a folder is missing, or a result is named.
+    """
+    if not theory:
+        raise ValueError("A folder is missing: give one, or --theory alone for maps that theory predicts.")
+    if value is not None:
+        raise ValueError("--value is not accepted without a folder: leave it out.")
+    print("compiling the prediction: the address follows", file=sys.stderr, flush=True)
+    startup.set_up()
+    from pt_jax.app import predicting
+
+    return predicting.Maps(out or Path("results/explore"))
 
 
 def _lacks(ds: "xr.Dataset") -> bool:
