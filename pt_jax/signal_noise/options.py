@@ -103,6 +103,10 @@ def check_used(point: Any, static: Any) -> None:
         ("patches", "multi_patch" in data, "data = 'multi_patch'"),
         ("classes", "classes" in data, "data = 'classes'"),
         ("nesterov", momentum, "a momentum above 0"),
+        ("upper", static.model != "cnn", "a model with trained upper layers"),
+        ("upper_optimizer", static.model != "cnn", "a model with trained upper layers"),
+        ("n_directions", static.by_directions, "model = 'cnn' or 'cnn_trained' and data = 'two_patches'"),
+        ("n_test", not static.by_directions, "another model than 'cnn' and 'cnn_trained', or other data"),
     ):
         given = getattr(static, name)
         if not used and given != getattr(type(static), name):

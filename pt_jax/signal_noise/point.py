@@ -141,6 +141,11 @@ class Static:
         return {self.data, self.data2} <= {"two_patches", None} and self.noisy == "rest"
 
     @property
+    def by_directions(self) -> bool:
+        """Whether test errors are integrals over directions, see `risk`, and not over samples, see `fresh`."""
+        return self.two_patches and self.model in ("cnn", "cnn_trained")
+
+    @property
     def carries(self) -> tuple[bool, ...]:
         """Whether a patch carries noise, for each."""
         return options.carries(self.data, self)

@@ -276,14 +276,14 @@ def _not_numbers(outcome: Outcome | Scratch, static: Static) -> Array:
 def _measures(key: Array, point: Point, static: Static) -> tuple[Callable[..., Array], Callable[..., dict[str, Any]]]:
     """Return what test samples a network misses on a task, (M,), and what a network holds by name."""
     key, second_layer = jax.random.fold_in(key, Stream.TEST), readout(point.m, static.m)
-    if exact := static.two_patches and static.model in ("cnn", "cnn_trained"):
+    if static.by_directions:
         directions = risk.directions(key, static)
         activation = partial(resolve("activation", static))  # new: jax keeps the trace of the error with an old one
     else:
         samples = {number: fresh.samples(key, point, number, static) for number in (1, 2)}
 
     def wrong(net: Net, task: Task, number: int) -> Array:
-        if exact:
+        if static.by_directions:
             above = net.upper if static.model == "cnn_trained" else second_layer
             return risk.wrong(directions, net, task, above, activation, static)
         return fresh.wrong(samples[number], net, task, second_layer, static)

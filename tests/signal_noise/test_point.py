@@ -278,6 +278,15 @@ UNUSED = [
     ({"hidden": (64,)}, {}, r"hidden = \(64,\) has no effect without model = 'mlp'"),
     ({"patches": 5, "data": "three_patches"}, {}, "patches = 5 has no effect without data = 'multi_patch'"),
     ({"classes": 4}, {}, "classes = 4 has no effect without data = 'classes'"),
+    ({"upper": "fresh"}, {}, "upper = 'fresh' has no effect without a model with trained upper layers: use that"),
+    ({"upper_optimizer": "adam"}, {}, "upper_optimizer = 'adam' has no effect without a model"),
+    (
+        {"n_directions": 64, "model": "mlp"},
+        {},
+        "n_directions = 64 has no effect without model = 'cnn' or 'cnn_trained'",
+    ),
+    ({"n_directions": 64, "noisy": "all"}, {}, "n_directions = 64 has no effect without"),
+    ({"n_test": 64}, {}, "n_test = 64 has no effect without another model"),
     ({"nesterov": True}, {"weight_decay1": 0.1}, "nesterov = True has no effect without a momentum above 0: use that"),
 ]
 

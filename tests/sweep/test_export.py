@@ -31,7 +31,7 @@ SIZES = Point(d=50, n1=8, n2=8, m=3, steps1=5, steps2=5)
 RULES = {name + task: 0.1 for name in ("sam", "label_noise", "momentum", "weight_decay") for task in "12"}
 NETWORKS = {  # all results of the default network; of the others the gain, which needs all that is trained
     "cnn": (SIZES, Static(n_directions=16), None),
-    "cnn_trained": (SIZES._replace(**RULES), Static(model="cnn_trained", n_test=16), ("gain",)),
+    "cnn_trained": (SIZES._replace(**RULES), Static(model="cnn_trained", n_directions=16), ("gain",)),
     "mlp": (SIZES, Static(model="mlp", hidden=(4,), n_test=16, batch=4), ("gain",)),
     "attention": (SIZES, Static(model="attention", n_test=16, engine="dense", optimizer="adam"), ("gain",)),
 }
