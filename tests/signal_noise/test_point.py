@@ -12,7 +12,6 @@ from pt_jax.signal_noise.advise import advise
 from pt_jax.signal_noise.fields import FIELDS
 from pt_jax.signal_noise.point import Point, Static, validate
 from pt_jax.signal_noise.trajectory import scratch, simulate
-from pt_jax.sweep.grid import Sweep
 from tests.compiling import jit
 from tests.signal_noise.cases import BASE, POINT
 
@@ -272,32 +271,3 @@ def test_what_predict_does_not_cover_is_said():
     for point, static in ((Point(sam1=0.1), Static()), (Point(), Static(schedule="cosine")), (Point(), rule)):
         with pytest.raises(ValueError, match=r"^(sam1 =|schedule =|sam1, weight_decay2 above).* by predict: use"):
             theory.predict(point, static)
-
-
-UNUSED = [
-    ({"hidden": (64,)}, {}, r"hidden = \(64,\) has no effect without model = 'mlp'"),
-    ({"patches": 5, "data": "three_patches"}, {}, "patches = 5 has no effect without data = 'multi_patch'"),
-    ({"classes": 4}, {}, "classes = 4 has no effect without data = 'classes'"),
-    ({"upper": "fresh"}, {}, "upper = 'fresh' has no effect without a model with trained upper layers: use that"),
-    ({"upper_optimizer": "adam"}, {}, "upper_optimizer = 'adam' has no effect without a model"),
-    (
-        {"n_directions": 64, "model": "mlp"},
-        {},
-        "n_directions = 64 has no effect without model = 'cnn' or 'cnn_trained'",
-    ),
-    ({"n_directions": 64, "noisy": "all"}, {}, "n_directions = 64 has no effect without"),
-    ({"n_test": 64}, {}, "n_test = 64 has no effect without another model"),
-    ({"nesterov": True}, {"weight_decay1": 0.1}, "nesterov = True has no effect without a momentum above 0: use that"),
-]
-
-
-@pytest.mark.parametrize(("options", "fields", "said"), UNUSED, ids=str)
-def test_an_option_that_nothing_reads_is_refused_by_a_sweep(options, fields, said):
-    with pytest.raises(ValueError, match=said):
-        Sweep(simulate, Point(**fields), {"u": [0.0, 1.0]}, static=Static(**options))
-
-
-def test_an_option_that_one_cell_reads_is_accepted():
-    Sweep(simulate, Point(), {"momentum2": [0.0, 0.9]}, static=Static(nesterov=True))
-    for option in ({"hidden": (64,), "model": "mlp"}, {"patches": 5, "data2": "multi_patch", "data": "multi_patch"}):
-        Sweep(simulate, Point(), {"u": [0.0, 1.0]}, static=Static(**option))
