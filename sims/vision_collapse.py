@@ -79,7 +79,7 @@ def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
     for pair in dict.fromkeys(pair for _, pair in whole):
         last = {dial: whole[dial, pair]["error"].isel(setting=-1) for dial in DIALS}
         steps, plain = whole["steps", pair]["error"], whole["shifts", pair]["error"].sel(setting=0)
-        early = steps.isel(setting=steps.setting.size // 2)
+        early = steps.isel(setting=min(steps.setting.size // 2, steps.setting.size - 2))
         for words, effect in (
             (f"error after {last['steps'].setting:,.0f} - after {early.setting:,.0f} steps", last["steps"] - early),
             (f"error with label smoothing {last['smoothing'].setting:g} - without", last["smoothing"] - plain),

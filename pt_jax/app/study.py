@@ -123,7 +123,7 @@ def _run(version: Version, flags: Script, sweeps: Any, numbers: Any, draw: Any, 
     images = version.default if flags.redraw else version.images
     made = sweeps(flags.quick, wanted, *([images] if images else []))
     if flags.redraw:
-        known = json.loads(Path(f"{path}.json").read_text())
+        known = _kept(Path(f"{path}.json"), lambda file: json.loads(file.read_text()))
         origin = {"": known} if "function" in known else known
     else:
         startup.set_up()
@@ -148,10 +148,19 @@ def read(path: Path, sweeps: Mapping[str, "Sweep"]) -> "pd.DataFrame":
     """Read the numbers of a figure back; units, names and symbols of its columns and results come from a sweep."""
     import pandas as pd
 
-    table = pd.read_csv(f"{path}.csv")
+    table = _kept(Path(f"{path}.csv"), pd.read_csv)
     about = next(iter(sweeps.values())).about
     table.attrs = {key: about(key) for key in {*table.columns, *table.get("result", ())}}
     return table
+
+
+def _kept(path: Path, read: Callable[[Path], Any]) -> Any:
+    """Read what was kept beside a figure, or raise the sentence that names the file."""
+    try:
+        return read(path)
+    except ValueError as error:
+        damaged = f"{path} is damaged ({' '.join(str(error).split())})"
+        raise ValueError(f"{damaged}: take it from git, or run the script without --redraw.") from None
 
 
 def _in_short(origin: dict[str, Any]) -> dict[str, Any]:

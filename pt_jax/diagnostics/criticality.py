@@ -56,18 +56,24 @@ def reset(loss: Loss, initial: Params, final: Params, module: str, alpha: ArrayL
         initial: theta_0.
         final: theta_F, of the same names and shapes.
         module: its name as in `parameters.modules`, `Block_0/Conv_1`, or that of a module around several, `Block_0`.
-        alpha: how much of the training is kept, dimensionless, in [0, 1]: 0 is the initial value.
+        alpha: how much of the training is kept, dimensionless, in [0, 1]: 0 is the initial value. One number, or (A,).
 
     Returns:
-        The rise, in the unit of the loss; 0 for a module that does not matter.
+        The rise, in the unit of the loss, (...) or (A, ...); 0 for a module that does not matter.
 
     Raises:
-        ValueError: no such module, or pytrees of different structure or shapes.
+        ValueError: no such module, pytrees of different structure or shapes, or an alpha of two dimensions.
     """
     final, initial = check(final=final, initial=initial)
     part = _part(final, module)
-    moved = between(initial, final, scalar("alpha", alpha))
-    return evaluated(loss, _put(final, part, moved)) - evaluated(loss, final)
+    alpha, unmoved = real("alpha", alpha), evaluated(loss, final)
+    if alpha.ndim > 1:
+        raise ValueError(f"alpha has shape {alpha.shape}; expected one number or a vector.")
+
+    def rise(a: Array) -> Array:
+        return evaluated(loss, _put(final, part, between(initial, final, a))) - unmoved
+
+    return jax.lax.map(rise, alpha) if alpha.ndim else rise(alpha)
 
 
 def measure(

@@ -52,6 +52,11 @@ class Option(NamedTuple):
         """Meaning and accepted values."""
         return self.meaning + (f"; one of {', '.join(self.choices)}" if self.choices else "")
 
+    def check(self, name: str, value: Any) -> None:
+        """Raise ValueError unless any value is accepted, or this one."""
+        if self.choices and not (isinstance(value, str) and value in self.choices):
+            raise ValueError(f"{name} = {value!r} is not accepted: use {' or '.join(self.choices)}.")
+
 
 def one_of(name: str, names: Iterable[Any]) -> str:
     """Return what to use in place of a name that is none of these: the nearest of them, or else one of all."""

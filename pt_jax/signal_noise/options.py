@@ -32,8 +32,7 @@ def checked(static: Any) -> dict[str, Any]:
     for name in static.maxima:
         check(name, held[name], FIELDS[name])
     for name, option in OPTIONS.items():
-        if option.choices and getattr(static, name) not in option.choices:
-            raise ValueError(f"{name} = {getattr(static, name)!r} is not accepted: use {' or '.join(option.choices)}.")
+        option.check(name, getattr(static, name))
     model, data2 = static.model, None if static.data2 == static.data else static.data2
     if hasattr(model, "clone") and not isinstance(model, type):
         from pt_jax.inputs.modules import hashable  # it imports flax, as the user has

@@ -4,7 +4,7 @@ Each trajectory pretrains one network P, trains two P-T from it and three RI-T o
 from different weights, the third from the weights of the first. The first of each kind share their minibatches. They
 are compared in pairs: features, parameters, mistakes, and the loss on the straight path. Then one layer at a time is
 put back to where its training started, while the others stay; and its criticality is measured, with a mean test loss of
-the first 250 images up to `RISE` above that of the trained network, over the grids `BACK` and `SIGMA`.
+250 images up to `RISE` above that of the trained network, over the grids `BACK` and `SIGMA`.
 
 Source: 'What is being transferred in transfer learning?', arXiv 2008.11687.
 """
@@ -19,6 +19,7 @@ import numpy as np
 from jax import Array
 
 from pt_jax.diagnostics import criticality, distance, landscape, mistakes, similarity
+from pt_jax.vision import task as tasks
 from pt_jax.vision import training
 from pt_jax.vision.inherit import Params
 from pt_jax.vision.networks import (
@@ -147,10 +148,12 @@ def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison
         "other": second.scratch,
         "same": train_target(twin, upstream, point, static, target, fresh=first.fresh).scratch,
     }
-    test, some = (_Test(target, point, static, most) for most in (len(target.data.test.labels), COMPARED))
-    pairs = [(nets[a], nets[b]) for a, b in _PAIRS.values()]
-    common = [test.mistakes(a, b) for a, b in pairs[:_TRAINED]]
-    paths = jnp.stack([landscape.interpolate(test.measure, a, b, PATH) for a, b in pairs[:_TRAINED]])
+    both = (jnp.arange(len(target.data.test.labels)), tasks.some_of_test(target, COMPARED))
+    test, some = (_Test(target, point, static, index) for index in both)
+    trained = list(_PAIRS.values())[:_TRAINED]
+    answers = {name: test.answers(nets[name]) for pair in trained for name in pair}
+    common = [mistakes.overlap(answers[a], answers[b], test.asked) for a, b in trained]
+    paths = jnp.stack([landscape.interpolate(test.measure, nets[a], nets[b], PATH) for a, b in trained])
     loss = paths[..., 0]
     line = loss[:, :1] + PATH * (loss[:, -1:] - loss[:, :1])  # exact where both ends are equal
     outputs = {name: outputs_on_test(params, target, static) for name, params in nets.items()}
@@ -177,17 +180,21 @@ def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison
 
 
 class _Test:
-    """The first images of the test split of the target, on which networks are compared."""
+    """Images of the test split of the target, on which networks are compared."""
 
-    def __init__(self, target: Task, point: Point, static: Static, most: int):
-        self.network, self.target, self.names = target_network(static), target, static.layer_names
+    def __init__(self, target: Task, point: Point, static: Static, index: Array):
+        self.index, self.network, self.target, self.names = index, target_network(static), target, static.layer_names
         self.static, self.run, self.loss = static, runs(point, static)[1], training.loss_function("cross_entropy", 0.0)
-        self.truth = jnp.asarray(target.data.test.labels)[:most]
+        self.truth = jnp.asarray(target.data.test.labels)[index]
         self.present = self.truth < target.classes
+        self.asked = jnp.where(self.present, self.truth, -1)
 
     def logits(self, params: Params) -> Array:
-        index = jnp.arange(len(self.truth))
-        return training.evaluate(self.network, params, self.target, index, self.run, self.static, test=True).logits
+        return training.evaluate(self.network, params, self.target, self.index, self.run, self.static, True).logits
+
+    def answers(self, params: Params) -> Array:
+        """Return the logits of the classes in use, -inf elsewhere."""
+        return jnp.where(jnp.arange(self.network.classes) < self.target.classes, self.logits(params), -jnp.inf)
 
     def measure(self, params: Params) -> Array:
         """Return loss and error."""
@@ -195,17 +202,9 @@ class _Test:
         each = jnp.where(self.present, self.loss(logits, self.truth, classes), 0.0)
         return jnp.stack([each.sum() / self.present.sum(), training.error(logits, self.truth, classes)])
 
-    def mistakes(self, a: Params, b: Params) -> mistakes.Mistakes:
-        in_use = jnp.arange(self.network.classes) < self.target.classes
-        one, other = (jnp.where(in_use, self.logits(params), -jnp.inf) for params in (a, b))
-        return mistakes.overlap(one, other, jnp.where(self.present, self.truth, -1))
-
     def put_back(self, initial: Params, final: Params) -> Array:
         """Return the rise of the error with each layer moved back, (layers, kept)."""
-
-        def rise(name: str) -> Array:
-            return jax.lax.map(lambda kept: criticality.reset(self.measure, initial, final, name, kept)[1], BACK)
-
+        rise = partial(criticality.reset, lambda params: self.measure(params)[1], initial, final, alpha=BACK)
         return jnp.stack([rise(name) for name in self.names])
 
     def criticality(self, key: Array, initial: Params, final: Params) -> Array:
@@ -214,8 +213,9 @@ class _Test:
         def loss(params: Params) -> Array:
             return self.measure(params)[0]
 
+        allowed = loss(final) + RISE
+
         def one(name: str) -> Array:
-            allowed = loss(final) + RISE
             return criticality.measure(key, loss, initial, final, name, BACK, SIGMA, allowed, _DRAWS).value
 
         return jnp.log1p(jnp.stack([one(name) for name in self.names]))

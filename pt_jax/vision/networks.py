@@ -182,8 +182,8 @@ def on_target(upstream: Params, fresh: Params, static: Static) -> Params:
 
 def outputs_on_test(params: Params, target: Task, static: Static) -> tuple[Array, ...]:
     """Return what each layer of a target network puts out for test images, (n, ..., channels)."""
-    index = jnp.arange(min(COMPARED, len(target.data.test.labels)))
-    return target_network(static).outputs(params, tasks.images(target, index, test=True)).layers
+    images = tasks.images(target, tasks.some_of_test(target, COMPARED), test=True)
+    return target_network(static).outputs(params, images).layers
 
 
 def _initial(key: Array, network: Network | Own, static: Static) -> Params:

@@ -94,6 +94,7 @@ class Static(Architecture):
         *(name for name in FIELDS if name.endswith("2") or name == "layer"),  # not the upstream run
         *(name for name in FIELDS if name.endswith("1")),  # not the scratch run
     )
+    maxima: ClassVar[tuple[str, ...]] = ("n1", "n2", "dials")  # that `size_class` chooses
     dims: ClassVar[Mapping[str, tuple[str, ...]]] = {
         name: ("layer_name",)
         for name in ("cka", "cka_scratch", "cka_runs", "distance", "distance_scratch", "transferability")
@@ -128,7 +129,14 @@ class Static(Architecture):
     @property
     def lanes(self) -> int:
         """How many trajectories train within 1 MB, about the fast cache of a CPU core."""
-        return max(1, 2**20 // (self._columns * (self.batch or self.n2)))
+        return max(1, 2**20 // (self._columns * (self.batch or max(self.n1, self.n2))))
+
+    @property
+    def alone(self) -> bool:
+        """Whether lanes run one after the other: on a CPU, where one fills the fast cache of a core."""
+        import jax
+
+        return self.lanes == 1 and jax.default_backend() == "cpu"
 
     @property
     def at_once(self) -> int:
@@ -147,16 +155,17 @@ class Static(Architecture):
         if not (hasattr(data, "source") and hasattr(data, "target")):
             raise ValueError(f"data is a {type(data).__name__}, which is not accepted: use datasets.pair.")
         counts = [tuple(np.bincount(np.asarray(d.train.labels)).tolist()) for d in (data.source, data.target)]
-        point = Point(classes1=len(counts[0]), classes2=len(counts[1])) if point is None else point
-        if not isinstance(point, Point):
-            raise ValueError(f"point is a {type(point).__name__}, which is not accepted: use a vision Point.")
+        made = cls(counts[0], counts[1], tuple(data.target.train.images.shape[1:]), **options)
+        if point is None:
+            point = Point(classes1=len(counts[0]), classes2=len(counts[1]))
+        else:
+            validate(point, made)
         check_tested("source", data.source.test.labels, point.classes1)
         check_tested("target", data.target.test.labels, point.classes2)
-        made = cls(counts[0], counts[1], tuple(data.target.train.images.shape[1:]), **options)
         return replace(made, **_maxima(made, point, ()))
 
     def size_class(self, point: Point, moving: Collection[str] = ()) -> "Static":
-        """Return this Static for a point of a sweep along some fields: no larger than needed, from the point alone."""
+        """Return this Static for a point of a sweep along some fields; it depends on these alone."""
         dials = tuple(name for name in DIALS if name in moving or np.any(np.asarray(getattr(point, name)) != 0))
         found = copy(self)  # without the checks: a network of the user's own would be traced for each value of an axis
         for name, value in {"dials": dials, **_maxima(self, point, moving)}.items():
@@ -234,7 +243,7 @@ def _maxima(static: Static, point: Point, moving: Collection[str]) -> dict[str, 
     found: dict[str, Any] = {}
     for name, counts in (("n1", static.counts1), ("n2", static.counts2)):
         size = int(np.max(np.asarray(getattr(point, name))))
-        sizes = _PADDED[-1:] if name in moving and static.batch and static.lanes == 1 else _PADDED
+        sizes = _PADDED[-1:] if name in moving and static.batch and static.alone else _PADDED
         found[name] = min([s for s in sizes if s >= size] + [max(size, sum(counts))])
     return found
 
@@ -253,9 +262,8 @@ def _check_options(static: Static) -> None:
             use = f"a whole number of at least 1 and at most {most}"
             raise ValueError(f"{name} = {value!r} is not accepted in Static: use {use}.")
     for name, option in OPTIONS.items():
-        value = getattr(static, name)
-        if option.choices and value not in option.choices and not (name == "model" and callable(value)):
-            raise ValueError(f"{name} = {value!r} is not accepted: use {', '.join(option.choices)}.")
+        if not (name == "model" and callable(static.model)):
+            option.check(name, getattr(static, name))
     for k, counts in (("1", static.counts1), ("2", static.counts2)):
         if len(counts) < 2 or not all(_is_whole(count, 1, LARGEST) for count in counts):
             raise ValueError(f"counts{k} = {counts} is not accepted: every class 0..K-1 needs a sample, K at least 2.")
@@ -287,7 +295,7 @@ def _check_code(static: Static) -> None:
         for part in getattr(static, name):
             if part not in accepted:
                 listed = ", ".join(accepted)
-                raise ValueError(f"{name} has {part!r}, which does not exist in this network: use some of {listed}.")
+                raise ValueError(f"{name} has {part!r}, which does not exist here: use some of {listed}.")
     if callable(static.optimizer):
         optimizers.check_function(static.optimizer, models.parameters(static))
     else:

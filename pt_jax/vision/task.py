@@ -36,7 +36,7 @@ class Task(NamedTuple):
     Attributes:
         data: the dataset, shared by all lanes.
         seen: labels of the training split as training sees them, (pool,).
-        order: positions in the training split; the first n are the subset, (pool,).
+        order: positions in the training split, as many as the maximum of n; the first n are the subset.
         n: training samples.
         classes: classes in use.
         view: how images are seen.
@@ -71,22 +71,28 @@ def draw(key: Array, data: Dataset, k: str, point: Point, static: Static) -> Tas
         which = jax.random.uniform(jax.random.fold_in(key, _Draw.WHICH), labels.shape) < share
         other = jax.random.randint(jax.random.fold_in(key, _Draw.LABEL), labels.shape, 0, classes.astype(int))
         seen = jnp.where(which, other, labels)
-    order = _in_turn(jax.random.fold_in(key, _Draw.SUBSET), labels, classes)
-    return Task(data, seen, order, n, classes, _view(key, k, point, static))
+    order = _in_turn(jax.random.bits(jax.random.fold_in(key, _Draw.SUBSET), labels.shape), labels, classes)
+    return Task(data, seen, order[: getattr(static, "n" + k)], n, classes, _view(key, k, point, static))
 
 
 def images(task: Task, index: Array, test: bool = False) -> Array:
     """Return images of the training or test split at some positions as they are seen, (len(index), H, W, C)."""
     view, split = task.view, task.data.test if test else task.data.train
-    x = jnp.asarray(split.images)[index]
+    x = jnp.asarray(split.images)[index].astype(float)
     if view.source is not None:
         x = x.reshape(len(index), -1, x.shape[3])[:, view.source].reshape(x.shape)
     if view.invert is not None:
         x = (1 - 2 * view.invert) * x + view.invert
     if view.noise is not None:
         keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(view.key, test), index)
-        x = x + view.noise * jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))(keys)
+        x = x + view.noise * jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], jnp.float32))(keys)
     return x
+
+
+def some_of_test(task: Task, most: int) -> Array:
+    """Return the positions of at most so many test samples: the first of each class, the classes in turn."""
+    labels = jnp.asarray(task.data.test.labels)
+    return _in_turn(jnp.arange(len(labels)), labels, task.classes)[:most]
 
 
 def augment(key: Array, x: Array, shift: Array | None, flip: Array | None) -> Array:
@@ -111,14 +117,13 @@ def _shift(image: Array, by: Array) -> Array:
     return image
 
 
-def _in_turn(key: Array, labels: Array, classes: Array) -> Array:
-    """Return the positions of the samples in a random order that takes the classes in turn."""
-    bits = jax.random.bits(key, labels.shape)
-    by_class = jnp.lexsort((bits, labels))
+def _in_turn(place: Array, labels: Array, classes: Array) -> Array:
+    """Return the positions of the samples by their place, in an order that takes the classes in turn."""
+    by_class = jnp.lexsort((place, labels))
     sorted_labels = labels[by_class]
     rank = jnp.arange(len(labels)) - jnp.searchsorted(sorted_labels, sorted_labels)  # within the class
     turn = jnp.zeros_like(rank).at[by_class].set(rank)
-    return jnp.lexsort((bits, turn, labels >= classes))
+    return jnp.lexsort((place, turn, labels >= classes))
 
 
 def _view(key: Array, k: str, point: Point, static: Static) -> View:

@@ -124,7 +124,7 @@ def train(
 
         return jax.lax.fori_loop(0, run.steps.astype(int), step, (start, optimizer.init(start)))[0]
 
-    return _in_cache(descend, static)(key, dict(start), factor, task, run)
+    return in_cache(descend, static)(key, dict(start), factor, task, run)
 
 
 def evaluate(
@@ -139,7 +139,8 @@ def evaluate(
 ) -> Evaluated:
     """Return what a network computes for the training or test samples at some positions.
 
-    Where only the `first` of them count, as of a padded task, the rest is 0 or is computed all the same.
+    Where only the `first` of them count, as of a padded task, chunks without any are 0 if lanes run alone. Lanes that
+    run together would each copy all that is found, for a number of chunks of its own: they compute all.
     """
     at_most = _in_core(network, static)
     # Without a way back they take half the memory.
@@ -154,12 +155,12 @@ def evaluate(
             return jax.tree.map(lambda x, new: x.at[i].set(new), found, chunk(parts[i]))
 
         parts = _chunks(index, size)
-        empty = jax.eval_shape(partial(jax.lax.map, chunk), parts)
-        # Lanes that run together would each copy all that is found, for a number of chunks of its own.
-        stop = -(-first.astype(int) // size) if _alone(static) and first is not None else len(parts)
-        return jax.lax.fori_loop(0, stop, put, jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), empty))
+        one = jax.eval_shape(chunk, parts[0])
+        stop = -(-first.astype(int) // size) if static.alone and first is not None else len(parts)
+        empty = jax.tree.map(lambda x: jnp.zeros((len(parts), *x.shape), x.dtype), one)
+        return jax.lax.fori_loop(0, stop, put, empty)
 
-    found = _in_cache(answers, static)(params, task, index, run.skip, first)
+    found = in_cache(answers, static)(params, task, index, run.skip, first)
     return jax.tree.map(lambda x: x.reshape(-1, x.shape[2])[:count], found)
 
 
@@ -178,7 +179,7 @@ def finite(params: Params) -> Array:
 
 def _in_core(network: Network | Own, static: Static) -> int | None:
     """Return how many samples are convolved at once on a CPU; None for all of them, or no convolution."""
-    return static.at_once if _alone(static) and network.convolves else None
+    return static.at_once if static.alone and network.convolves else None
 
 
 def _sum_over_chunks(function: Callable[..., Params], samples: tuple[Array, ...], size: int | None) -> Params:
@@ -195,24 +196,19 @@ def _chunks(x: Array, size: int) -> Array:
     return filled.reshape(-1, size, *x.shape[1:])
 
 
-def _in_cache(function: Callable, static: Static) -> Callable:
+def in_cache(function: Callable, static: Static) -> Callable:
     """Return the function so that on a CPU its lanes run one after the other where one fills the cache.
 
     `jax.vmap` would train them together: slower, and each for as many steps as the longest. What is the same in all
     lanes is still computed once.
     """
-    return jax.custom_batching.sequential_vmap(function) if _alone(static) else function
-
-
-def _alone(static: Static) -> bool:
-    return static.lanes == 1 and jax.default_backend() == "cpu"
+    return jax.custom_batching.sequential_vmap(function) if static.alone else function
 
 
 def _minibatch(key: Array, task: Task, static: Static) -> tuple[Array, Array]:
     """Return positions in the training split and their weights in the mean."""
     if static.batch is None:
-        rank = jnp.arange(len(task.order))[: max(static.n1, static.n2)]
-        return task.order[rank], jnp.where(rank < task.n, 1 / task.n, 0.0)
+        return task.order, jnp.where(jnp.arange(len(task.order)) < task.n, 1 / task.n, 0.0)
     rank = jax.random.randint(key, (static.batch,), 0, task.n.astype(int))
     return task.order[rank], jnp.full(static.batch, 1 / static.batch)
 

@@ -5,6 +5,7 @@ by the same method. Below 0 is negative transfer. Upstream, transfer and scratch
 `jax.vmap` along what one of them does not depend on shares it; what no kept result needs is not computed.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -33,9 +34,8 @@ from pt_jax.vision.own import Own
 from pt_jax.vision.point import Point, Static
 from pt_jax.vision.samples import Pair
 from pt_jax.vision.task import Task
-from pt_jax.vision.training import Run, error, evaluate, finite, loss_function
+from pt_jax.vision.training import Run, error, evaluate, finite, in_cache, loss_function
 
-_OF_SCRATCH = ("cka_scratch", "cka_runs", "distance_scratch")
 _GROWN = 2.0  # minibatches of labels that cannot be learned leave the loss a few percent above its start, no more
 
 
@@ -119,16 +119,15 @@ def _transfer(key: Array, point: Point, static: Static, data: Pair) -> Record:
     below = train_target(key, above.trained, point, static, target)
     run1, run2 = runs(point, static)
 
-    upstream = _measure(source_network(static), above.trained, source, run1, static, static.loss1, static.n1)
+    upstream = _measure(source_network(static), above.trained, source, run1, static, static.loss1)
     after, scratch = (
-        _measure(target_network(static), params, target, run2, static, "cross_entropy", static.n2)
+        _measure(target_network(static), params, target, run2, static, "cross_entropy")
         for params in (below.transfer, below.scratch)
     )
     inherited = inherit.inherited(below.taken, below.fresh)
     # Both are the same training then, but in lanes of another width they round apart. Of the two that with transfer
     # stays, so that what is kept of it alone needs no network from scratch.
     scratch = jax.tree.map(partial(jnp.where, inherited > 0), scratch, after)
-    by_layer = _by_layer(above, below, target, static)
 
     def known(of_scratch: Array) -> Array:
         return jnp.where(scratch.diverged, jnp.nan, of_scratch)
@@ -147,7 +146,7 @@ def _transfer(key: Array, point: Point, static: Static, data: Pair) -> Record:
         nc1=after.nc1,
         nc1_scratch=known(scratch.nc1),
         nc1_upstream=upstream.nc1,
-        **{name: known(x) if name in _OF_SCRATCH else x for name, x in by_layer.items()},
+        **_by_layer(above, below, target, static, known),
     )
 
 
@@ -158,28 +157,31 @@ class _Measured(NamedTuple):
     nc1: Array
 
 
-def _measure(
-    network: Network | Own, params: Params, task: Task, run: Run, static: Static, kind: str, size: int
-) -> _Measured:
-    """Return test error, training loss and collapse of a network; `size` is the padded number of training samples."""
-    loss = loss_function(kind, run.smoothing)
-    test = jnp.asarray(task.data.test.labels)
-    answers = evaluate(network, params, task, jnp.arange(len(test)), run, static, test=True)
-    index, weight = task.order[:size], jnp.where(jnp.arange(size) < task.n, 1 / task.n, 0.0)
-    train, labels = evaluate(network, params, task, index, run, static, first=task.n), task.seen[index]
-    here = jnp.where(weight > 0, labels, -1)
+def _measure(network: Network | Own, params: Params, task: Task, run: Run, static: Static, kind: str) -> _Measured:
+    """Return test error, training loss and collapse of a network."""
 
-    def mean(logits: Array) -> Array:
-        return jnp.sum(weight * jnp.where(weight > 0, loss(logits, labels, task.classes), 0.0))
+    def measured(params: Params, task: Task, run: Run) -> _Measured:
+        loss = loss_function(kind, run.smoothing)
+        test, labels = jnp.asarray(task.data.test.labels), task.seen[task.order]
+        answers = evaluate(network, params, task, jnp.arange(len(test)), run, static, test=True)
+        train = evaluate(network, params, task, task.order, run, static, first=task.n)
+        counts = jnp.arange(len(labels)) < task.n
 
-    end, start = mean(train.logits), mean(jnp.zeros_like(train.logits))  # the head starts at 0
-    diverged = ~(jnp.isfinite(end) & (end <= _GROWN * start) & finite(params))
-    nc1 = collapse.variability(train.features, here, network.classes)
-    return _Measured(error(answers.logits, test, task.classes), end, diverged, nc1)
+        def mean(logits: Array) -> Array:
+            return jnp.sum(jnp.where(counts, loss(logits, labels, task.classes), 0.0)) / task.n
+
+        end, start = mean(train.logits), mean(jnp.zeros_like(train.logits))  # the head starts at 0
+        diverged = ~(jnp.isfinite(end) & (end <= _GROWN * start) & finite(params))
+        nc1 = collapse.variability(train.features, jnp.where(counts, labels, -1), network.classes)
+        return _Measured(error(answers.logits, test, task.classes), end, diverged, nc1)
+
+    return in_cache(measured, static)(params, task, run)  # features of all lanes at once would be gigabytes
 
 
-def _by_layer(above: Upstream, below: Downstream, target: Task, static: Static) -> dict[str, Array]:
-    """Return what has a value a layer."""
+def _by_layer(
+    above: Upstream, below: Downstream, target: Task, static: Static, known: Callable[[Array], Array]
+) -> dict[str, Array]:
+    """Return what has a value a layer; `known` is what remains of a result that the network from scratch is in."""
     names, upstream = static.layer_names, on_target(above.trained, below.fresh, static)
     after, scratch, before = (outputs_on_test(p, target, static) for p in (below.transfer, below.scratch, upstream))
 
@@ -194,9 +196,9 @@ def _by_layer(above: Upstream, below: Downstream, target: Task, static: Static) 
 
     return {
         "cka": cka(after, before),
-        "cka_scratch": cka(scratch, before),
-        "cka_runs": cka(after, scratch),
+        "cka_scratch": known(cka(scratch, before)),
+        "cka_runs": known(cka(after, scratch)),
         "distance": moved(below.transfer),
-        "distance_scratch": moved(below.scratch),
+        "distance_scratch": known(moved(below.scratch)),
         "transferability": jnp.array([ratio(name) for name in names]),
     }

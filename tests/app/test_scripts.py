@@ -118,6 +118,14 @@ def test_a_script_on_other_images_has_another_figure(tmp_path, monkeypatch, caps
     script("--redraw")
     assert len(list((tmp_path / "figures").glob("*.png"))) == 2
     assert asked == ["digits 8x8", "cifar10 32x32", "digits 8x8", "digits 8x8"]  # no images are fetched to draw again
+    for ending, text in ((".json", ""), (".csv", "")):
+        kept = tmp_path / "figures" / f"mine{ending}"
+        before = kept.read_text()
+        kept.write_text(text)
+        with pytest.raises(SystemExit):
+            script("--redraw")
+        assert f"figures/mine{ending} is damaged" in capsys.readouterr().err
+        kept.write_text(before)
     for images, use in ((("digits 8x8", "cifar10 32x32"), "one of digits, cifar10"), ((), "this script without it")):
         with pytest.raises(SystemExit):
             script("--images", "mnist", images=images)

@@ -223,7 +223,7 @@ REFUSED = {
     "eps of two": (lambda: measure(eps=[1, 2]), r"eps has shape \(2,\); expected one number"),
     "an old key": (lambda: measure(key=jax.random.PRNGKey(0)), "use one typed key"),
     "sigma text": (lambda: measure(sigma="small"), "sigma is not accepted"),
-    "alpha of two": (lambda: criticality.reset(identity, W, W, "w", [0, 1]), r"alpha has shape \(2,\)"),
+    "alpha of four": (lambda: criticality.reset(identity, W, W, "w", [[0, 1]] * 2), r"alpha has shape \(2, 2\)"),
     "size None": (lambda: shuffle.blocks(KEY, IMAGES, None), "size is not accepted"),
     "sizes": (lambda: shuffle.blocks(KEY, IMAGES, [1, 2]), r"size has shape \(2,\)"),
     "a seed as key": (lambda: shuffle.pixels(0, IMAGES), "key = 0 is not accepted: use one typed key"),

@@ -53,6 +53,13 @@ def test_only_the_named_module_is_reset():
     assert two.shape == (2,) and two[1] == 0 and two[0] != 0
 
 
+def test_several_parts_of_the_way_are_as_each_alone():
+    initial, final, alpha = mlp(0), mlp(1), np.array([0.0, 0.25, 1.0])
+    both = partial(criticality.reset, lambda x: jnp.stack([mlp_loss(x), loss(FINAL)]), initial, final, "hidden")
+    np.testing.assert_allclose(both(alpha), [both(a) for a in alpha], rtol=1e-6, atol=1e-7)
+    assert both(alpha[:0]).shape == (0, 2)
+
+
 def test_the_mean_loss_and_its_standard_error_are_those_of_a_quadratic():
     draws = 4000
     found = measure(1.0, draws)

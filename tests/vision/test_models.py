@@ -86,5 +86,5 @@ def test_images_that_do_not_fit_are_one_clear_sentence():
         Static((5, 5), (5, 5), (6, 8, 1), model="vit")
     with pytest.raises(ValueError, match="images of 6 x 8 do not fit vgg"):
         Static((5, 5), (5, 5), (6, 8, 1))
-    with pytest.raises(ValueError, match="model = 'lenet' is not accepted: use vgg, resnet, vit"):
+    with pytest.raises(ValueError, match="model = 'lenet' is not accepted: use vgg or resnet or vit"):
         Static((5, 5), (5, 5), (8, 8, 1), model="lenet")

@@ -207,7 +207,7 @@ def test_a_function_that_makes_no_such_network_is_one_clear_sentence():
         (Linear, r"model = Linear is not accepted: it is a class: use an instance, Linear\(\), or a function"),
         (wider, "layers_1 of the target is another layer in the source: use one with the same shapes in both"),
         (Linear(), r"it puts out \(n, 4\), but there are 3 classes"),
-        ("lenet", "model = 'lenet' is not accepted: use vgg, resnet, vit"),
+        ("lenet", "model = 'lenet' is not accepted: use vgg or resnet or vit"),
         (None, "model = None is not accepted: use vgg"),
     ):
         with pytest.raises(ValueError, match=sentence):

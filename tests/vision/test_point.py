@@ -61,6 +61,8 @@ def test_an_optimizer_of_the_users_own_may_know_the_layers_and_only_those_that_t
         ({"batch": "16"}, "batch = '16' is not accepted in Static"),
         ({"layers": "conv0_0"}, "layers = 'conv0_0' is not accepted in Static: use a tuple"),
         ({"dials": None}, "dials = None is not accepted in Static: use a tuple"),
+        ({"dials": ("labels3",)}, "dials has 'labels3', which does not exist here: use some of labels1"),
+        ({"schedule": np.array([1, 2])}, r"schedule = array\(\[1, 2\]\) is not accepted: use constant or "),
         ({"counts1": (1.5, 2)}, "counts1 = .* is not accepted"),
         ({"shape": (4, 4)}, r"shape = \(4, 4\) is not accepted in Static: use \(height, width, channels\)"),
         ({"method": None}, "method = None is not accepted: use full"),

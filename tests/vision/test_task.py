@@ -39,6 +39,18 @@ def test_a_subset_takes_the_classes_in_turn_and_only_those_in_use():
     assert not np.array_equal(order, draw(1, classes2=3).order)
 
 
+def test_a_maximum_cuts_the_order_and_changes_no_draw():
+    np.testing.assert_array_equal(draw(static=replace(ALL, n2=25)).order, draw().order[:25])
+
+
+def test_some_of_the_test_samples_take_the_classes_in_use_in_turn():
+    labels = np.sort(DATA.test.labels)[::-1]  # as a folder of images is read, class by class
+    data = DATA._replace(test=DATA.test._replace(labels=labels))
+    some = tasks.some_of_test(draw(classes2=2)._replace(data=data), 7)
+    np.testing.assert_array_equal(labels[some], [1, 0] * 3 + [1])
+    assert len(set(some.tolist())) == 7 and len(tasks.some_of_test(draw(), 1000)) == len(labels)
+
+
 def test_labels_are_replaced_at_random_in_training_only():
     clean, half, whole = (np.asarray(draw(labels2=p).seen) for p in (0.0, 0.5, 1.0))
     np.testing.assert_array_equal(clean, DATA.train.labels)
@@ -96,3 +108,11 @@ def test_augmentation_mirrors_and_shifts():
 def test_what_is_not_compiled_in_is_not_there():
     view = draw(static=TINY).view
     assert view.source is None and view.invert is None and view.noise is None
+
+
+def test_images_have_the_precision_of_weights_and_the_noise_of_float32():
+    single = seen(noise2=0.3)
+    with jax.enable_x64(True):
+        double = seen(noise2=np.float64(0.3))
+    assert single.dtype == np.float32 and double.dtype == np.float64
+    np.testing.assert_allclose(double, single, atol=1e-6)

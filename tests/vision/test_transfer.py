@@ -69,13 +69,15 @@ def test_cka_is_plain_or_debiased():
     _, target = module.draw_tasks(jax.random.key(0), POINT, TINY, PAIR)
     nets = [module.outputs_on_test(params, target, TINY) for params in (below.transfer, below.scratch)]
     found = [
-        jit(lambda *nets, cka=cka: by_layer(*nets, replace(TINY, cka=cka))["cka_runs"])(above, below, target)
+        jit(lambda *nets, cka=cka: by_layer(*nets, replace(TINY, cka=cka), jnp.asarray)["cka_runs"])(
+            above, below, target
+        )
         for cka in ("plain", "debiased")
     ]
     for debiased in (False, True):
         np.testing.assert_allclose(found[debiased], similarity.layers(*nets, debiased=debiased), rtol=1e-5)  # float32
     assert np.abs(found[0] - found[1]).min() > 1e-4
-    with pytest.raises(ValueError, match="cka = 'both' is not accepted: use plain, debiased"):
+    with pytest.raises(ValueError, match="cka = 'both' is not accepted: use plain or debiased"):
         replace(TINY, cka="both")
 
 
@@ -219,11 +221,10 @@ def test_constants_are_taken_inside_of_somebodys_jit():
 
 def test_float64_runs_in_float64():
     with jax.enable_x64(True):
-        data = jax.tree.map(lambda x: x.astype(np.float64) if x.dtype == np.float32 else x, PAIR)
 
         @jit
         def run(point):
-            found = transfer(jax.random.key(0), point, TINY, data)
+            found = transfer(jax.random.key(0), point, TINY, PAIR)
             return found.loss, found.cka
 
         loss, cka = jax.device_get(run(jax.tree.map(float, POINT)))
@@ -246,9 +247,7 @@ def test_what_does_not_fit_is_one_clear_sentence():
     ):
         with pytest.raises(ValueError, match=sentence):
             transfer(key, point, TINY, PAIR)
-    with pytest.raises(
-        ValueError, match="layers has 'conv9', which does not exist in this network: use some of conv0_0"
-    ):
+    with pytest.raises(ValueError, match="layers has 'conv9', which does not exist here: use some of conv0_0"):
         replace(TINY, layers=("conv9",))
     axes = {"n2": [20, 60], "classes2": [2, 4]}  # each fits the base point, not every pair of them does
     with pytest.raises(ValueError, match=r"n2 = 60 is above the \d+ training samples"):
@@ -275,5 +274,8 @@ def test_what_does_not_fit_is_one_clear_sentence():
             transfer(key, **{"point": POINT, "static": TINY, "data": PAIR, **wrong})
     with pytest.raises(ValueError, match="source has no test sample of the classes below 3"):
         Static.covering(PAIR._replace(source=UNTESTED), POINT)
+    for n2, sentence in (("a", "n2 = 'a' is"), (None, "n2 = None is"), (np.nan, "n2 = nan is"), (-5, "n2 = -5 is")):
+        with pytest.raises(ValueError, match=sentence):
+            Static.covering(PAIR, POINT._replace(n2=n2))
     with pytest.raises(ValueError, match=r"data is a Dataset, which is not accepted: use datasets\.pair"):
         Static.covering(PAIR.source, POINT)
