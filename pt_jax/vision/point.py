@@ -157,10 +157,11 @@ class Static(Architecture):
             raise ValueError(f"data is a {type(data).__name__}, which is not accepted: use datasets.pair.")
         counts = [tuple(np.bincount(np.asarray(d.train.labels)).tolist()) for d in (data.source, data.target)]
         made = cls(counts[0], counts[1], tuple(data.target.train.images.shape[1:]), **options)
-        if point is None:
-            point = Point(classes1=len(counts[0]), classes2=len(counts[1]))
-        else:
-            validate(point, made)
+        point = Point(classes1=len(counts[0]), classes2=len(counts[1])) if point is None else point
+        if not isinstance(point, Point):
+            raise ValueError(f"point is a {type(point).__name__}, which is not accepted: use a vision Point.")
+        for name in ("n1", "n2", "classes1", "classes2"):  # the rest is checked where the point is used
+            check(name, getattr(point, name), FIELDS[name])
         check_tested("source", data.source.test.labels, point.classes1)
         check_tested("target", data.target.test.labels, point.classes2)
         return replace(made, **_maxima(made, point, ()))
