@@ -24,7 +24,7 @@ SOURCE = "arXiv 2212.12206"
 SAMPLES = {"digits 8x8": [20, 50, 200], "cifar10 32x32": [50, 1000]}  # of the target
 TITLES = {
     "digits 8x8": "Tune less on a small target: at 20 and 50 samples every lighter method beats full fine-tuning",
-    "cifar10 32x32": "Tuned parameters against test error on CIFAR-10, after pretraining on the other five classes",
+    "cifar10 32x32": "CIFAR-10: one layer and the head, 81% fewer tuned, do as well as full fine-tuning",
 }
 METHODS = {
     "probe": ("linear probe", "0.4"),
