@@ -11,7 +11,6 @@ is always drawn from its CSV, so that anybody can draw it again without computin
 """
 
 import inspect
-import json
 import signal
 import sys
 import threading
@@ -115,6 +114,7 @@ def main(
 def _run(version: Version, flags: Script, sweeps: Any, numbers: Any, draw: Any, seeds: int, findings: Any) -> None:
     """Carry out a script on some images; arguments as in `main`."""
     from pt_jax.report import plot
+    from pt_jax.sweep import record
     from pt_jax.sweep.provenance import provenance
 
     folder, path = version.store(flags), version.path(flags)
@@ -123,8 +123,7 @@ def _run(version: Version, flags: Script, sweeps: Any, numbers: Any, draw: Any, 
     images = version.default if flags.redraw else version.images
     made = sweeps(flags.quick, wanted, *([images] if images else []))
     if flags.redraw:
-        known = _kept(Path(f"{path}.json"), lambda file: json.loads(file.read_text()))
-        origin = {"": known} if "function" in known else known
+        origin = record.read(Path(f"{path}.json"))
     else:
         startup.set_up()
         found = carry_out(made, {key: folder / key for key in made}, flags)
@@ -148,19 +147,13 @@ def read(path: Path, sweeps: Mapping[str, "Sweep"]) -> "pd.DataFrame":
     """Read the numbers of a figure back; units, names and symbols of its columns and results come from a sweep."""
     import pandas as pd
 
-    table = _kept(Path(f"{path}.csv"), pd.read_csv)
+    try:
+        table = pd.read_csv(f"{path}.csv")
+    except ValueError as error:
+        raise ValueError(f"{path}.csv is not accepted: {error}; use the CSV beside a figure.") from None
     about = next(iter(sweeps.values())).about
     table.attrs = {key: about(key) for key in {*table.columns, *table.get("result", ())}}
     return table
-
-
-def _kept(path: Path, read: Callable[[Path], Any]) -> Any:
-    """Read what was kept beside a figure, or raise the sentence that names the file."""
-    try:
-        return read(path)
-    except ValueError as error:
-        damaged = f"{path} is damaged ({' '.join(str(error).split())})"
-        raise ValueError(f"{damaged}: take it from git, or run the script without --redraw.") from None
 
 
 def _in_short(origin: dict[str, Any]) -> dict[str, Any]:

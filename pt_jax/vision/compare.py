@@ -151,7 +151,7 @@ def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison
     both = (jnp.arange(len(target.data.test.labels)), tasks.some_of_test(target, COMPARED))
     test, some = (_Test(target, point, static, index) for index in both)
     trained = list(_PAIRS.values())[:_TRAINED]
-    answers = {name: test.answers(nets[name]) for pair in trained for name in pair}
+    answers = {name: test.answers(params) for name, params in nets.items() if name != "upstream"}
     common = [mistakes.overlap(answers[a], answers[b], test.asked) for a, b in trained]
     paths = jnp.stack([landscape.interpolate(test.measure, nets[a], nets[b], PATH) for a, b in trained])
     loss = paths[..., 0]

@@ -1,8 +1,8 @@
 """Curves that meet in one point: it is computed once, and joins those that lack it."""
 
-import json
-
 import xarray as xr
+
+from pt_jax.sweep.provenance import provenance
 
 
 def with_point(ds: xr.Dataset, axis: str, other: xr.Dataset) -> xr.Dataset:
@@ -11,15 +11,14 @@ def with_point(ds: xr.Dataset, axis: str, other: xr.Dataset) -> xr.Dataset:
     Raises:
         ValueError: the two curves do not meet, or the first one has that cell.
     """
-    one, two = (json.loads(x.attrs["provenance"]) for x in (ds, other))
-    moving = set(ds.dims) | set(other.dims)
-    for name in ("function", "data", "static", "point"):
-        differ = one[name] != two[name]
-        if name == "point":
-            differ = any(one[name][field] != two[name][field] for field in set(one[name]) - moving)
-        if differ:
-            raise ValueError(f"the curve along {axis} has another {name} than that which it should meet.")
-    point = two["point"]
+    point, moving = provenance(other)["point"], set(ds.dims) | set(other.dims)
+    mine, its = (
+        {name: origin[name] for name in ("function", "data", "static")}
+        | {name: value for name, value in origin["point"].items() if name not in moving}
+        for origin in (provenance(ds), provenance(other))
+    )
+    if differ := [name for name in mine if mine[name] != its[name]]:
+        raise ValueError(f"the curve along {axis} has another {', '.join(differ)} than that which it should meet.")
     if point[axis] in ds[axis].values:
         raise ValueError(f"the curve along {axis} has the point {point[axis]:g} already.")
     here = {name: point[name] for name in set(other.dims) & set(point) - set(ds.dims)}

@@ -124,7 +124,9 @@ def test_a_script_on_other_images_has_another_figure(tmp_path, monkeypatch, caps
         kept.write_text(text)
         with pytest.raises(SystemExit):
             script("--redraw")
-        assert f"figures/mine{ending} is damaged" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert f"figures/mine{ending} is not accepted: " in said
+        assert f"; use the {ending[1:].upper()} beside a figure" in said
         kept.write_text(before)
     for images, use in ((("digits 8x8", "cifar10 32x32"), "one of digits, cifar10"), ((), "this script without it")):
         with pytest.raises(SystemExit):

@@ -35,7 +35,7 @@ def test_a_curve_gets_the_cell_where_both_meet(with_point):
 @pytest.mark.parametrize(
     ("other", "sentence"),
     [
-        (curve(POINT | {"c": 8.0}, b=[5.0]), "the curve along a has another point than that which it should meet"),
+        (curve(POINT | {"c": 8.0}, b=[5.0]), "the curve along a has another c than that which it should meet"),
         (curve(static=3, b=[5.0]), "the curve along a has another static"),
         (curve(seeds=(0, 1, 2), b=[5.0]), "cannot align|exact"),
     ],

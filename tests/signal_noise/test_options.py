@@ -30,6 +30,6 @@ def test_an_option_that_nothing_reads_is_refused_by_a_sweep(options, fields, sai
 
 
 def test_an_option_that_one_cell_reads_is_accepted():
-    Sweep(simulate, Point(), {"momentum2": [0.0, 0.9]}, static=Static(nesterov=True))
+    assert Sweep(simulate, Point(), {"momentum2": [0.0, 0.9]}, static=Static(nesterov=True)).shape == (2, 16)
     for option in ({"hidden": (64,), "model": "mlp"}, {"patches": 5, "data2": "multi_patch", "data": "multi_patch"}):
-        Sweep(simulate, Point(), {"u": [0.0, 1.0]}, static=Static(**option))
+        assert Sweep(simulate, Point(), {"u": [0.0, 1.0]}, static=Static(**option)).shape == (2, 16)
