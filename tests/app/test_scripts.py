@@ -150,11 +150,21 @@ def test_every_script_has_a_smaller_quick_version(path):
 
 
 FROM = {  # figures by the script that draws them: those of other images have their name after that of the script
-    name: path for path in SIMS for name in (path.stem, f"{path.stem}_cifar10") if (FIGURES / f"{name}.csv").exists()
+    name: path
+    for path in SIMS
+    for name in (path.stem, f"{path.stem}_cifar10", f"{path.stem}_fashion")
+    if (FIGURES / f"{name}.csv").exists()
 }
 
 
-@pytest.mark.parametrize("name", FROM)
+def drawn_as_another(name):
+    """Whether its script, or the code of all maps, draws another figure, too."""
+    return f"{name}_cifar10" in FROM or (name.startswith("map_") and name not in ("map_u_v2", "map_n1_n2"))
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] if drawn_as_another(name) else []) for name in FROM]
+)
 def test_every_figure_is_drawn_again_from_its_numbers(name):
     _, sweeps, draw, _ = given(FROM[name])
     table = study.read(FIGURES / name, sweeps(False, 2))

@@ -123,6 +123,10 @@ def mixed(key, point, task):
 def test_span_equals_dense_on_data_of_somebody():
     loud = OWN_DATA._replace(quiet=lambda point, task: jnp.eye(1, 5))
     assert_alike(replace(STATIC, data=loud, noise="projected", bias=False))
+
+
+@pytest.mark.long
+def test_span_equals_dense_where_task_2_has_data_of_somebody():
     usual = Data(lambda point, task: jnp.eye(1, 3), lambda *_: (1.0, jnp.ones((2, 1))), (False, True))
     second = usual._replace(quiet=lambda point, task: jnp.zeros((1, 3)), sample=mixed)
     assert_alike(replace(STATIC, data="two_patches", data2=second, noise="projected", bias=False))

@@ -129,7 +129,7 @@ def _gram(static: Static):
     return jit(lambda seeds, point: jax.lax.map(lambda s: gram(s, point), seeds, batch_size=1000))
 
 
-@pytest.mark.parametrize("rest", [1, 6, 50])
+@pytest.mark.parametrize("rest", [1, 50, pytest.param(6, marks=pytest.mark.long)])
 def test_gram_matrices_of_the_bartlett_draw_have_wishart_moments(rest):
     # 10 rows in use between padded ones, D = 1 and 6 below and 50 above their number.
     static, count = Static(n1=4, n2=5, m=2, noise="isotropic"), 20_000

@@ -6,6 +6,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -37,6 +39,7 @@ def test_several_devices_equal_one():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_eight_devices_give_whole_trajectories_on_images_as_one_does():
     done = child(
         """

@@ -51,7 +51,7 @@ def test_both_forms_of_the_convolution_give_one_network(model):
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)  # float32 sums in another order, through two layers
 
 
-@pytest.mark.parametrize("model", ["resnet", "vit"])
+@pytest.mark.parametrize("model", ["resnet", pytest.param("vit", marks=pytest.mark.long)])
 def test_a_deep_residual_network_keeps_the_size_of_its_features(model):
     network, params = build(model, depth=3)
     features = jit(network.outputs)(params, IMAGES).features

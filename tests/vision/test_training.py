@@ -39,7 +39,7 @@ def both(function, **options):
 
 
 # Three divide neither the minibatch of 4 nor all the samples, of which 20 of the padded 40 weigh nothing.
-@pytest.mark.parametrize("options", [{}, {"batch": None}], ids=str)
+@pytest.mark.parametrize("options", [{"batch": None}, pytest.param({}, marks=pytest.mark.long)], ids=str)
 def test_samples_a_few_at_once_train_the_same_networks(options):
     (_, few), (_, all_at_once) = both(networks, optimizer="sgd", **options)
     assert not same(few.transfer, few.start)
