@@ -80,7 +80,7 @@ def _source(key: Array, images: Array, size: Array | np.ndarray) -> Array:
     across = width // size
     index = jnp.arange(height * width)
     # A random order of the blocks in use, with the rest of the padded vector behind them.
-    order = jnp.lexsort((jax.random.bits(typed_key(key), index.shape), index >= (height // size) * across))
+    order = jnp.lexsort((jax.random.bits(typed_key(key), index.shape, jnp.uint32), index >= (height // size) * across))
     row, column = index // width, index % width
     block = order[(row // size) * across + column // size]
     return (block // across * size + row % size) * width + block % across * size + column % size

@@ -38,7 +38,7 @@ from pt_jax.diagnostics.parameters import Params, check
 _ROWS = 128  # rows of the Gram matrices that are held at once
 
 
-def linear_cka(x: ArrayLike, y: ArrayLike, debiased: bool = False) -> Array:
+def linear_cka(x: ArrayLike, y: ArrayLike, debiased: bool = False, used: ArrayLike | None = None) -> Array:
     """Return the linear CKA of two sets of features of the same samples.
 
     |Y^T X|_F^2 = sum_ij (X X^T)_ij (Y Y^T)_ij: taken on the side with the smaller matrix, if debiased on that of the
@@ -49,6 +49,7 @@ def linear_cka(x: ArrayLike, y: ArrayLike, debiased: bool = False) -> Array:
         x: features, (n, p), any unit; in float32 or better from here on.
         y: features of the same samples in the same order, (n, q).
         debiased: take HSIC_1 in place of HSIC_0; at least 4 samples.
+        used: whether each sample counts, (n,): all by default. It may be traced, where their number is.
 
     Returns:
         CKA, a dimensionless scalar, in [0, 1] if plain. NaN where all features of x or of y are constant (0/0).
@@ -56,8 +57,11 @@ def linear_cka(x: ArrayLike, y: ArrayLike, debiased: bool = False) -> Array:
     Raises:
         ValueError: not matrices, another number of samples, too few samples, or no features.
     """
-    x, y = (_centred(scaled(value)[0]) for value in _checked(x, y, debiased))
-    return _hsic(x, y, debiased) / (jnp.sqrt(_hsic(x, x, debiased)) * jnp.sqrt(_hsic(y, y, debiased)))
+    x, y = _checked(x, y, debiased)
+    used = _which(used, len(x))
+    x, y = (_centred(scaled(jnp.where(used[:, None], z, z[jnp.argmax(used)]))[0], used) for z in (x, y))
+    xy, xx, yy = (_hsic(*pair, debiased, used) for pair in ((x, y), (x, x), (y, y)))
+    return xy / (jnp.sqrt(xx) * jnp.sqrt(yy))
 
 
 def rbf_cka(x: ArrayLike, y: ArrayLike, bandwidth: ArrayLike = 0.5, debiased: bool = False) -> Array:
@@ -83,7 +87,8 @@ def gram(x: Array, debiased: bool, bandwidth: ArrayLike | None = None) -> Array:
     Raises:
         ValueError: the bandwidth is not a positive number.
     """
-    x = _centred(x)  # the kernels do not see it, and rounding is less
+    used = _which(None, len(x))
+    x = _centred(x, used)  # the kernels do not see it, and rounding is less
     k = product(x, x.T)
     if bandwidth is not None:
         bandwidth = positive(bandwidth)
@@ -93,7 +98,7 @@ def gram(x: Array, debiased: bool, bandwidth: ArrayLike | None = None) -> Array:
     if not debiased:
         return k - k.mean(0) - k.mean(1)[:, None] + k.mean()
     mean = jnp.sum(jnp.fill_diagonal(k, 0, inplace=False), 0) / (len(k) - 2)
-    return jax.vmap(_off, (0, None, 0))(k, mean, jnp.arange(len(k)))
+    return jax.vmap(_off, (0, None, 0, None))(k, mean, jnp.arange(len(k)), used)
 
 
 def positive(bandwidth: ArrayLike) -> Array:
@@ -136,7 +141,13 @@ def modules(
     return dict(zip(a, layers(list(a.values()), [b[name] for name in a], debiased, positions), strict=True))
 
 
-def layers(a: Sequence[ArrayLike], b: Sequence[ArrayLike], debiased: bool = False, positions: bool = False) -> Array:
+def layers(
+    a: Sequence[ArrayLike],
+    b: Sequence[ArrayLike],
+    debiased: bool = False,
+    positions: bool = False,
+    used: ArrayLike | None = None,
+) -> Array:
     """Return the linear CKA of what the layers of two networks put out for the same n images.
 
     Args:
@@ -144,6 +155,7 @@ def layers(a: Sequence[ArrayLike], b: Sequence[ArrayLike], debiased: bool = Fals
         b: outputs of the other's, as many. `similarity_matrix` compares each layer with each, and different networks.
         debiased: as for `linear_cka`.
         positions: whether each position is a sample, see above; else an image is.
+        used: whether each image counts, (n,): all by default.
 
     Returns:
         CKA, (layers,).
@@ -154,7 +166,9 @@ def layers(a: Sequence[ArrayLike], b: Sequence[ArrayLike], debiased: bool = Fals
     if len(a) != len(b):
         raise ValueError(f"a has {len(a)} layers and b has {len(b)}; expected as many.")
     pairs = [[rows(name, x, positions) for name, x in (("a", x), ("b", y))] for x, y in zip(a, b, strict=True)]
-    return jnp.array([linear_cka(x, y, debiased) for x, y in pairs])
+    # An image that does not count has no position that does.
+    every = [None if used is None else jnp.repeat(jnp.asarray(used), len(x) // len(used)) for x, _ in pairs]
+    return jnp.array([linear_cka(x, y, debiased, which) for (x, y), which in zip(pairs, every, strict=True)])
 
 
 def rows(name: str, x: ArrayLike, positions: bool = False) -> Array:
@@ -196,27 +210,37 @@ def _checked(x: ArrayLike, y: ArrayLike, debiased: bool) -> tuple[Array, Array]:
     return x, y
 
 
-def _centred(x: Array) -> Array:
+def _which(used: ArrayLike | None, count: int) -> Array:
+    """Return whether each sample counts, (n,)."""
+    which = jnp.ones(count, bool) if used is None else jnp.asarray(used)
+    if which.shape != (count,) or which.dtype != bool:
+        raise ValueError(f"used has shape {which.shape} and holds {which.dtype}; expected ({count},), True or False.")
+    return which
+
+
+def _centred(x: Array, used: Array) -> Array:
+    """Return features less their mean over the samples that count; the others are 0."""
     x = x - x[:1]  # first, so that a constant column is 0 and not the rounding error of its mean
-    return x - x.mean(0)
+    mean = jnp.sum(jnp.where(used[:, None], x, 0), 0) / jnp.sum(used)
+    return jnp.where(used[:, None], x - mean, 0)
 
 
-def _hsic(x: Array, y: Array, debiased: bool) -> Array:
+def _hsic(x: Array, y: Array, debiased: bool, used: Array) -> Array:
     """Return (n - 1)^2 HSIC_0 or n (n - 3) HSIC_1 of centred features: K 1 = 0 before its diagonal is left out."""
-    n = len(x)
-    if not debiased and x.shape[1] * y.shape[1] <= n**2:
+    if not debiased and x.shape[1] * y.shape[1] <= len(x) ** 2:
         return jnp.sum(product(x.T, y) ** 2)
-    means = [-jnp.sum(z**2, 1) / (n - 2) for z in (x, y)] if debiased else []
+    means = [-jnp.sum(z**2, 1) / (jnp.sum(used) - 2) for z in (x, y)] if debiased else []
 
     def row(i: Array) -> Array:
         of_x, of_y = product(x, x[i]), product(y, y[i])
         if debiased:
-            of_x, of_y = (_off(k, mean, i) for k, mean in zip((of_x, of_y), means, strict=True))
+            of_x, of_y = (_off(k, mean, i, used) for k, mean in zip((of_x, of_y), means, strict=True))
         return jnp.vdot(of_x, of_y)
 
-    return jnp.sum(jax.lax.map(row, jnp.arange(n), batch_size=_ROWS))
+    return jnp.sum(jax.lax.map(row, jnp.arange(len(x)), batch_size=_ROWS))
 
 
-def _off(k: Array, mean: Array, i: Array) -> Array:
+def _off(k: Array, mean: Array, i: Array, used: Array) -> Array:
     """Return row i of a Gram matrix as HSIC_1 wants it: without the diagonal, and means over the other samples."""
-    return jnp.where(jnp.arange(len(k)) == i, 0, k - mean - mean[i] + mean.sum() / (len(k) - 1))
+    pairs = used & used[i] & (jnp.arange(len(k)) != i)
+    return jnp.where(pairs, k - mean - mean[i] + mean.sum() / (jnp.sum(used) - 1), 0)

@@ -4,7 +4,7 @@ Each trajectory pretrains one network P, trains two P-T from it and three RI-T o
 from different weights, the third from the weights of the first. The first of each kind share their minibatches. They
 are compared in pairs: features, parameters, mistakes, and the loss on the straight path. Then one layer at a time is
 put back to where its training started, while the others stay; and its criticality is measured, with a mean test loss of
-250 images up to `RISE` above that of the trained network, over the grids `BACK` and `SIGMA`.
+up to 250 images up to `RISE` above that of the trained network, over the grids `BACK` and `SIGMA`.
 
 Source: 'What is being transferred in transfer learning?', arXiv 2008.11687.
 """
@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from pt_jax.diagnostics import criticality, distance, landscape, mistakes, similarity
+from pt_jax.diagnostics import criticality, distance, landscape, mistakes
 from pt_jax.vision import task as tasks
 from pt_jax.vision import training
 from pt_jax.vision.inherit import Params
@@ -26,9 +26,10 @@ from pt_jax.vision.networks import (
     COMPARED,
     Draw,
     accepted,
+    alike,
+    cka_on_test,
     draw_tasks,
     on_target,
-    outputs_on_test,
     pretrain,
     runs,
     target_network,
@@ -139,7 +140,7 @@ def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison
     source, target = draw_tasks(key, point, static, data)
     upstream = pretrain(key, point, static, source).trained
     twin, moved = (jax.random.fold_in(key, stream) for stream in (Draw.TWIN, Draw.MOVED))
-    first, second = (train_target(k, upstream, point, static, target) for k in (key, twin))
+    first, second = (alike(train_target(k, upstream, point, static, target)) for k in (key, twin))
     nets = {
         "upstream": on_target(upstream, first.fresh, static),
         "transfer": first.transfer,
@@ -148,7 +149,7 @@ def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison
         "other": second.scratch,
         "same": train_target(twin, upstream, point, static, target, fresh=first.fresh).scratch,
     }
-    both = (jnp.arange(len(target.data.test.labels)), tasks.some_of_test(target, COMPARED))
+    both = jnp.arange(len(target.data.test.labels)), tasks.some_of_test(target, COMPARED)[0]
     test, some = (_Test(target, point, static, index) for index in both)
     trained = list(_PAIRS.values())[:_TRAINED]
     answers = {name: test.answers(params) for name, params in nets.items() if name != "upstream"}
@@ -156,8 +157,6 @@ def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison
     paths = jnp.stack([landscape.interpolate(test.measure, nets[a], nets[b], PATH) for a, b in trained])
     loss = paths[..., 0]
     line = loss[:, :1] + PATH * (loss[:, -1:] - loss[:, :1])  # exact where both ends are equal
-    outputs = {name: outputs_on_test(params, target, static) for name, params in nets.items()}
-    debiased = static.cka == "debiased"
     body = {name: {layer: params[layer] for layer in static.layer_names} for name, params in nets.items()}
     error, error_scratch = paths[0, 0, 1], paths[1, 0, 1]
     return Comparison(
@@ -165,7 +164,7 @@ def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison
         error_scratch=error_scratch,
         gain=error_scratch - error,
         diverged=~(jnp.all(jnp.isfinite(paths)) & training.finite(upstream)),
-        cka=jnp.stack([similarity.layers(outputs[a], outputs[b], debiased) for a, b in _PAIRS.values()]),
+        cka=cka_on_test(nets, _PAIRS.values(), target, static),
         distance=jnp.stack([distance.l2(body[a], body[b]).whole for a, b in _PAIRS.values()]),
         mistakes=jnp.stack([one.observed.jaccard for one in common]),
         mistakes_independent=jnp.stack([one.independent.jaccard for one in common]),

@@ -41,7 +41,7 @@ def choice(key: Array, alpha: Array, params: Params, static: Static) -> Params:
         if static.inherit == "filters":
             return jnp.arange(tensor.shape[-1]) < jnp.floor(alpha * tensor.shape[-1] + 0.5)
         if static.inherit == "weights":
-            return jax.random.uniform(key, tensor.shape) < alpha
+            return jax.random.uniform(key, tensor.shape, jnp.float32) < alpha
         i = open_.index(name)
         return i < count if static.inherit == "bottom" else i >= len(open_) - count
 

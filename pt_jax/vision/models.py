@@ -207,8 +207,8 @@ class _Conv(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        kernel = self.param("kernel", _HE, (self.side, self.side, len(x), self.channels))
-        bias = self.param("bias", _ZERO, (self.channels,))
+        kernel = self.param("kernel", _HE, (self.side, self.side, len(x), self.channels), jnp.float32)
+        bias = self.param("bias", _ZERO, (self.channels,), jnp.float32)
         return convolve(x, kernel, self.form) + bias[:, None, None, None]
 
 
@@ -247,7 +247,7 @@ class _Embedding(nn.Module):
     def __call__(self, images: Array) -> Array:
         n, height, width, channels = images.shape
         patches = images.reshape(n, 4, height // 4, 4, width // 4, channels).swapaxes(2, 3).reshape(n, 16, -1)
-        place = self.param("place", nn.initializers.normal(0.1), (16, self.channels))
+        place = self.param("place", nn.initializers.normal(0.1), (16, self.channels), jnp.float32)
         return nn.Dense(self.channels, kernel_init=_HE, name="patch")(patches) + place
 
 

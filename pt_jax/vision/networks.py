@@ -6,6 +6,7 @@
 minibatches. They are separate calls, so that `jax.vmap` along what one of them does not depend on shares it.
 """
 
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from pt_jax.diagnostics import similarity
 from pt_jax.inputs.arguments import check_one, typed_key
 from pt_jax.inputs.field import shown
 from pt_jax.vision import inherit, models
@@ -26,7 +28,7 @@ from pt_jax.vision.own import Own
 from pt_jax.vision.point import Point, Static, check_tested, validate
 from pt_jax.vision.samples import Dataset, Pair
 from pt_jax.vision.task import Task
-from pt_jax.vision.training import Run, train
+from pt_jax.vision.training import Run, in_cache, train
 
 
 class Upstream(NamedTuple):
@@ -175,15 +177,35 @@ def train_target(
     return Downstream(fresh, start, scratch, after, factor, taken)
 
 
+def alike(below: Downstream) -> Downstream:
+    """Return the networks, the one from scratch as that with transfer where nothing is inherited.
+
+    Both are the same training then, but in lanes of another width they round apart. Of the two that with transfer
+    stays, so that what is kept of it alone needs no network from scratch.
+    """
+    some = inherit.inherited(below.taken, below.fresh) > 0
+    return below._replace(scratch=jax.tree.map(partial(jnp.where, some), dict(below.scratch), dict(below.transfer)))
+
+
 def on_target(upstream: Params, fresh: Params, static: Static) -> Params:
     """Return the pretrained network as it meets the target: with a fresh head."""
     return {**fresh, **{name: upstream[name] for name in static.layer_names}}
 
 
-def outputs_on_test(params: Params, target: Task, static: Static) -> tuple[Array, ...]:
-    """Return what each layer of a target network puts out for test images, (n, ..., channels)."""
-    images = tasks.images(target, tasks.some_of_test(target, COMPARED), test=True)
-    return target_network(static).outputs(params, images).layers
+def cka_on_test(nets: Mapping[str, Params], pairs: Iterable[tuple[str, str]], target: Task, static: Static) -> Array:
+    """Return the linear CKA of what the layers of two networks put out for test images, (pairs, layers).
+
+    Images are of the classes in use, `COMPARED` at most.
+    """
+
+    def compared(nets: Mapping[str, Params], target: Task) -> Array:
+        index, used = tasks.some_of_test(target, COMPARED)
+        seen = tasks.images(target, index, test=True)
+        outputs = {name: target_network(static).outputs(params, seen).layers for name, params in nets.items()}
+        debiased = static.cka == "debiased"
+        return jnp.stack([similarity.layers(outputs[a], outputs[b], debiased, used=used) for a, b in pairs])
+
+    return in_cache(compared, static)(dict(nets), target)  # features of all lanes at once would be gigabytes
 
 
 def _initial(key: Array, network: Network | Own, static: Static) -> Params:

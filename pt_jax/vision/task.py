@@ -1,8 +1,8 @@
 """What a network is trained and tested on: a subset of the samples, seen through dials from related to harmful.
 
-Every draw comes from the trajectory's key and does not depend on any maximum. The subset takes the classes in turn, so
-that a larger one contains a smaller one; classes beyond those in use are left out. A training label is replaced by a
-random class with probability `labels`. Images are seen so, in training and in test:
+Every draw comes from the trajectory's key, and depends on no maximum and no precision. The subset takes the classes in
+turn, so that a larger one contains a smaller one; classes beyond those in use are left out. A training label is
+replaced by a random class with probability `labels`. Images are seen so, in training and in test:
 
     x'(p) = (1 - 2 invert) x(source(p)) + invert + noise z(image),    z ~ N(0, 1) for every pixel and channel
 
@@ -68,10 +68,12 @@ def draw(key: Array, data: Dataset, k: str, point: Point, static: Static) -> Tas
     labels = jnp.asarray(data.train.labels)
     seen = labels
     if "labels" + k in static.dials:
-        which = jax.random.uniform(jax.random.fold_in(key, _Draw.WHICH), labels.shape) < share
-        other = jax.random.randint(jax.random.fold_in(key, _Draw.LABEL), labels.shape, 0, classes.astype(int))
+        which = jax.random.uniform(jax.random.fold_in(key, _Draw.WHICH), labels.shape, jnp.float32) < share
+        other = jax.random.randint(
+            jax.random.fold_in(key, _Draw.LABEL), labels.shape, 0, classes.astype(jnp.int32), jnp.int32
+        )
         seen = jnp.where(which, other, labels)
-    order = _in_turn(jax.random.bits(jax.random.fold_in(key, _Draw.SUBSET), labels.shape), labels, classes)
+    order = _in_turn(jax.random.bits(jax.random.fold_in(key, _Draw.SUBSET), labels.shape, jnp.uint32), labels, classes)
     return Task(data, seen, order[: getattr(static, "n" + k)], n, classes, _view(key, k, point, static))
 
 
@@ -89,21 +91,25 @@ def images(task: Task, index: Array, test: bool = False) -> Array:
     return x
 
 
-def some_of_test(task: Task, most: int) -> Array:
-    """Return the positions of at most so many test samples: the first of each class, the classes in turn."""
+def some_of_test(task: Task, most: int) -> tuple[Array, Array]:
+    """Return the positions of at most so many test samples, and whether each is of a class in use: those come first.
+
+    They are the first of each class, the classes in turn.
+    """
     labels = jnp.asarray(task.data.test.labels)
-    return _in_turn(jnp.arange(len(labels)), labels, task.classes)[:most]
+    index = _in_turn(jnp.arange(len(labels)), labels, task.classes)[:most]
+    return index, labels[index] < task.classes
 
 
 def augment(key: Array, x: Array, shift: Array | None, flip: Array | None) -> Array:
     """Return images (n, H, W, C), each mirrored with probability `flip` and shifted by up to `shift` pixels."""
     mirror, move = jax.random.split(key)
     if flip is not None:
-        mirrored = jax.random.uniform(mirror, (len(x), 1, 1, 1)) < flip
+        mirrored = jax.random.uniform(mirror, (len(x), 1, 1, 1), jnp.float32) < flip
         x = jnp.where(mirrored, x[:, :, ::-1], x)
     if shift is not None:
-        most = shift.astype(int)
-        x = jax.vmap(_shift)(x, jax.random.randint(move, (len(x), 2), -most, most + 1))
+        most = shift.astype(jnp.int32)
+        x = jax.vmap(_shift)(x, jax.random.randint(move, (len(x), 2), -most, most + 1, jnp.int32))
     return x
 
 
@@ -148,10 +154,11 @@ def _view(key: Array, k: str, point: Point, static: Static) -> View:
 def _permuted(key: Array, share: Array, size: int) -> Array:
     """Return a permutation that moves only a share of the positions, picked at random: (size,)."""
     pick, move = jax.random.split(key)
-    stays = jax.random.uniform(pick, (size,)) >= share
+    stays = jax.random.uniform(pick, (size,), jnp.float32) >= share
     index = jnp.arange(size)
     # Those that stay come last and in order in both; so they are matched with themselves.
     by_index, at_random = (
-        jnp.lexsort((x, stays)) for x in (index, jnp.where(stays, index, jax.random.bits(move, (size,))))
+        jnp.lexsort((x, stays))
+        for x in (index, jnp.where(stays, index, jax.random.bits(move, (size,), jnp.uint32).astype(jnp.int32)))
     )
     return jnp.zeros_like(index).at[by_index].set(at_random)

@@ -209,7 +209,7 @@ def _minibatch(key: Array, task: Task, static: Static) -> tuple[Array, Array]:
     """Return positions in the training split and their weights in the mean."""
     if static.batch is None:
         return task.order, jnp.where(jnp.arange(len(task.order)) < task.n, 1 / task.n, 0.0)
-    rank = jax.random.randint(key, (static.batch,), 0, task.n.astype(int))
+    rank = jax.random.randint(key, (static.batch,), 0, task.n.astype(jnp.int32), jnp.int32)
     return task.order[rank], jnp.full(static.batch, 1 / static.batch)
 
 

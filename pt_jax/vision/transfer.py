@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pt_jax.diagnostics import collapse, distance, similarity, transferability
+from pt_jax.diagnostics import collapse, distance, transferability
 from pt_jax.vision import inherit
 from pt_jax.vision.inherit import Params
 from pt_jax.vision.models import Network
@@ -21,9 +21,10 @@ from pt_jax.vision.networks import (
     Downstream,
     Upstream,
     accepted,
+    alike,
+    cka_on_test,
     draw_tasks,
     on_target,
-    outputs_on_test,
     pretrain,
     runs,
     source_network,
@@ -125,8 +126,7 @@ def _transfer(key: Array, point: Point, static: Static, data: Pair) -> Record:
         for params in (below.transfer, below.scratch)
     )
     inherited = inherit.inherited(below.taken, below.fresh)
-    # Both are the same training then, but in lanes of another width they round apart. Of the two that with transfer
-    # stays, so that what is kept of it alone needs no network from scratch.
+    # As in `alike`, but of what was measured: that is done once for all that is inherited.
     scratch = jax.tree.map(partial(jnp.where, inherited > 0), scratch, after)
 
     def known(of_scratch: Array) -> Array:
@@ -146,7 +146,7 @@ def _transfer(key: Array, point: Point, static: Static, data: Pair) -> Record:
         nc1=after.nc1,
         nc1_scratch=known(scratch.nc1),
         nc1_upstream=upstream.nc1,
-        **_by_layer(above, below, target, static, known),
+        **_by_layer(above, alike(below), target, static, known),
     )
 
 
@@ -182,22 +182,22 @@ def _by_layer(
     above: Upstream, below: Downstream, target: Task, static: Static, known: Callable[[Array], Array]
 ) -> dict[str, Array]:
     """Return what has a value a layer; `known` is what remains of a result that the network from scratch is in."""
-    names, upstream = static.layer_names, on_target(above.trained, below.fresh, static)
-    after, scratch, before = (outputs_on_test(p, target, static) for p in (below.transfer, below.scratch, upstream))
+    names, before = static.layer_names, on_target(above.trained, below.fresh, static)
 
     def moved(params: Params) -> Array:
-        return jnp.array([distance.l2(params[name], upstream[name]).whole for name in names])
+        return jnp.array([distance.l2(params[name], before[name]).whole for name in names])
 
-    cka = partial(similarity.layers, debiased=static.cka == "debiased")
+    def cka(a: Params, b: Params) -> Array:
+        return cka_on_test({"a": a, "b": b}, [("a", "b")], target, static)[0]
 
     def ratio(name: str) -> Array | float:
         random, trained = above.random[name], below.transfer[name]
-        return transferability.blocks(random, upstream[name], trained, lambda _: name).get(name, jnp.nan)
+        return transferability.blocks(random, before[name], trained, lambda _: name).get(name, jnp.nan)
 
     return {
-        "cka": cka(after, before),
-        "cka_scratch": known(cka(scratch, before)),
-        "cka_runs": known(cka(after, scratch)),
+        "cka": cka(below.transfer, before),
+        "cka_scratch": known(cka(below.scratch, before)),
+        "cka_runs": known(cka(below.transfer, below.scratch)),
         "distance": moved(below.transfer),
         "distance_scratch": known(moved(below.scratch)),
         "transferability": jnp.array([ratio(name) for name in names]),

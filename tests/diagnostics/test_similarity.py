@@ -123,6 +123,23 @@ def test_memory_is_linear_in_samples(n, p, debiased):
     assert temporary(n) < 10 * n * p * 4
 
 
+@pytest.mark.parametrize("debiased", [False, True])
+@pytest.mark.parametrize(("p", "q"), [(5, 4), (40, 30)])  # both sides of the Gram matrix
+def test_samples_that_do_not_count_are_not_seen(p, q, debiased):
+    x, y = features(12, p, q)
+    used = np.arange(12) % 3 != 0
+    cka = jit(similarity.linear_cka, static_argnames="debiased")
+    expected = cka(x[used], y[used], debiased=debiased)
+    x[~used], y[~used] = 1e4, 7.0
+    np.testing.assert_allclose(cka(x, y, debiased=debiased, used=used), expected, rtol=1e-5, atol=1e-6)
+    images = [z.reshape(4, 3, 1, -1) for z in (x, y)]
+    at = similarity.layers(images[:1], images[1:], debiased, True, np.arange(4) != 0)
+    np.testing.assert_allclose(at[0], cka(x[3:], y[3:], debiased=debiased), rtol=1e-5, atol=1e-6)
+    for wrong in (used[:5], used.astype(int)):
+        with pytest.raises(ValueError, match=r"used has shape .*; expected \(12,\), True or False"):
+            similarity.linear_cka(x, y, used=wrong)
+
+
 @pytest.mark.parametrize("bad", [np.ones(4), np.ones((4, 2, 2)), np.ones((4, 0))])
 def test_what_is_not_a_matrix_is_named(bad):
     with pytest.raises(ValueError, match=r"y has shape .*; expected \(samples, features\)"):

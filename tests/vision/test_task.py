@@ -46,9 +46,12 @@ def test_a_maximum_cuts_the_order_and_changes_no_draw():
 def test_some_of_the_test_samples_take_the_classes_in_use_in_turn():
     labels = np.sort(DATA.test.labels)[::-1]  # as a folder of images is read, class by class
     data = DATA._replace(test=DATA.test._replace(labels=labels))
-    some = tasks.some_of_test(draw(classes2=2)._replace(data=data), 7)
+    some, used = tasks.some_of_test(draw(classes2=2)._replace(data=data), 7)
     np.testing.assert_array_equal(labels[some], [1, 0] * 3 + [1])
-    assert len(set(some.tolist())) == 7 and len(tasks.some_of_test(draw(), 1000)) == len(labels)
+    assert len(set(some.tolist())) == 7 and used.all()
+    every, used = tasks.some_of_test(draw(classes2=2)._replace(data=data), 1000)
+    np.testing.assert_array_equal(used, np.sort(labels[every] >= 2) == 0)  # those of other classes come last
+    assert len(every) == len(labels) and used.sum() == np.sum(labels < 2)
 
 
 def test_labels_are_replaced_at_random_in_training_only():
