@@ -89,7 +89,7 @@ def exits(name: str, alone: bool = True) -> Iterator[None]:
         except MemoryError as error:
             code = 2
             print(f"{name}: there is not enough memory for this ({error}): make it smaller.", file=sys.stderr)
-        except (ValueError, OSError, RuntimeError) as error:
+        except (ValueError, OSError, RuntimeError, ImportError) as error:
             code = 2
             print(f"{name}: {in_a_line(error)}", file=sys.stderr)
         sys.stdout.flush()

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pt_jax.sweep.grid import Sweep
 
 _LONG = 3600.0  # seconds; what takes longer is asked for
-_SMALL = 10_000  # trajectories; fewer are not timed before they are run
+_SMALL = 2**40  # operations by `cost.of`, seconds of a core; what is less is not timed before it is run
 _QUICK_SEEDS = 16
 _MOST_POINTS = 20  # of a plain list, written beside a figure
 
@@ -48,7 +48,8 @@ class Flags:
         plan: Print what it will cost, and compute nothing.
         yes: Do not ask before more than an hour.
         shard: i/n: compute every n-th unit from the i-th on, for job arrays.
-        until_se: Standard error wanted: a cell gets seeds until it is reached, --seeds at most.
+        until_se: Standard error wanted, of the gain or else the first result: a cell gets seeds until it is reached,
+            --seeds at most.
         fresh: Delete what the store holds and start anew.
         force: Continue although the configuration has changed.
     """
@@ -133,8 +134,12 @@ def _run(version: Version, flags: Script, sweeps: Any, numbers: Any, draw: Any, 
         if findings is not None:
             from pt_jax.report import findings as published
 
-            published.keep(path, findings(found), version.images)
-    figure = draw(read(path, made))
+            published.keep(path, findings(published.whole(found)), version.images)
+    table = read(path, made, version.images)
+    try:
+        figure = draw(table)
+    except (KeyError, IndexError) as error:  # of a table that was cut
+        raise ValueError(f"{path}.csv is not accepted: it lacks {error}, which the figure shows.") from error
     finding = " ".join(figure.get_suptitle().split())
     whole = {
         key: one | {"finding": finding} | ({"images": version.images} if version.images else {})
@@ -143,14 +148,21 @@ def _run(version: Version, flags: Script, sweeps: Any, numbers: Any, draw: Any, 
     print(plot.save(figure, path, provenance=whole.popitem()[1] if len(whole) == 1 else whole))
 
 
-def read(path: Path, sweeps: Mapping[str, "Sweep"]) -> "pd.DataFrame":
-    """Read the numbers of a figure back; units, names and symbols of its columns and results come from a sweep."""
+def read(path: Path, sweeps: Mapping[str, "Sweep"], images: str = "") -> "pd.DataFrame":
+    """Read the numbers of a figure back; units, names and symbols of its columns and results come from a sweep.
+
+    Raises:
+        ValueError: it is no table, or none of these images.
+    """
     import pandas as pd
 
     try:
         table = pd.read_csv(f"{path}.csv")
     except ValueError as error:
         raise ValueError(f"{path}.csv is not accepted: {error}; use the CSV beside a figure.") from None
+    if not len(table) or (images and set(table.get("images", ())) != {images}):
+        said = f"it has no rows of {images}" if images else "it has no rows"
+        raise ValueError(f"{path}.csv is not accepted: {said}; use the CSV beside a figure.")
     about = next(iter(sweeps.values())).about
     table.attrs = {key: about(key) for key in {*table.columns, *table.get("result", ())}}
     return table
@@ -189,7 +201,9 @@ def carry_out(
                 if flags.until_se is None:
                     ds = run(sweep, bar, folders[key], **how)
                 else:
-                    ds = run_until(sweep, flags.until_se, value, report=bar, store=folders[key], **how)
+                    usable = [name for name, kind in sweep.results(sweep.static).items() if not kind.shape]
+                    seen = value if value in usable else next(iter(usable), value)
+                    ds = run_until(sweep, flags.until_se, seen, report=bar, store=folders[key], **how)
             found[key] = ds
             print(f"{sweep.trajectories:,} trajectories: {_spent(bar.new, bar.seconds)}")
             if stopped.is_set() or shard[1] > 1:
@@ -223,11 +237,16 @@ def read_shard(text: str) -> tuple[int, int]:
 
 def _ask(sweeps: Mapping[str, "Sweep"], folders: Mapping[str, Path], flags: Flags, shards: int) -> None:
     """Print the plan, or ask before a long run."""
-    if not flags.plan and (flags.yes or max(sweep.trajectories for sweep in sweeps.values()) < _SMALL):
-        return
     from pt_jax.app.progress import Bar
+    from pt_jax.sweep import cost
+    from pt_jax.sweep.identity import base_of, program_of
     from pt_jax.sweep.plan import in_words, plans
 
+    def work(sweep: "Sweep") -> float:
+        return sweep.trajectories * cost.of(program_of(sweep, base_of(sweep))).work
+
+    if not flags.plan and (flags.yes or sum(map(work, sweeps.values())) < _SMALL):
+        return
     stores = {} if flags.fresh else folders
     with Bar("plan", log=True) as bar:
         found = plans(sweeps, stores, scattered=flags.until_se is not None, force=flags.force, report=bar)

@@ -47,7 +47,7 @@ def versions(name: str, flags: "Script", images: Sequence[str]) -> list[Version]
     others = [Version(f"{name}_{each.split()[0]}", each, first) for each in images[1:]]
     known = {one.images.split()[0]: one for one in (default, *others) if images}
     if flags.images is None:
-        drawn = [one for one in known.values() if flags.redraw and one.path(flags).with_suffix(".csv").exists()]
+        drawn = [one for one in known.values() if flags.redraw and Path(f"{one.path(flags)}.csv").exists()]
         return drawn or [default]
     if flags.images not in known:
         use = f"one of {', '.join(known)}" if known else "this script without it"

@@ -62,13 +62,16 @@ def reset(loss: Loss, initial: Params, final: Params, module: str, alpha: ArrayL
         The rise, in the unit of the loss, (...) or (A, ...); 0 for a module that does not matter.
 
     Raises:
-        ValueError: no such module, pytrees of different structure or shapes, or an alpha of two dimensions.
+        ValueError: no such module, pytrees of different structure or shapes, or an alpha of two dimensions or outside
+            its range.
     """
     final, initial = check(final=final, initial=initial)
     part = _part(final, module)
-    alpha, unmoved = real("alpha", alpha), evaluated(loss, final)
+    given = array("alpha", alpha)
+    alpha, unmoved = real("alpha", given), evaluated(loss, final)
     if alpha.ndim > 1:
         raise ValueError(f"alpha has shape {alpha.shape}; expected one number or a vector.")
+    _check_range("alpha", given, zero=True)
 
     def rise(a: Array) -> Array:
         return evaluated(loss, _put(final, part, between(initial, final, a))) - unmoved
@@ -132,7 +135,7 @@ def _add_noise(key: Array, params: Params, sigma: Array) -> Params:
 
 
 def _least(alpha: Array, sigma: Array, squares: Array, loss: Array, se: Array, eps: ArrayLike) -> Criticality:
-    candidates = alpha[:, None] ** 2 * squares / sigma**2
+    candidates = (alpha[:, None] * jnp.sqrt(squares) / sigma) ** 2  # the square of a small sigma may be 0
 
     def least(loss):
         return jnp.where(loss <= eps, candidates, jnp.inf)
@@ -172,12 +175,16 @@ def _part(final: Params, module: str) -> list[bool]:
     return part
 
 
-def _axis(name: str, values: ArrayLike, zero: bool) -> Array:
-    values = array(name, values)
+def _check_range(name: str, values: ArrayLike, zero: bool) -> None:
     if not isinstance(values, jax.core.Tracer):
         values = np.asarray(values)  # NumPy, so that constants are checked under jit too
         if not np.all((values >= 0 if zero else values > 0) & (values <= 1)):
             raise ValueError(f"{name} is {values}; expected values {'from 0' if zero else 'above 0 and'} up to 1.")
+
+
+def _axis(name: str, values: ArrayLike, zero: bool) -> Array:
+    values = array(name, values)
+    _check_range(name, values, zero)
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"{name} has shape {values.shape}; expected a vector of at least one value.")
     return real(name, values)

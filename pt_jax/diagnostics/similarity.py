@@ -166,9 +166,11 @@ def layers(
     if len(a) != len(b):
         raise ValueError(f"a has {len(a)} layers and b has {len(b)}; expected as many.")
     pairs = [[rows(name, x, positions) for name, x in (("a", x), ("b", y))] for x, y in zip(a, b, strict=True)]
-    # An image that does not count has no position that does.
-    every = [None if used is None else jnp.repeat(jnp.asarray(used), len(x) // len(used)) for x, _ in pairs]
-    return jnp.array([linear_cka(x, y, debiased, which) for (x, y), which in zip(pairs, every, strict=True)])
+
+    def which(count: int) -> Array | None:  # an image that does not count has no position that does
+        return None if used is None else jnp.repeat(jnp.asarray(used), count // jnp.size(used))
+
+    return jnp.array([linear_cka(x, y, debiased, which(len(x))) for x, y in pairs])
 
 
 def rows(name: str, x: ArrayLike, positions: bool = False) -> Array:

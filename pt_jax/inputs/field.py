@@ -55,7 +55,7 @@ class Option(NamedTuple):
     def check(self, name: str, value: Any) -> None:
         """Raise ValueError unless any value is accepted, or this one."""
         if self.choices and not (isinstance(value, str) and value in self.choices):
-            raise ValueError(f"{name} = {value!r} is not accepted: use {' or '.join(self.choices)}.")
+            raise ValueError(f"{name} = {shown(value)} is not accepted: use {' or '.join(self.choices)}.")
 
 
 def one_of(name: str, names: Iterable[Any]) -> str:

@@ -8,7 +8,7 @@ with the false-discovery rate over all findings that are judged together held at
     unclear             neither
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,22 @@ class Finding:
     measured: str
     effect: xr.DataArray
     matters: float
+
+
+def whole(found: Mapping[str, xr.Dataset]) -> dict[str, xr.Dataset]:
+    """Return datasets of sweeps as findings are made from: of the seeds that all cells have, NaN where one diverged.
+
+    An effect is a difference of cells, and survivors are never averaged.
+    """
+    common = [ds["seed"].values[_everywhere(ds.get("done", xr.ones_like(ds["seed"])) == 1)] for ds in found.values()]
+    kept = sorted(set.intersection(*(set(seeds.tolist()) for seeds in common)))
+    chosen = {name: ds.sel(seed=kept) for name, ds in found.items()}
+    return {name: ds.where(ds["diverged"] != 1) if "diverged" in ds else ds for name, ds in chosen.items()}
+
+
+def _everywhere(done: xr.DataArray) -> np.ndarray:
+    """Return for each seed whether it is done in all cells."""
+    return done.all([dim for dim in done.dims if dim != "seed"]).values
 
 
 def numbers(findings: Iterable[Finding], images: str = "") -> pd.DataFrame:

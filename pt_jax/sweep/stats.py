@@ -131,10 +131,16 @@ def table(ds: xr.Dataset, values: Sequence[str]) -> pd.DataFrame:
         ds: result of a sweep.
         values: names of results.
     """
-    parts = [summary(ds, value)[["mean", "se", "seeds"]].to_dataframe().reset_index() for value in values]
+    parts = [_rows(summary(ds, value)[["mean", "se", "seeds"]]) for value in values]
     rows = pd.concat([part.assign(result=value) for value, part in zip(values, parts, strict=True)], ignore_index=True)
     rows.attrs = {str(name): dict(ds[name].attrs) for name in (*ds.coords, *values)}
     return rows[["result", *rows.columns.drop("result")]]
+
+
+def _rows(summarised: xr.Dataset) -> pd.DataFrame:
+    if summarised.sizes:
+        return summarised.to_dataframe().reset_index()
+    return pd.DataFrame({name: [value.item()] for name, value in summarised.data_vars.items()})
 
 
 def cells(table: pd.DataFrame, value: str, dims: Sequence[str], level: float = 0.95) -> xr.Dataset:

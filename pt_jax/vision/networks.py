@@ -26,7 +26,7 @@ from pt_jax.vision.inherit import Params
 from pt_jax.vision.models import Network
 from pt_jax.vision.own import Own
 from pt_jax.vision.point import Point, Static, check_tested, validate
-from pt_jax.vision.samples import Dataset, Pair
+from pt_jax.vision.samples import Dataset, Pair, check_pair
 from pt_jax.vision.task import Task
 from pt_jax.vision.training import Run, in_cache, train
 
@@ -80,11 +80,12 @@ def _networks(key: Array, point: Point, static: Static, data: Pair) -> tuple[Ups
 def accepted(key: Array, point: Point, static: Static, data: Pair) -> Point:
     """Return the point as arrays, or raise the sentence that says what is wrong."""
     typed_key(key)
-    for name, value, kind in (("point", point, Point), ("static", static, Static), ("data", data, Pair)):
+    for name, value, kind in (("point", point, Point), ("static", static, Static)):
         if not isinstance(value, kind):
             raise ValueError(
                 f"{name} is a {type(value).__name__}, which is not accepted: use a vision {kind.__name__}."
             )
+    check_pair(data)
     traced = {name for name, x in point._asdict().items() if isinstance(x, jax.core.Tracer)}
     validate(point, static, skip=traced)
     # NumPy's: an operation of jax's own on a constant would be traced inside of somebody's own `jax.jit`.
@@ -101,8 +102,6 @@ def accepted(key: Array, point: Point, static: Static, data: Pair) -> Point:
 
 
 def _check_data(name: str, data: Dataset, counts: tuple[int, ...], static: Static, classes: Any) -> None:
-    if not all(hasattr(x, "shape") for x in jax.tree.leaves(data)):
-        raise ValueError(f"{name} holds lists, which are not accepted: use datasets.dataset.")
     for split in data:
         if split.images.shape[1:] != static.shape:
             raise ValueError(f"{name} images have shape {split.images.shape[1:]}, but static says {static.shape}.")

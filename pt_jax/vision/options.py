@@ -10,7 +10,7 @@ from pt_jax.vision.fields import DIALS, OPTIONS, SIZES
 
 def as_tuple(name: str, value: Any) -> tuple:
     """Return a list or an array as a tuple, so that it can be hashed."""
-    if isinstance(value, list | tuple | np.ndarray):
+    if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1):
         return tuple(x.item() if isinstance(x, np.generic) else x for x in value)
     raise ValueError(f"{name} = {value!r} is not accepted in Static: use a tuple.")
 

@@ -14,6 +14,7 @@ from pt_jax.inputs.field import attributes, check, listing, shown
 from pt_jax.vision import options
 from pt_jax.vision.architecture import Architecture
 from pt_jax.vision.fields import DIALS, FIELDS, OPTIONS, RESULTS, layer_names
+from pt_jax.vision.samples import check_pair
 
 
 @listing(FIELDS)
@@ -52,6 +53,7 @@ class Point(NamedTuple):
     layer: Any = 0
 
 
+_READ = {"layer": ("layer", "skip"), "lr_ratio": ("full", "layer", "skip")}  # by which methods alone
 _PADDED = (128, 1024, 8192)  # sizes of padded tasks: each is compiled apart
 
 
@@ -153,8 +155,9 @@ class Static(Architecture):
     @classmethod
     def covering(cls, data: Any, point: Point | None = None, **options: Any) -> "Static":
         """Return a Static for a `datasets.Pair` whose maxima are the sizes of a point; `options` are other fields."""
-        if not (hasattr(data, "source") and hasattr(data, "target")):
-            raise ValueError(f"data is a {type(data).__name__}, which is not accepted: use datasets.pair.")
+        check_pair(data)
+        if chosen := {"counts1", "counts2", "shape", "n1", "n2"} & set(options):
+            raise ValueError(f"{', '.join(sorted(chosen))} cannot be given: data and point say so; use Static(...).")
         counts = [tuple(np.bincount(np.asarray(d.train.labels)).tolist()) for d in (data.source, data.target)]
         made = cls(counts[0], counts[1], tuple(data.target.train.images.shape[1:]), **options)
         point = Point(classes1=len(counts[0]), classes2=len(counts[1])) if point is None else point
@@ -196,6 +199,9 @@ def validate(point: Point, static: Static, skip: Collection[str] = ()) -> None:
     for k, counts in (("1", static.counts1), ("2", static.counts2)):
         _check_samples(known, k, counts)
     height, width, _ = static.shape
+    if np.max(known.get("shift1", 0)) >= min(height, width):
+        found = f"shift1 = {shown(np.max(known['shift1']))} moves images of {height} x {width} pixels out of sight"
+        raise ValueError(f"{found}: use fewer pixels.")
     for name in {"block1", "block2"} & set(known):
         for size in np.ravel(known[name]):
             if size and (height % size or width % size):
@@ -210,6 +216,12 @@ def validate(point: Point, static: Static, skip: Collection[str] = ()) -> None:
     if "layer" in known and np.max(known["layer"]) >= max(len(layers), 1):  # 0, the default, is fine without any
         listed = ", ".join(f"{i} = {name}" for i, name in enumerate(layers))
         raise ValueError(f"layer = {shown(np.max(known['layer']))} does not exist in this network: use {listed}.")
+    for name, methods in _READ.items():
+        if static.method not in methods and np.any(known.get(name, FIELDS[name].default) != FIELDS[name].default):
+            raise ValueError(
+                f"{name} = {shown(np.ravel(known[name])[-1])} has no effect with method = {static.method}: use method "
+                f"{' or '.join(methods)}."
+            )
 
 
 def check_tested(name: str, labels: Any, classes: Any) -> None:

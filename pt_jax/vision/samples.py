@@ -122,6 +122,18 @@ def check_dataset(name: str, given: Any) -> None:
         raise ValueError(f"{name} is a {type(given).__name__}, which is not accepted: use {use}.")
 
 
+def check_pair(given: Any) -> None:
+    """Raise ValueError where something else than a pair of datasets of arrays was given."""
+    if not isinstance(given, Pair):
+        raise ValueError(f"data is a {type(given).__name__}, which is not accepted: use datasets.pair.")
+    for name, data in given._asdict().items():
+        check_dataset(name, data)
+        if not all(isinstance(split, Split) and all(hasattr(x, "dtype") for x in split) for split in data):
+            raise ValueError(f"{name} holds no arrays, which is not accepted: use datasets.dataset.")
+        if np.dtype(data.train.labels.dtype).kind not in "iu":
+            raise ValueError(f"{name} has labels of {data.train.labels.dtype}: use whole numbers 0..K-1.")
+
+
 def _check(images: np.ndarray, labels: np.ndarray, image: str, label: str, white: float = 1.0) -> None:
     if images.ndim != 4 or images.size == 0:
         raise ValueError(f"{image} have shape {images.shape}: use (samples, height, width, channels), none of them 0.")

@@ -38,12 +38,22 @@ def test_a_curve_gets_the_cell_where_both_meet(with_point):
         (curve(POINT | {"c": 8.0}, b=[5.0]), "the curve along a has another c than that which it should meet"),
         (curve(static=3, b=[5.0]), "the curve along a has another static"),
         (curve(seeds=(0, 1, 2), b=[5.0]), "cannot align|exact"),
+        (curve(POINT | {"b": 9.0}, b=[5.0, 9.0]), "the curve along a has another b than that which it should meet"),
+        (curve(b=[4.0, 6.0]), "the curve along b has no point 5, where that along a should meet it"),
     ],
-    ids=["point", "static", "seeds"],
+    ids=["point", "static", "seeds", "where it meets", "no such cell"],
 )
 def test_curves_that_do_not_meet_are_refused(with_point, other, sentence):
     with pytest.raises(ValueError, match=sentence):
         with_point(curve(a=[0.0, 2.0]), "a", other)
+
+
+def test_a_curve_along_more_than_its_axis_is_refused(with_point):
+    for axes in ({"a": [0.0, 2.0], "c": [7.0, 8.0]}, {"c": [7.0, 8.0]}):
+        with pytest.raises(ValueError, match=r"the curve along a moves along .*: use one along a alone"):
+            with_point(curve(**axes), "a", curve(b=[5.0]))
+    joined = with_point(curve(a=[0.0, 2.0], c=[7.0, 8.0]), "a", curve(b=[4.0, 5.0], c=[7.0, 8.0]))
+    assert joined["x"].sel(a=1, c=8, seed=0) == 130
 
 
 def test_a_curve_that_has_the_cell_is_refused(with_point):

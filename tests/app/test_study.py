@@ -95,6 +95,8 @@ def test_seeds_up_to_a_standard_error(tmp_path):
     assert seeds[0] == seeds[1] == 32 < seeds[2] < seeds[3] == 256
     with pytest.raises(ValueError, match="cannot be spread over shards"):
         carry_out(tmp_path, until_se=0.1, shard="0/2")
+    total = study.carry_out({"map": SWEEP}, {"map": tmp_path / "total"}, study.Flags(until_se=10.0))["map"]
+    assert "gain" not in total and total["done"].all()
 
 
 def test_shards_stop_until_all_are_there(tmp_path, monkeypatch, capsys):

@@ -48,3 +48,16 @@ def test_they_are_kept_in_a_file_and_make_a_table(tmp_path, capsys):
     assert table[2].startswith(
         "| filters help | arXiv 0 | digits 8x8 | x | +5 [+4.47, +5.53] | **seen** | `python sims/vision.py` |"
     )
+
+
+def test_effects_are_of_the_seeds_that_all_cells_have_and_of_no_survivors():
+    gain = xr.DataArray([[1.0, 2.0, 4.0], [5.0, 7.0, np.nan]], {"alpha": [0, 1], "seed": [3, 4, 5]}, ("alpha", "seed"))
+    more = xr.Dataset({"gain": gain, "done": gain.notnull().astype(int)}, attrs={"of": "more"})
+    other = xr.Dataset({"gain": gain.isel(alpha=0, drop=True)})
+    found = findings.whole({"more": more, "other": other})
+    assert all(list(ds.seed) == [3, 4] for ds in found.values()) and found["more"].attrs == {"of": "more"}
+    ends = found["more"].gain.diff("alpha").isel(alpha=0)
+    row = findings.numbers([Finding("a", "b", "c", ends, 0.5)]).iloc[0]
+    assert (row["mean"], row["seeds"]) == (4.5, 2)
+    lost = findings.whole({"more": more.assign(diverged=gain.copy(data=[[0, 1, 0]] * 2)), "other": other})
+    assert np.isnan(findings.numbers([Finding("a", "b", "c", lost["more"].gain.isel(alpha=1), 0.5)])["mean"][0])

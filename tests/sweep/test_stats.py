@@ -226,3 +226,8 @@ def test_what_is_not_in_memory_says_the_same(tmp_path, how):
             plot.comparison(far.isel(u=0)),
         ):
             figure.canvas.draw()
+
+
+def test_a_sweep_without_axes_has_a_table_of_one_row():
+    ds = xr.Dataset({"gain": ("seed", [1.0, 3.0])}, {"seed": [0, 1]})
+    assert table(ds, ["gain"]).to_dict("records") == [{"result": "gain", "mean": 2, "se": 1, "seeds": 2}]

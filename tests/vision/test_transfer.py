@@ -16,6 +16,7 @@ from pt_jax.vision import networks as module
 from pt_jax.vision.fields import HEAD
 from pt_jax.vision.networks import networks
 from pt_jax.vision.point import Static
+from pt_jax.vision.samples import Split
 from pt_jax.vision.transfer import _by_layer as by_layer
 from pt_jax.vision.transfer import transfer
 from tests.compiling import jit
@@ -48,7 +49,7 @@ def test_each_method_tunes_its_parameters_and_no_other():
     keep = replace(TINY, method="skip", projection="keep")
     methods = {TINY: set(sizes), replace(TINY, method="probe"): {HEAD}, keep: {LAYERS[1], HEAD}}
     for static, expected in methods.items():
-        nets = trained(static, 0, POINT._replace(layer=1))
+        nets = trained(static, 0, POINT._replace(layer=int(static.method == "skip")))
         for run, start in ((nets.transfer, nets.start), (nets.scratch, nets.fresh)):
             assert {name for name in run if not same(run[name], start[name])} == expected
         assert inherit.tuned(nets.factor, nets.fresh, 4) == sum(sizes[name] for name in expected)
@@ -170,7 +171,7 @@ EXTREMES = (
     *({"lr_ratio": 1e25, "alpha": alpha} for alpha in (0.5, 1.0)),
     *({"lr2": 1e20, "lr_ratio": ratio, "alpha": 0.5} for ratio in (0.0, 1e20, 3e38)),
     *({"noise1": noise} for noise in (1e10, 1e19, 3e38)),
-    {"labels1": 1.0, "smoothing1": 1.0, "flip1": 1.0, "shift1": 2.0**24, "lr1": 1e6},
+    {"labels1": 1.0, "smoothing1": 1.0, "flip1": 1.0, "shift1": 3.0, "lr1": 1e6},
     {"lr1": 1e-45, "lr2": 1e-45, "steps1": 0, "steps2": 0, "n1": 1, "n2": 1},
 )
 UNDEFINED = {"nc1", "nc1_scratch", "nc1_upstream", "cka", "cka_scratch", "cka_runs", "transferability"}
@@ -245,6 +246,8 @@ def test_what_does_not_fit_is_one_clear_sentence():
         (POINT._replace(classes2=5), "classes2 = 5 is above the 4 classes of the data, and of the head: use at most 4"),
         (POINT._replace(layer=2), "layer = 2 does not exist in this network: use 0 = conv0_0, 1 = conv1_0"),
         (POINT._replace(block1=3), "block1 = 3 is not accepted: use 0, or pixels that divide 4 x 4"),
+        (POINT._replace(shift1=4), "shift1 = 4 moves images of 4 x 4 pixels out of sight: use fewer pixels"),
+        (POINT._replace(layer=1), "layer = 1 has no effect with method = full: use method layer or skip"),
         (POINT._replace(noise1=1), "noise1 = 1 is not compiled in: name it in Static.dials"),
         (POINT._replace(alpha=1.5), "alpha = 1.5 is not accepted: fraction of the upstream parameters inherited must"),
         (POINT._replace(n2=10000001), "n2 = 10000001 is above the"),
@@ -269,7 +272,7 @@ def test_what_does_not_fit_is_one_clear_sentence():
         ({"point": POINT._asdict()}, "point is a dict, which is not accepted: use a vision Point"),
         ({"point": pt_jax.Point()}, "point is a Point, which is not accepted: use a vision Point"),
         ({"static": None}, "static is a NoneType, which is not accepted: use a vision Static"),
-        ({"data": tuple(PAIR)}, "data is a tuple, which is not accepted: use a vision Pair"),
+        ({"data": tuple(PAIR)}, r"data is a tuple, which is not accepted: use datasets\.pair"),
         ({"point": POINT._replace(lr1=None)}, "lr1 = None is not accepted: source: learning rate must be a number"),
         ({"point": POINT._replace(n1="40")}, "n1 = '40' is not accepted"),
         ({"point": POINT._replace(n1=20.5)}, "n1 = 20.5 is not accepted"),
@@ -282,5 +285,14 @@ def test_what_does_not_fit_is_one_clear_sentence():
     for n2, sentence in (("a", "n2 = 'a' is"), (None, "n2 = None is"), (np.nan, "n2 = nan is"), (-5, "n2 = -5 is")):
         with pytest.raises(ValueError, match=sentence):
             Static.covering(PAIR, POINT._replace(n2=n2))
-    with pytest.raises(ValueError, match=r"data is a Dataset, which is not accepted: use datasets\.pair"):
-        Static.covering(PAIR.source, POINT)
+    train, listed = PAIR.source.train, Split([[[[0.0]]]], [0])
+    for data, sentence in (
+        (PAIR.source, r"data is a Dataset, which is not accepted: use datasets\.pair"),
+        (PAIR._replace(source=None), "source is a NoneType, which is not accepted"),
+        (PAIR._replace(source=PAIR.source._replace(train=listed)), "source holds no arrays, which is not accepted"),
+        (PAIR._replace(source=PAIR.source._replace(train=train._replace(labels=train.labels / 2))), "labels of float"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            Static.covering(data, POINT)
+    with pytest.raises(ValueError, match=r"counts1, n1 cannot be given: data and point say so"):
+        Static.covering(PAIR, POINT, n1=5, counts1=(1, 2))
