@@ -27,7 +27,9 @@ TITLES = {
     "digits 8x8": (
         "Inherit from the bottom: half of the layers bring most of the gain; those above hardly any on their own"
     ),
-    "cifar10 32x32": "What is worth inheriting on CIFAR-10: layers from the bottom or top, filters, or single weights",
+    "cifar10 32x32": (
+        "On CIFAR-10, too, the lower half of the layers brings half of the gain; from the top none is seen before all"
+    ),
 }
 
 
