@@ -50,6 +50,11 @@ def resolve(option: str, static: Static) -> Callable:
                 f"{option} = {shown(value)} is not accepted by engine = 'span': tried on random gradients, it is not "
                 "linear, it does not do to coordinates what it does to vectors. Use engine = 'dense'."
             )
+        if option in _OPTIMIZERS and static.schedule != "constant" and not _follows(function):
+            raise ValueError(
+                f"{option} = {shown(value)} is not accepted with schedule = {static.schedule!r}: it keeps the learning "
+                "rate that it starts with. Use schedule = 'constant', or an optimizer that holds none in its state."
+            )
     return function  # this very one: another that equals it may compute something else
 
 
@@ -125,10 +130,28 @@ def _descends(function: Callable, count: int, classes: int | None) -> bool:
 
 
 @cache
+def _follows(function: Callable) -> bool:
+    """Return whether a step goes by the learning rate that the optimizer is made with, whatever its state is from."""
+    with jax.ensure_compile_time_eval():
+        params, ends = jnp.ones((2, 3)), []
+        for lr in (0.1, 0.2):
+            memory, end = function(0.1).init(params), params
+            for _ in range(4):  # some move at every second step alone
+                updates, memory = function(lr).update(params, memory, end)
+                end += updates
+            ends.append(end)
+        return not np.array_equal(ends[0], ends[1])
+
+
+@cache
 def _linear(function: Callable) -> bool:
-    """Return whether an optimizer is linear: tried on the coordinates of five vectors, of lengths far apart."""
-    rng = np.random.default_rng(0)
-    basis, gradients = rng.normal(size=(7, 5)), rng.normal(size=(6, 5, 2)) * np.geomspace(1e-3, 1e6, 6)[:, None, None]
+    """Return whether an optimizer is linear, and moves each filter by itself.
+
+    It is tried on the coordinates of five vectors, of lengths far apart, and on one filter of two.
+    """
+    rng, count = np.random.default_rng(0), 30
+    sizes = np.geomspace(1e-3, 1e6, count)[:, None, None]
+    basis, gradients = rng.normal(size=(7, 5)), rng.normal(size=(count, 5, 2)) * sizes
 
     def run(start: Any, gradients: Any) -> np.ndarray:
         optimizer = function(0.1)
@@ -142,5 +165,7 @@ def _linear(function: Callable) -> bool:
     with jax.ensure_compile_time_eval(), jax.enable_x64(True):
         start = rng.normal(size=(5, 2))
         coordinates, vectors = run(start, gradients), run(basis @ start, basis @ gradients)
+        alone = run(start[:, :1], gradients[..., :1])
     apart = np.abs(basis @ coordinates - vectors).max((1, 2))
-    return bool(np.all(apart <= 1e-9 * np.abs(vectors).max((1, 2))))
+    mixed = np.abs(alone - coordinates[..., :1]).max((1, 2))
+    return all(np.all(off <= 1e-6 * np.abs(of).max((1, 2))) for off, of in ((apart, vectors), (mixed, coordinates)))

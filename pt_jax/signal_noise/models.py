@@ -122,7 +122,10 @@ def second_layer(readout: Array, outputs: int | None) -> Array:
 def by_unit(static: Static) -> Any:
     """Return for each parameter above how many rows a unit has on its first axis; 0 where it belongs to none.
 
-    Such an axis is one that grows with the number of units: (units, ...), or (patches units, ...).
+    Such an axis is one that grows with the number of units: (units, ...), or (patches units, ...), patch after patch.
+
+    Raises:
+        ValueError: what belongs to a unit is to be inherited with it, and an axis grows otherwise.
     """
     model = model_of(static)
 
@@ -131,7 +134,14 @@ def by_unit(static: Static) -> Any:
 
     def rows(small: Any, large: Any) -> int:
         grown = large.shape[0] - small.shape[0] if small.ndim else 0
-        return grown // 2 if grown and small.shape[0] == grown // 2 * 2 * static.m else 0
+        fits = grown % 2 == 0 and small.shape[:1] == (grown * static.m,)
+        if grown and not fits and static.upper == "units":
+            raise ValueError(
+                f"model = {shown(static.model)} is not accepted with upper = 'units': a parameter of shape "
+                f"{small.shape} grows with the units and is no rows of them: use (units, ...), (patches units, ...) or "
+                "another upper."
+            )
+        return grown // 2 if grown and fits else 0
 
     return jax.tree.map(rows, shapes(2 * static.m), shapes(2 * static.m + 2))
 

@@ -43,9 +43,12 @@ class Objective(NamedTuple):
         return jnp.where(jax.random.uniform(which, seen.shape) < share, another(new, seen, self.classes), seen)
 
     def grown(
-        self, last: tuple[Array, Array], first: tuple[Array, Array], label_noise: Array | None, random: bool
+        self, last: tuple[Array, Array], first: tuple[Array, Array], label_noise: Array | None, other: Array | bool
     ) -> Array:
-        """Return whether it is above its value at step 0; for random steps, above that of the output 0 as well."""
+        """Return whether it is above its value at step 0; by other rules than descent, above that of the output 0, too.
+
+        `other` may be traced: a rule that is compiled in, but 0, changes nothing.
+        """
 
         def lowered(f: Array, loss: Array) -> Array:
             if label_noise is None:
@@ -56,8 +59,8 @@ class Objective(NamedTuple):
             return jnp.where(label_noise > 0, (1.0 - label_noise) * loss + label_noise * flipped, loss)
 
         most = lowered(*first)
-        if random:
+        if other is not False:
             nothing = jnp.zeros_like(first[0])
-            most = jnp.maximum(most, lowered(nothing, self.loss(nothing, self.task.seen)))
+            most = jnp.where(other, jnp.maximum(most, lowered(nothing, self.loss(nothing, self.task.seen))), most)
         above_rounding = 1 + 1e-5
         return ~(lowered(*last) <= most * above_rounding)  # also where one is no number

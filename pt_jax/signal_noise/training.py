@@ -20,7 +20,7 @@ from pt_jax.signal_noise.curves import Curves, Test, at_recorded_steps, largest,
 from pt_jax.signal_noise.data import Task
 from pt_jax.signal_noise.descent import Descent, batch_of, minibatch, optimizers
 from pt_jax.signal_noise.generators import data_of
-from pt_jax.signal_noise.models import outputs, with_bias
+from pt_jax.signal_noise.models import by_unit, outputs, spread, with_bias
 from pt_jax.signal_noise.network import Basis, Inner, Net, positive_root
 from pt_jax.signal_noise.objective import Objective
 from pt_jax.signal_noise.point import Static
@@ -59,7 +59,8 @@ class _Run(NamedTuple):
         factor: of the learning rate, of each of params.
         bias: fixed biases of the first layer, (k, 2m); unused where they are trained.
         coefficients: of the signals in each patch of each sample.
-        decays: whether weights decay.
+        decays: whether weights may decay.
+        in_use: of each parameter above, False where it belongs to a unit that is padding.
         task, objective, readout, static: as for `train`.
     """
 
@@ -69,6 +70,7 @@ class _Run(NamedTuple):
     bias: Array
     coefficients: Array
     decays: bool
+    in_use: Any
     task: Task
     objective: Objective
     readout: Array
@@ -91,6 +93,8 @@ class _Run(NamedTuple):
         inner = self.layer.inner(self.start, params[0], vectors)
         f, back = jax.vjp(partial(self.forward, rows=rows), inner, params[1])
         by, upper = back(jax.grad(lambda f: jnp.sum(self.objective.loss(f, seen, rows)))(f))
+        # An optimizer that takes a norm must not see what belongs to padding.
+        upper = jax.tree.map(lambda g, on: jnp.where(on, g, 0.0), upper, self.in_use)
         return self.layer.gradient(self.start, by, vectors), upper
 
     def ahead(self, params: Any, slope: Any, radius: Array) -> Any:
@@ -167,8 +171,10 @@ def train(
     start, first = layer.begin(weights, basis, static)
     factor = layer.factors(ratio), descent.ratio.upper
     objective = Objective(task, data_of(static, number).classes, static)
-    decays = "weight_decay" in rules
-    run = _Run(layer, start, factor, nets.bias, coefficients, decays, task, objective, readout, static)
+    own = not all(isinstance(x, str | None) for x in (static.optimizer, static.optimizer2))
+    decays = "weight_decay" in rules or own  # somebody's optimizer may let weights decay, too
+    in_use = spread(readout != 0, by_unit(static), jax.tree.map(lambda x: x[0], nets.upper), otherwise=True)
+    run = _Run(layer, start, factor, nets.bias, coefficients, decays, in_use, task, objective, readout, static)
     record = partial(run.curves, test=test)
 
     def step(state: tuple[Any, Any, Array], t: Array) -> tuple[tuple[Any, Any, Array], Any]:
@@ -183,7 +189,8 @@ def train(
         active = t < descent.steps
         if stops:
             f, loss = run.whole(params)
-            reached = {"stop_loss": loss, "stop_error": objective.mistakes(f)}
+            half = jnp.max(task.weight) / 4  # of what the least mistake counts: 3 of 30 are 0.1, however they are added
+            reached = {"stop_loss": loss, "stop_error": objective.mistakes(f) - half}
             active &= made == t  # it was not reached before
             for rule in stops:
                 active &= ~((rules[rule] > 0) & (reached[rule] <= rules[rule]))
@@ -207,8 +214,9 @@ def train(
         made = jnp.broadcast_to(jnp.minimum(descent.steps, length), made.shape)
     net, at_start, at_end = run.net(end), run.whole(begin), run.whole(end)
     finite = [jnp.isfinite(x).reshape(len(weights), -1).all(1) for x in jax.tree.leaves(net)]
-    above = rules or size is not None  # decay or random steps may end above step 0
-    diverged = objective.grown(at_end, at_start, rules.get("label_noise"), bool(above)) | ~jnp.stack(finite).all(0)
+    # Decay or random steps may end above step 0.
+    other = True if size is not None else jnp.any(jnp.stack(list(rules.values())) > 0) if rules else False
+    diverged = objective.grown(at_end, at_start, rules.get("label_noise"), other) | ~jnp.stack(finite).all(0)
     return Trained(net, *run.gamma_rho(end), at_start[1], at_end[1], made.astype(float), diverged, curves)
 
 

@@ -48,7 +48,7 @@ class Outcome(NamedTuple):
         error_upstream: test error on task 1.
         error_upstream_after: test error on task 1 of the network with transfer: what is kept of task 1.
         error_se: standard error of `error` that comes from the test samples of a trajectory alone. For the default
-            network it is that of plain sampling of directions: an upper bound.
+            network it is that of plain sampling of directions, an upper bound; NaN where there is but one.
         gain_se: the same of `gain`.
         loss, loss_scratch, loss_upstream: training loss at the end, on the labels seen.
         steps, steps_scratch, steps_upstream: training steps made: fewer where training stops at a loss or an error.

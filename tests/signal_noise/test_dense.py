@@ -81,6 +81,12 @@ def test_what_is_learned_under_weight_decay_is_the_same_in_both_engines():
         assert relative(a.gamma, b.gamma) < 1e-3 and relative(a.rho, b.rho) < 1e-3  # conjugate gradients, as above
 
 
+def test_what_is_learned_under_decay_of_somebody_is_the_same_in_both_engines():
+    options = {"angle": 60.0, "init_scale": 0.3, "optimizer": nesterov_with_decay}
+    for a, b in zip(run("span", **options)[:2], run("dense", **options)[:2], strict=True):
+        assert relative(a.gamma, b.gamma) < 1e-3 and relative(a.rho, b.rho) < 1e-3  # conjugate gradients, as above
+
+
 FUNCTIONS = {"gelu": "squared", "relu^3": "hinge", "huberized_relu": lambda y, f: jnp.exp(-y * f)}
 
 

@@ -68,6 +68,8 @@ NOT_LINEAR = {
     **{name: getattr(optax, name) for name in ("adam", "rmsprop", "adagrad", "lion", "lamb", "sign_sgd", "adafactor")},
     "clip": lambda lr: optax.chain(optax.clip(1.0), optax.sgd(lr)),
     "clip by norm": lambda lr: optax.chain(optax.clip_by_global_norm(1e4), optax.sgd(lr)),
+    "centralize": lambda lr: optax.chain(optax.centralize(), optax.sgd(lr)),  # filters are not apart
+    "radam": lambda lr: optax.radam(lr, threshold=8.0),  # linear for the first steps
     "clip by unit": lambda lr: optax.chain(optax.adaptive_grad_clip(0.1), optax.sgd(lr)),
 }
 
@@ -83,6 +85,16 @@ def test_optimizers_that_are_not_linear_are_left_to_the_dense_engine(name):
     with pytest.raises(ValueError, match=r"optimizer = .* is not accepted by engine = 'span'.*engine = 'dense'"):
         simulate(jax.random.key(0), Point(), static)
     resolve("optimizer", Static(engine="dense", optimizer=NOT_LINEAR[name]))
+
+
+def test_an_optimizer_that_keeps_its_learning_rate_is_refused_with_a_schedule():
+    def kept(lr):
+        return optax.inject_hyperparams(optax.sgd)(learning_rate=lr)
+
+    assert resolve("optimizer", Static(optimizer=kept)) is kept
+    assert resolve("optimizer", Static(optimizer=LINEAR["two at a time"], schedule="linear"))
+    with pytest.raises(ValueError, match=r"is not accepted with schedule = 'linear': it keeps the learning rate"):
+        resolve("optimizer", Static(optimizer=kept, schedule="linear"))
 
 
 def test_functions_that_cannot_be_hashed_are_refused():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import pt_jax
@@ -35,6 +36,50 @@ def test_training_stops_at_the_first_step_whose_loss_or_error_is_low_enough():
         assert len(set(first.tolist())) > 2
     none_wrong = run(np.arange(8), jax.tree.map(float, POINT._replace(stop_error2=1e-9)))
     assert len(set(none_wrong.steps_scratch.tolist())) > 2
+
+
+def test_an_error_is_reached_however_its_samples_are_added_up():
+    point = POINT._replace(n2=30, steps2=60, flip2=0.1)
+    static = Static.covering(point, rules=("stop_error2",))
+    run = jit(jax.vmap(lambda seed, point: scratch(jax.random.key(seed), point, static).steps_scratch, (0, None)))
+    for share in (0.1, 0.2):  # 3 and 6 of 30, which are above it as sums of 1/30
+        exact, above = (
+            run(np.arange(32), jax.tree.map(float, point._replace(stop_error2=x))) for x in (share, share + 1e-4)
+        )
+        np.testing.assert_array_equal(exact, above)
+        assert len(set(exact.tolist())) > 1
+
+
+def test_a_rule_that_is_0_decides_nothing():
+    point = Point(d=40, m=3, n1=8, n2=8, u=3.0, v1=1.0, v2=1.0, flip1=0.0, flip2=0.0, lr1=1.0, steps1=30, steps2=4)
+    point, rates = point._replace(alpha=1.0), np.geomspace(0.3, 200, 40)
+
+    def diverged(rules, momentum=0.0):
+        static = Static.covering(point, loss="squared", rules=rules, n_directions=8)
+
+        @jit
+        def run(seed, rate):
+            return simulate(jax.random.key(seed), point._replace(lr2=rate, momentum2=momentum), static).diverged
+
+        return np.asarray(jax.vmap(lambda rate: jax.vmap(run, (0, None))(np.arange(64), rate))(rates))
+
+    plain = diverged(())
+    np.testing.assert_array_equal(diverged(("momentum2", "stop_error2")), plain)
+    # Some end above the loss of step 0, but not above that of the output 0: a rule in force lets them.
+    assert diverged(("momentum2",), 1e-9).sum() < plain.sum() < plain.size
+
+
+def test_padding_does_not_count_in_the_norm_that_an_optimizer_takes():
+    def clipped(lr):
+        return optax.chain(optax.clip_by_global_norm(0.01), optax.sgd(lr))
+
+    point = POINT._replace(m=3)
+    options = {"model": "cnn_trained", "activation": "softplus", "upper_optimizer": clipped}
+    narrow, padded = (
+        jit(lambda seed, static=static: simulate(jax.random.key(seed), point, static).loss)(0)
+        for static in (Static.covering(point, **options), Static.covering(point._replace(m=5), **options))
+    )
+    np.testing.assert_allclose(padded, narrow, rtol=1e-5)
 
 
 def test_test_errors_in_the_curves_are_those_of_shorter_runs():
