@@ -185,7 +185,7 @@ def carry_out(
     """
     from pt_jax.app.progress import Bar
     from pt_jax.sweep import devices
-    from pt_jax.sweep.adaptive import run_until
+    from pt_jax.sweep.adaptive import numbers_of, run_until
     from pt_jax.sweep.run import run
 
     shard = read_shard(flags.shard)
@@ -201,7 +201,7 @@ def carry_out(
                 if flags.until_se is None:
                     ds = run(sweep, bar, folders[key], **how)
                 else:
-                    usable = [name for name, kind in sweep.results(sweep.static).items() if not kind.shape]
+                    usable = numbers_of(sweep)
                     seen = value if value in usable else next(iter(usable), value)
                     ds = run_until(sweep, flags.until_se, seen, report=bar, store=folders[key], **how)
             found[key] = ds

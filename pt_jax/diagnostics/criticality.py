@@ -67,11 +67,9 @@ def reset(loss: Loss, initial: Params, final: Params, module: str, alpha: ArrayL
     """
     final, initial = check(final=final, initial=initial)
     part = _part(final, module)
-    given = array("alpha", alpha)
-    alpha, unmoved = real("alpha", given), evaluated(loss, final)
+    alpha, unmoved = _in_range("alpha", alpha, zero=True), evaluated(loss, final)
     if alpha.ndim > 1:
         raise ValueError(f"alpha has shape {alpha.shape}; expected one number or a vector.")
-    _check_range("alpha", given, zero=True)
 
     def rise(a: Array) -> Array:
         return evaluated(loss, _put(final, part, between(initial, final, a))) - unmoved
@@ -175,16 +173,18 @@ def _part(final: Params, module: str) -> list[bool]:
     return part
 
 
-def _check_range(name: str, values: ArrayLike, zero: bool) -> None:
+def _in_range(name: str, values: ArrayLike, zero: bool) -> Array:
+    """Return numbers up to 1, from 0 on or above it."""
+    values = array(name, values)
     if not isinstance(values, jax.core.Tracer):
         values = np.asarray(values)  # NumPy, so that constants are checked under jit too
         if not np.all((values >= 0 if zero else values > 0) & (values <= 1)):
             raise ValueError(f"{name} is {values}; expected values {'from 0' if zero else 'above 0 and'} up to 1.")
+    return real(name, values)
 
 
 def _axis(name: str, values: ArrayLike, zero: bool) -> Array:
-    values = array(name, values)
-    _check_range(name, values, zero)
+    values = _in_range(name, values, zero)
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"{name} has shape {values.shape}; expected a vector of at least one value.")
-    return real(name, values)
+    return values

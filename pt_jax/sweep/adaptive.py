@@ -65,10 +65,13 @@ def _check(name: str, given: Any, kind: Any, least: float, words: str, above: bo
 def _check_value(sweep: Sweep, value: Any) -> None:
     """Refuse what is no result of a sweep with one value a trajectory."""
     check_sweep(sweep)
-    kinds = program_of(sweep, base_of(sweep)).kinds
-    usable = [name for name, kind in kinds.items() if not kind.shape]
-    if value not in usable:
+    if value not in (usable := numbers_of(sweep)):
         raise ValueError(f"value = {value!r} is not accepted: use one of {', '.join(usable)}.")
+
+
+def numbers_of(sweep: Sweep) -> list[str]:
+    """Return the names of the results with one value a trajectory."""
+    return [name for name, kind in program_of(sweep, base_of(sweep)).kinds.items() if not kind.shape]
 
 
 class Boundary(NamedTuple):
