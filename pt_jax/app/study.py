@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -245,7 +246,8 @@ def _ask(sweeps: Mapping[str, "Sweep"], folders: Mapping[str, Path], flags: Flag
     def work(sweep: "Sweep") -> float:
         return sweep.trajectories * cost.of(program_of(sweep, base_of(sweep))).work
 
-    if not flags.plan and (flags.yes or sum(map(work, sweeps.values())) < _SMALL):
+    # One after the other: each is traced for it, and most of what is long is so by the first.
+    if not flags.plan and (flags.yes or all(done < _SMALL for done in accumulate(map(work, sweeps.values())))):
         return
     stores = {} if flags.fresh else folders
     with Bar("plan", log=True) as bar:
