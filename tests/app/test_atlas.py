@@ -40,8 +40,8 @@ def test_quick_maps_are_coarser():
 
 def test_numbers_survive_the_csv(table):
     cells = stats.cells(table, "gain", MAP.dims)
-    static = MAP.sweeps(False, 3)["simulated-1"].static  # here for both bands, which are one program so
-    for n1 in MAP.axes["n1"]:
+    for i, n1 in enumerate(MAP.axes["n1"]):
+        static = MAP.sweeps(False, 3)[f"simulated-{i}"].static
         sweep = pt_jax.Sweep(pt_jax.simulate, POINT, MAP.axes | {"n1": [n1]}, 3, ("gain",), static)
         expected = stats.summary(pt_jax.run(sweep))
         for name in ("mean", "se", "low", "high", "p"):

@@ -54,7 +54,7 @@ def test_the_estimates_are_near_the_truth(form):
     assert spread < 1e-3 if form == "patches" else 0.01 < spread < 0.5
 
 
-@pytest.mark.parametrize("form", ["patches", "vectors"])
+@pytest.mark.parametrize("form", [pytest.param("patches", marks=pytest.mark.long), "vectors"])
 def test_clear_problems_are_decided_rightly(form):
     more = {"n1": 200, "n2": 80} if form == "vectors" else {}  # these say less
     helps, harms = (advise(TRAINING, *samples(point._replace(**more), form)) for point in (HELPS, HARMS))

@@ -120,6 +120,7 @@ def mixed(key, point, task):
     return y, jnp.stack([y, 0])[:, None]
 
 
+@pytest.mark.long
 def test_span_equals_dense_on_data_of_somebody():
     loud = OWN_DATA._replace(quiet=lambda point, task: jnp.eye(1, 5))
     assert_alike(replace(STATIC, data=loud, noise="projected", bias=False))

@@ -79,7 +79,10 @@ def test_span_equals_dense():
         np.testing.assert_allclose(one, two, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("options", [{}, {"engine": "dense", "noise": "isotropic", "bias": True}], ids=str)
+OTHER = pytest.param({"engine": "dense", "noise": "isotropic", "bias": True}, marks=pytest.mark.long)
+
+
+@pytest.mark.parametrize("options", [{}, OTHER], ids=str)
 def test_no_result_is_nan_and_not_diverged(options):
     static = Static(**SIZES, **options)
     found = jit(lambda points: jax.lax.map(lambda p: simulate(jax.random.key(0), p, static), points))(corners())

@@ -39,10 +39,10 @@ def estimated(seed, net, task, point, static):
     return samples, fresh.wrong(samples, net, task, readout(point.m, static.m), static)
 
 
-LONG = [pytest.param(law, marks=pytest.mark.long) for law in ("xor", "attention, spectrum")]
+LONG = [pytest.param(law, marks=pytest.mark.long) for law in ("classes", "xor", "attention, spectrum")]
 
 
-@pytest.mark.parametrize("law", ["mlp, noise on all", "classes", *LONG])
+@pytest.mark.parametrize("law", ["mlp, noise on all", *LONG])
 def test_error_equals_that_of_test_data_in_r_d(law):
     static = replace(STATIC, **LAWS[law])
     world, point = drawn(5, static)

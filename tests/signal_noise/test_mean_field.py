@@ -39,6 +39,7 @@ def test_padding_changes_nothing():
         np.testing.assert_allclose(predict(point, replace(wide, m=20)), predict(point, STATIC), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.long
 def test_strides_stand_for_single_steps(monkeypatch):
     """Samples fitted at the first step, a slow course, strong signals at a high rate; the module states 0.004."""
     rows = [BASE._replace(lr2=5.0, d=100_000), BASE._replace(steps1=200, steps2=200, lr1=0.1, lr2=0.2)]

@@ -91,6 +91,7 @@ def test_above_the_first_layer_that_is_inherited_which_upper_names(upper, share)
         np.testing.assert_array_equal(units.all(1), taken.bias)
 
 
+@pytest.mark.long
 def test_a_frozen_body_under_a_fresh_head_trains_the_head_alone():
     point = Point(d=60, n1=12, n2=10, m=3, steps1=20, steps2=20, alpha=1.0, lr_ratio=0.0, init_scale=0.1)
     static = Static.covering(point, model="mlp", upper="fresh", n_test=64)

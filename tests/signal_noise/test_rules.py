@@ -51,15 +51,15 @@ def test_an_error_is_reached_however_its_samples_are_added_up():
 
 
 def test_a_rule_that_is_0_decides_nothing():
-    point = Point(d=40, m=3, n1=8, n2=8, u=3.0, v1=1.0, v2=1.0, flip1=0.0, flip2=0.0, lr1=1.0, steps1=30, steps2=4)
-    point, rates = point._replace(alpha=1.0), np.geomspace(0.3, 200, 40)
+    point = Point(d=40, m=3, n1=8, n2=8, u=3.0, v2=1.0, flip2=0.0, steps2=4, init_scale=0.1)
+    rates = np.geomspace(0.3, 200, 40)
 
     def diverged(rules, momentum=0.0):
         static = Static.covering(point, loss="squared", rules=rules, n_directions=8)
 
         @jit
         def run(seed, rate):
-            return simulate(jax.random.key(seed), point._replace(lr2=rate, momentum2=momentum), static).diverged
+            return scratch(jax.random.key(seed), point._replace(lr2=rate, momentum2=momentum), static).diverged
 
         return np.asarray(jax.vmap(lambda rate: jax.vmap(run, (0, None))(np.arange(64), rate))(rates))
 

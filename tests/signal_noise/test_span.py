@@ -62,8 +62,10 @@ def numpy_descent(net, task, point, bias):
     return w, b, start, loss(), gamma, rho
 
 
-@pytest.mark.parametrize("bias", [False, True])
-@pytest.mark.parametrize("noise", ["projected", "isotropic"])
+OTHER = [pytest.param(*one, marks=pytest.mark.long) for one in (("projected", True), ("isotropic", False))]
+
+
+@pytest.mark.parametrize(("noise", "bias"), [("projected", False), ("isotropic", True), *OTHER])
 def test_training_equals_loops_in_numpy(bias, noise):
     static = replace(STATIC, bias=bias, noise=noise)
     with jax.enable_x64(True):

@@ -200,7 +200,7 @@ MLP = replace(SMALL, model="mlp", data="multi_patch", n_test=64, noise="isotropi
 MLP = replace(MLP, choose="noise", record=(0, 5, 30))
 HEAD = replace(SMALL, model="attention", data="classes", noisy="all", n_test=64, record=(0, 5, 30))
 DENSE = replace(SMALL, engine="dense", noise="isotropic")  # a program that test_dense.py has, too, and more of it
-LONG = {static: pytest.param(static, marks=pytest.mark.long) for static in (HEAD, MLP)}
+LONG = {static: pytest.param(static, marks=pytest.mark.long) for static in (DENSE, HEAD, MLP)}
 
 
 @pytest.mark.parametrize("static", [PROJECTED, LONG[HEAD], LONG[MLP]], ids=["projected", "head", "mlp"])
@@ -225,7 +225,7 @@ def test_curves_of_the_three_runs_end_at_the_outcome():
         np.testing.assert_array_equal(curves.gamma[:, 0], 0.0)
 
 
-@pytest.mark.parametrize("static", [PROJECTED, DENSE, LONG[MLP]], ids=["projected", "dense", "mlp"])
+@pytest.mark.parametrize("static", [PROJECTED, LONG[DENSE], LONG[MLP]], ids=["projected", "dense", "mlp"])
 def test_scratch_alone_is_that_of_a_trajectory(static):
     together, alone = in_float64(static), in_float64(static, function=scratch)
     for name, value in alone._asdict().items():

@@ -52,7 +52,7 @@ def check(sweep):
 
 
 @pytest.mark.parametrize(
-    "name", ["cnn", "attention", *(pytest.param(name, marks=LONG) for name in ("cnn_trained", "mlp"))]
+    "name", ["cnn", *(pytest.param(name, marks=LONG) for name in ("cnn_trained", "mlp", "attention"))]
 )
 def test_signals_and_noise(name):
     point, static, outputs = NETWORKS[name]

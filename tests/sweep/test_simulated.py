@@ -85,6 +85,7 @@ def test_one_lane_width_and_tile_shape_gives_bit_equal_shared_cells(tiny):
         np.testing.assert_array_equal(tiny[name].sel(shared), other[name].sel(shared), err_msg=name)
 
 
+@pytest.mark.long
 def test_another_lane_width_gives_equal_numbers_and_more_calls_the_same_bits(tiny, monkeypatch):
     monkeypatch.setattr(lanes, "_CALL", 3)
     calls = []

@@ -199,7 +199,7 @@ def test_bootstrap_of_the_mean_is_its_t_interval():
     assert bootstrap(ds, lambda some: float(some["gain"].mean()), resamples=2000) == (low, high)
 
 
-@pytest.mark.parametrize("how", ["dask", "dask along seeds", "lazy"])
+@pytest.mark.parametrize("how", [pytest.param("dask", marks=pytest.mark.long), "dask along seeds", "lazy"])
 def test_what_is_not_in_memory_says_the_same(tmp_path, how):
     ds = dataset(noise(3, 2, 8), noise(3, 2, 8, seed=1) > 2).assign_coords(snr=(("u", "v2"), noise(3, 2)))
     ds["done"] = ds["gain"].dims, (noise(3, 2, 8, seed=2) > -1).astype(np.uint8)

@@ -71,6 +71,7 @@ def build(model, **options):
     return models.build(Static.covering(FOUR, OF_FOUR, model=model, **options), 4, False)
 
 
+@pytest.mark.long
 def test_a_plain_module_gives_the_numbers_of_the_same_built_in_network():
     mine, built_in = lane(replace(TINY, model=twin), compiled=jit)(0, POINT), lane(TINY)(0, POINT)
     for name, x in built_in._asdict().items():

@@ -132,6 +132,7 @@ def test_vmap_equals_a_loop():
             np.testing.assert_allclose(getattr(together, name)[i], x, rtol=5e-3, atol=5e-3, err_msg=f"{name}, lane {i}")
 
 
+@pytest.mark.long
 def test_lanes_that_fill_the_cache_run_one_by_one():
     large = replace(TINY, batch=1000)  # minibatches are drawn with replacement
     assert large.lanes == 1 < TINY.lanes
@@ -226,6 +227,7 @@ def test_constants_are_taken_inside_of_somebodys_jit():
         jax.jit(lambda lr: transfer(jax.random.key(0), few._replace(lr1=lr), TINY, data))(0.1)
 
 
+@pytest.mark.long
 def test_float64_is_the_same_trajectory_in_float64():
     point = POINT._replace(**{name: values[1] for name, values in SPREAD.items()})
     with jax.enable_x64(True):
