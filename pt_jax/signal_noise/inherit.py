@@ -5,10 +5,13 @@ before training), or those that hold most signal or most noise. `weights`: each 
 alpha, in the coordinates where e_u, e_1, e_2 are axes; a larger alpha takes a superset.
 
 Above the first layer (`upper`): what belongs to an inherited filter comes with it and the rest is fresh, or all is
-fresh, or all is inherited. With fresh upper layers, alpha = 1 and lr_ratio = 0, the head alone is trained.
+fresh, or all is inherited. With `weights`, each entry of what belongs to a filter comes with probability alpha, too.
+With fresh upper layers, alpha = 1 and lr_ratio = 0, the head alone is trained.
 
 Source: arXiv 2509.22056 (a proportion alpha of the upstream weights, picked at random).
 """
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -35,11 +38,23 @@ def filters(alpha: Array, m: Array, score: Array) -> Array:
     return ((better.sum(1) < count) & (index[:, None] < m)).reshape(-1)
 
 
-def weights(key: Array, alpha: Array, net: Net) -> Net:
-    """Return which single weights and biases are inherited: a Net of bool, each True with probability alpha."""
-    rows = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(net.bias)))
-    uniform = jax.vmap(lambda k: jax.random.uniform(k, (net.weights.shape[1] + 1,)))(rows)
-    return Net(weights=uniform[:, 1:] < alpha, bias=uniform[:, 0] < alpha)
+def weights(key: Array, alpha: Array, net: Net, rows: Any) -> Net:
+    """Return which single parameters of the units are inherited: a Net of bool, each True with probability alpha.
+
+    Those of a unit are drawn from its own key, so that padding changes none. `rows` are those of `by_unit`.
+    """
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(len(net.bias)))
+    uniform = jax.vmap(lambda k: jax.random.uniform(k, (net.weights.shape[1] + 1,)))(keys)
+
+    def above(number: int, count: int, x: Array) -> Array:
+        if not count:
+            return jnp.zeros((1,) * x.ndim, bool)
+        of_unit = jax.vmap(lambda k: jax.random.uniform(jax.random.fold_in(k, number), (count, *x.shape[1:])))(keys)
+        return of_unit.swapaxes(0, 1).reshape(x.shape) < alpha
+
+    leaves, form = jax.tree.flatten(net.upper)
+    upper = [above(i, count, x) for i, (count, x) in enumerate(zip(jax.tree.leaves(rows), leaves, strict=True))]
+    return Net(uniform[:, 1:] < alpha, uniform[:, 0] < alpha, jax.tree.unflatten(form, upper))
 
 
 def choice(key: Array, alpha: Array, m: Array, net: Net, signal: Array, noise: Array, static: Static) -> Net:
@@ -56,7 +71,11 @@ def choice(key: Array, alpha: Array, m: Array, net: Net, signal: Array, noise: A
     """
     score = {"first": jnp.zeros_like(signal), "signal": signal, "noise": noise}[static.choose]
     units = filters(alpha, m, score)
-    taken = weights(key, alpha, net) if static.inherit == "weights" else Net(weights=units[:, None], bias=units)
+    rows = by_unit(static)
+    if static.inherit == "weights":
+        taken = weights(key, alpha, net, rows)
+    else:
+        taken = Net(units[:, None], units, spread(units, rows, net.upper, otherwise=False))
     if static.upper == "units":
-        return taken._replace(upper=spread(units, by_unit(static), net.upper, otherwise=False))
+        return taken
     return taken._replace(upper=jax.tree.map(lambda x: jnp.full((1,) * x.ndim, static.upper == "whole"), net.upper))

@@ -74,11 +74,15 @@ def carries(data: Any, static: Any) -> tuple[bool, ...]:
 
 
 def check_read(point: Any, static: Any, skip: Collection[str] = ()) -> None:
-    """Raise ValueError where d is too small for the data, or a field moves that these data and noise do not read."""
-    axes = max(3 * static.classes if x == "classes" else getattr(x, "axes", 3) for x in (static.data, static.data2))
+    """Raise ValueError where d or m is too small for the data, or a field moves that nothing in them reads."""
+    data = (static.data, static.data2)
+    axes = max(3 * static.classes if x == "classes" else getattr(x, "axes", 3) for x in data)
     for d in ([] if "d" in skip else [np.asarray(point.d).min()]) + ([static.d] if static.full else []):
         if d <= axes:
             raise ValueError(f"d = {shown(d)} is not accepted: use at least {axes + 1}, these data have {axes} axes.")
+    most = max(static.classes if x == "classes" else getattr(x, "classes", None) or 0 for x in data)
+    if static.model == "cnn" and "m" not in skip and 2 * (m := np.asarray(point.m).min()) < most:
+        raise ValueError(f"m = {shown(m)} is not accepted: use at least {-(-most // 2)}, a filter for each class.")
     for name, (option, wanted) in DATA_FIELDS.items():
         if option == "data" and name[-1] == "2" and static.data2 is not None:
             option = "data2"

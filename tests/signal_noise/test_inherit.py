@@ -53,7 +53,7 @@ def test_filters_chosen_equal_a_numpy_sort(choose):
 def test_single_weights_share_about_alpha_and_are_nested():
     net = Net(jnp.zeros((40, 500)), jnp.zeros(40))
     key = jax.random.key(2)
-    masks = [inherit.weights(key, alpha, net) for alpha in (0.0, 0.2, 0.5, 0.9, 1.0)]
+    masks = [inherit.weights(key, alpha, net, ()) for alpha in (0.0, 0.2, 0.5, 0.9, 1.0)]
     for small, large in pairwise(masks):
         assert not np.any(small.weights & ~large.weights) and not np.any(small.bias & ~large.bias)
     for alpha, mask in zip((0.0, 0.2, 0.5, 0.9, 1.0), masks, strict=True):
@@ -72,7 +72,8 @@ def test_single_weights_share_about_alpha_and_are_nested():
 
 def test_single_weights_do_not_depend_on_the_padding():
     small, large = (
-        inherit.weights(jax.random.key(3), 0.4, Net(jnp.zeros((k, p)), jnp.zeros(k))) for k, p in ((6, 11), (12, 40))
+        inherit.weights(jax.random.key(3), 0.4, Net(jnp.zeros((k, p)), jnp.zeros(k)), ())
+        for k, p in ((6, 11), (12, 40))
     )
     np.testing.assert_array_equal(small.weights, large.weights[:6, :11])
     np.testing.assert_array_equal(small.bias, large.bias[:6])

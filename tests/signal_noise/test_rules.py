@@ -155,6 +155,7 @@ BAD = [
     ({"batch2": -1}, {}, "batch2 = -1 is not accepted: use a whole number of at least 0"),
     ({"loss": "hinge", "data": "classes"}, {}, "'hinge' is not accepted of 3 classes: use logistic, squared, or"),
     ({"activation": "relu^0"}, {}, "activation = 'relu\\^0' is not accepted"),
+    ({"data": "classes", "classes": 7}, {"m": 3}, "m = 3 is not accepted: use at least 4, a filter for each class"),
     ({}, {"agree2": 0.5}, "agree2 = 0.5 has no effect with data = 'two_patches': use data = 'three_patches'"),
     ({"data": "xor"}, {"spread1": 0.5}, "spread1 = 0.5 has no effect with data = 'xor'"),
     ({}, {"spectrum": 1.0}, "spectrum = 1 has no effect with noise = 'projected': use noise = 'power'"),
