@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -109,6 +109,9 @@ def main(
     name = Path(sys.argv[0]).stem
     with exits(name):
         flags = tyro.cli(Script, description=inspect.cleandoc(doc or ""))
+        idle = [one.name for one in fields(Flags) if flags.redraw and getattr(flags, one.name) != one.default]
+        if idle:
+            raise ValueError(f"--{idle[0].replace('_', '-')} has no effect with --redraw, which computes nothing.")
         for version in versions(name, flags, images):
             _run(version, flags, sweeps, numbers, draw, seeds, findings)
 
