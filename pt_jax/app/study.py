@@ -11,6 +11,7 @@ is always drawn from its CSV, so that anybody can draw it again without computin
 """
 
 import inspect
+import math
 import signal
 import sys
 import threading
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from pt_jax.sweep.grid import Sweep
 
 _LONG = 3600.0  # seconds; what takes longer is asked for
-_SMALL = 2**40  # operations by `cost.of`, seconds of a core; what is less is not timed before it is run
+_SHORT = 10.0  # seconds by `plan.roughly`; what takes less is not timed before it is run
 _QUICK_SEEDS = 16
 _MOST_POINTS = 20  # of a plain list, written beside a figure
 
@@ -242,15 +243,10 @@ def read_shard(text: str) -> tuple[int, int]:
 def _ask(sweeps: Mapping[str, "Sweep"], folders: Mapping[str, Path], flags: Flags, shards: int) -> None:
     """Print the plan, or ask before a long run."""
     from pt_jax.app.progress import Bar
-    from pt_jax.sweep import cost
-    from pt_jax.sweep.identity import base_of, program_of
-    from pt_jax.sweep.plan import in_words, plans
-
-    def work(sweep: "Sweep") -> float:
-        return sweep.trajectories * cost.of(program_of(sweep, base_of(sweep))).work
+    from pt_jax.sweep.plan import in_words, plans, roughly
 
     # One after the other: each is traced for it, and most of what is long is so by the first.
-    if not flags.plan and (flags.yes or all(done < _SMALL for done in accumulate(map(work, sweeps.values())))):
+    if not flags.plan and (flags.yes or all(done < _SHORT for done in accumulate(map(roughly, sweeps.values())))):
         return
     stores = {} if flags.fresh else folders
     with Bar("plan", log=True) as bar:
@@ -262,6 +258,8 @@ def _ask(sweeps: Mapping[str, "Sweep"], folders: Mapping[str, Path], flags: Flag
         if len(found) > 1:
             print(f"{len(found)} sweeps, all together: {in_words(seconds)}")
         raise Stopped("", 0)
+    if math.isnan(seconds):  # too few blocks to time one
+        seconds = sum(map(roughly, sweeps.values())) / shards
     if seconds > _LONG:
         question = f"This will take about {in_words(seconds)}"
         if not sys.stdin.isatty():

@@ -133,7 +133,8 @@ def _add_noise(key: Array, params: Params, sigma: Array) -> Params:
 
 
 def _least(alpha: Array, sigma: Array, squares: Array, loss: Array, se: Array, eps: ArrayLike) -> Criticality:
-    candidates = (alpha[:, None] * jnp.sqrt(squares) / sigma) ** 2  # the square of a small sigma may be 0
+    ratio = alpha[:, None] / sigma
+    candidates = ratio * squares * ratio  # in this order: the square of a small sigma may be 0
 
     def least(loss):
         return jnp.where(loss <= eps, candidates, jnp.inf)

@@ -35,6 +35,7 @@ from pt_jax.diagnostics.activations import by_module
 from pt_jax.diagnostics.arrays import product, real, scalar
 from pt_jax.diagnostics.parameters import Params, check
 
+_DEBIASED = 4  # samples, at least: HSIC_1 divides by n - 3
 _ROWS = 128  # rows of the Gram matrices that are held at once
 
 
@@ -52,16 +53,19 @@ def linear_cka(x: ArrayLike, y: ArrayLike, debiased: bool = False, used: ArrayLi
         used: whether each sample counts, (n,): all by default. It may be traced, where their number is.
 
     Returns:
-        CKA, a dimensionless scalar, in [0, 1] if plain. NaN where all features of x or of y are constant (0/0).
+        CKA, a dimensionless scalar, in [0, 1] if plain. NaN where all features of x or of y are constant (0/0), and
+        where `used` is traced and counts too few samples.
 
     Raises:
         ValueError: not matrices, another number of samples, too few samples, or no features.
     """
     x, y = _checked(x, y, debiased)
     used = _which(used, len(x))
+    if debiased and not isinstance(used, jax.core.Tracer):
+        _enough("used", int(used.sum()))
     x, y = (_centred(scaled(jnp.where(used[:, None], z, z[jnp.argmax(used)]))[0], used) for z in (x, y))
     xy, xx, yy = (_hsic(*pair, debiased, used) for pair in ((x, y), (x, x), (y, y)))
-    return xy / (jnp.sqrt(xx) * jnp.sqrt(yy))
+    return jnp.where(debiased & (jnp.sum(used) < _DEBIASED), jnp.nan, xy / (jnp.sqrt(xx) * jnp.sqrt(yy)))
 
 
 def rbf_cka(x: ArrayLike, y: ArrayLike, bandwidth: ArrayLike = 0.5, debiased: bool = False) -> Array:
@@ -165,12 +169,15 @@ def layers(
     """
     if len(a) != len(b):
         raise ValueError(f"a has {len(a)} layers and b has {len(b)}; expected as many.")
-    pairs = [[rows(name, x, positions) for name, x in (("a", x), ("b", y))] for x, y in zip(a, b, strict=True)]
 
-    def which(count: int) -> Array | None:  # an image that does not count has no position that does
-        return None if used is None else jnp.repeat(jnp.asarray(used), count // jnp.size(used))
+    def of(x: ArrayLike, y: ArrayLike) -> Array:
+        first, second = rows("a", x, positions), rows("b", y, positions)
+        which = None  # an image that does not count has no position that does
+        if used is not None:
+            which = jnp.repeat(_which(used, images := jnp.shape(x)[0]), len(first) // images)
+        return linear_cka(first, second, debiased, which)
 
-    return jnp.array([linear_cka(x, y, debiased, which(len(x))) for x, y in pairs])
+    return jnp.array([of(x, y) for x, y in zip(a, b, strict=True)])
 
 
 def rows(name: str, x: ArrayLike, positions: bool = False) -> Array:
@@ -207,9 +214,14 @@ def _checked(x: ArrayLike, y: ArrayLike, debiased: bool) -> tuple[Array, Array]:
             raise ValueError(f"{name} has shape {value.shape}; expected (samples, features), at least one of each.")
     if len(x) != len(y):
         raise ValueError(f"x has {len(x)} samples and y has {len(y)}; expected features of the same samples.")
-    if debiased and len(x) < 4:
-        raise ValueError(f"x has {len(x)} samples; expected at least 4 for the debiased estimator.")
+    if debiased:
+        _enough("x", len(x))
     return x, y
+
+
+def _enough(name: str, count: int) -> None:
+    if count < _DEBIASED:
+        raise ValueError(f"{name} has {count} samples; expected at least {_DEBIASED} for the debiased estimator.")
 
 
 def _which(used: ArrayLike | None, count: int) -> Array:

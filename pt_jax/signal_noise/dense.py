@@ -51,7 +51,7 @@ def squared(start: Start, w: Array) -> Array:
     return jnp.sum(w**2, axis=(1, 2))
 
 
-def learned(start: Start, w: Array, decays: bool) -> Inner:
+def learned(start: Start, w: Array, decays: Array | bool) -> Inner:
     """Return the coefficients of the signals and of the noise in the least-squares fit of w - w(0) by them.
 
     By conjugate gradients. They are those of the span engine where the optimizer is linear and d exceeds n, to the
@@ -65,10 +65,10 @@ def learned(start: Start, w: Array, decays: bool) -> Inner:
     gram, change = basis @ basis.T, (w - start.weights)[..., : start.plain]
     size = jnp.maximum(jnp.max(jnp.abs(change)), jnp.finfo(change.dtype).tiny)  # squares of it may not be numbers
     right, along = jnp.einsum("bp,kfp->bkf", basis, change / size), jnp.zeros(())
-    if decays:
+    if decays is not False:
         first = start.weights[..., : start.plain]
         first = first / jnp.maximum(jnp.linalg.norm(first, axis=-1, keepdims=True), jnp.finfo(first.dtype).tiny)
-        along = jnp.einsum("bp,kfp->bkf", basis, first)
+        along = jnp.where(decays, jnp.einsum("bp,kfp->bkf", basis, first), 0.0)
         right = right - along * jnp.sum(first * change / size, axis=-1)
 
     def fitted(right: Array, along: Array) -> Array:

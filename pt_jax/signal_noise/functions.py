@@ -21,6 +21,7 @@ from pt_jax.signal_noise.network import Net
 from pt_jax.signal_noise.point import Static
 
 _HERE: Any = np.array([-2.0, -0.5, 0.5, 3.0], np.float32)  # what functions are tried on
+_STEPS = 30  # that optimizers are tried for: some move at every tenth alone
 _OPTIMIZERS = ("optimizer", "optimizer2", "upper_optimizer")
 FUNCTIONS = (*_OPTIMIZERS, "activation", "loss")  # options that name a function or are one
 _WANTED = {
@@ -130,17 +131,17 @@ def _descends(function: Callable, count: int, classes: int | None) -> bool:
 
 
 @cache
+def decays(function: Callable) -> bool:
+    """Return whether an optimizer moves weights without any gradient."""
+    return bool(np.any(_updates(function, np.ones((5, 2)), np.zeros((_STEPS, 5, 2)))))
+
+
+@cache
 def _follows(function: Callable) -> bool:
-    """Return whether a step goes by the learning rate that the optimizer is made with, whatever its state is from."""
-    with jax.ensure_compile_time_eval():
-        params, ends = jnp.ones((2, 3)), []
-        for lr in (0.1, 0.2):
-            memory, end = function(0.1).init(params), params
-            for _ in range(4):  # some move at every second step alone
-                updates, memory = function(lr).update(params, memory, end)
-                end += updates
-            ends.append(end)
-        return not np.array_equal(ends[0], ends[1])
+    """Return whether each step goes by the rate that the optimizer is made with, whatever rate its state is from."""
+    rng = np.random.default_rng(0)
+    start, gradients = rng.normal(size=(5, 2)), rng.normal(size=(_STEPS, 5, 2))
+    return np.array_equal(_updates(function, start, gradients), _updates(function, start, gradients, begun=0.2))
 
 
 @cache
@@ -149,23 +150,23 @@ def _linear(function: Callable) -> bool:
 
     It is tried on the coordinates of five vectors, of lengths far apart, and on one filter of two.
     """
-    rng, count = np.random.default_rng(0), 30
-    sizes = np.geomspace(1e-3, 1e6, count)[:, None, None]
-    basis, gradients = rng.normal(size=(7, 5)), rng.normal(size=(count, 5, 2)) * sizes
+    rng, sizes = np.random.default_rng(0), np.geomspace(1e-3, 1e6, _STEPS)[:, None, None]
+    basis, gradients, start = rng.normal(size=(7, 5)), rng.normal(size=(_STEPS, 5, 2)) * sizes, rng.normal(size=(5, 2))
+    coordinates, vectors = (_updates(function, by @ start, by @ gradients) for by in (np.eye(5), basis))
+    alone = _updates(function, start[:, :1], gradients[..., :1])
+    apart = np.abs(basis @ coordinates - vectors).max((1, 2))
+    mixed = np.abs(alone - coordinates[..., :1]).max((1, 2))
+    return all(np.all(off <= 1e-6 * np.abs(of).max((1, 2))) for off, of in ((apart, vectors), (mixed, coordinates)))
 
-    def run(start: Any, gradients: Any) -> np.ndarray:
+
+def _updates(function: Callable, start: np.ndarray, gradients: np.ndarray, begun: float = 0.1) -> np.ndarray:
+    """Return what an optimizer of rate 0.1 adds for each gradient; its first state is that of the rate `begun`."""
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):  # numbers, also where somebody traces
         optimizer = function(0.1)
 
         def step(state: Any, g: Array) -> tuple[Any, Array]:
             updates, memory = optimizer.update(g, state[1], state[0])
             return (state[0] + updates, memory), updates
 
-        return np.asarray(jax.lax.scan(step, (jnp.asarray(start), optimizer.init(start)), gradients)[1])
-
-    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-        start = rng.normal(size=(5, 2))
-        coordinates, vectors = run(start, gradients), run(basis @ start, basis @ gradients)
-        alone = run(start[:, :1], gradients[..., :1])
-    apart = np.abs(basis @ coordinates - vectors).max((1, 2))
-    mixed = np.abs(alone - coordinates[..., :1]).max((1, 2))
-    return all(np.all(off <= 1e-6 * np.abs(of).max((1, 2))) for off, of in ((apart, vectors), (mixed, coordinates)))
+        first = jnp.asarray(start), function(begun).init(jnp.asarray(start))
+        return np.asarray(jax.lax.scan(step, first, jnp.asarray(gradients))[1])

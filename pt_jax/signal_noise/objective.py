@@ -34,7 +34,8 @@ class Objective(NamedTuple):
 
     def mistakes(self, f: Array) -> Array:
         """Return the share of the samples in use whose seen label is missed."""
-        return self.task.weight @ jax.vmap(mistakes, (None, 1), 1)(self.task.seen, f)
+        used = (self.task.weight > 0).astype(f.dtype)  # a sum of shares would be rounded, one of halves is not
+        return used @ jax.vmap(mistakes, (None, 1), 1)(self.task.seen, f) / jnp.sum(used)
 
     def noisy(self, key: Array, share: Array) -> Array:
         """Return the labels seen in a step under label noise."""

@@ -103,7 +103,7 @@ def squared(start: Start, c: Coefficients) -> Array:
     return signal + noise
 
 
-def learned(start: Start, c: Coefficients, decays: bool) -> Inner:
+def learned(start: Start, c: Coefficients, decays: Array | bool) -> Inner:
     """Return the coefficients of the signals and of the noise; what weight decay does to w(0) is held apart."""
     del start, decays
     return Inner(c.signal, c.noise)

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pt_jax.signal_noise import dense, fused, span
+from pt_jax.signal_noise import dense, functions, fused, span
 from pt_jax.signal_noise.curves import Curves, Test, at_recorded_steps, largest, signed
 from pt_jax.signal_noise.data import Task
 from pt_jax.signal_noise.descent import Descent, batch_of, minibatch, optimizers
@@ -59,7 +59,7 @@ class _Run(NamedTuple):
         factor: of the learning rate, of each of params.
         bias: fixed biases of the first layer, (k, 2m); unused where they are trained.
         coefficients: of the signals in each patch of each sample.
-        decays: whether weights may decay.
+        decays: whether weights decay.
         in_use: of each parameter above, False where it belongs to a unit that is padding.
         task, objective, readout, static: as for `train`.
     """
@@ -69,7 +69,7 @@ class _Run(NamedTuple):
     factor: tuple[Any, Any]
     bias: Array
     coefficients: Array
-    decays: bool
+    decays: Array | bool
     in_use: Any
     task: Task
     objective: Objective
@@ -171,8 +171,11 @@ def train(
     start, first = layer.begin(weights, basis, static)
     factor = layer.factors(ratio), descent.ratio.upper
     objective = Objective(task, data_of(static, number).classes, static)
-    own = not all(isinstance(x, str | None) for x in (static.optimizer, static.optimizer2))
-    decays = "weight_decay" in rules or own  # somebody's optimizer may let weights decay, too
+    decays: Array | bool = rules.get("weight_decay", 0.0) > 0
+    if static.engine == "dense" and functions.decays(
+        functions.resolve(("optimizer", "optimizer2")[number - 1], static)
+    ):
+        decays = True
     in_use = spread(readout != 0, by_unit(static), jax.tree.map(lambda x: x[0], nets.upper), otherwise=True)
     run = _Run(layer, start, factor, nets.bias, coefficients, decays, in_use, task, objective, readout, static)
     record = partial(run.curves, test=test)
@@ -189,8 +192,8 @@ def train(
         active = t < descent.steps
         if stops:
             f, loss = run.whole(params)
-            half = jnp.max(task.weight) / 4  # of what the least mistake counts: 3 of 30 are 0.1, however they are added
-            reached = {"stop_loss": loss, "stop_error": objective.mistakes(f) - half}
+            # 3 of 30 are 0.1, however both are rounded.
+            reached = {"stop_loss": loss, "stop_error": objective.mistakes(f) * (1 - 1e-6)}
             active &= made == t  # it was not reached before
             for rule in stops:
                 active &= ~((rules[rule] > 0) & (reached[rule] <= rules[rule]))

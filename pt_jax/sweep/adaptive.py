@@ -66,12 +66,14 @@ def _check_value(sweep: Sweep, value: Any) -> None:
     """Refuse what is no result of a sweep with one value a trajectory."""
     check_sweep(sweep)
     if value not in (usable := numbers_of(sweep)):
-        raise ValueError(f"value = {value!r} is not accepted: use one of {', '.join(usable)}.")
+        use = f"use one of {', '.join(usable)}" if usable else "no result of this sweep has one number a trajectory"
+        raise ValueError(f"value = {value!r} is not accepted: {use}.")
 
 
 def numbers_of(sweep: Sweep) -> list[str]:
-    """Return the names of the results with one value a trajectory."""
-    return [name for name, kind in program_of(sweep, base_of(sweep)).kinds.items() if not kind.shape]
+    """Return the names of the results with one number a trajectory; whether it has diverged is none."""
+    kinds = program_of(sweep, base_of(sweep)).kinds
+    return [name for name, kind in kinds.items() if not kind.shape and name != "diverged"]
 
 
 class Boundary(NamedTuple):

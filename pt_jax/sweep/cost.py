@@ -11,7 +11,7 @@ from pt_jax.sweep.program import Program
 
 # XLA may fuse any other operation into the next one; these have all operands and results in memory.
 _WRITTEN = ("dot_general", "conv_general_dilated", "triangular_solve", "cholesky", "sort", "while", "scan")
-_UNKNOWN = 100  # times that the body of a loop is taken to run where its length is known only when it runs
+UNKNOWN = 100.0  # times that the body of a loop is taken to run where its length is known only when it runs
 
 
 class Cost(NamedTuple):
@@ -19,8 +19,7 @@ class Cost(NamedTuple):
 
     Attributes:
         memory: bytes at least: those of the largest operation that is not fused.
-        work: arithmetic operations, to compare programs with each other. The body of a loop counts a hundred times
-            where its length is known only when it runs, as that of a training.
+        work: arithmetic operations, to compare programs with each other.
         size: of the program, in operations of JAX: what compiling takes grows with it.
     """
 
@@ -30,14 +29,17 @@ class Cost(NamedTuple):
 
 
 @lru_cache(maxsize=64)  # asked for again with each block of a sweep
-def of(program: Program) -> Cost:
-    """Return what a program needs for its results."""
-    live = list(_equations(program.jaxpr.jaxpr, [True] * len(program.kinds)))
+def of(program: Program, steps: float = UNKNOWN) -> Cost:
+    """Return what a program needs for its results.
+
+    The body of a loop counts `steps` times where its length is known only when it runs, as that of a training.
+    """
+    live = list(_equations(program.jaxpr.jaxpr, [True] * len(program.kinds), steps))
     written = [_bytes(equation) for equation, _ in live if _is_written(equation)]
     return Cost(max(written, default=0), sum(times * _operations(equation) for equation, times in live), len(live))
 
 
-def _equations(jaxpr: Jaxpr, wanted: list[bool], times: int = 1) -> Iterator[tuple[Any, int]]:
+def _equations(jaxpr: Jaxpr, wanted: list[bool], steps: float, times: float = 1) -> Iterator[tuple[Any, float]]:
     """Yield the operations that a wanted result needs, also those within others, and how often each is run."""
     live = {variable for variable, kept in zip(jaxpr.outvars, wanted, strict=True) if kept and _is_variable(variable)}
     for equation in reversed(jaxpr.eqns):
@@ -46,11 +48,11 @@ def _equations(jaxpr: Jaxpr, wanted: list[bool], times: int = 1) -> Iterator[tup
             continue
         live.update(filter(_is_variable, equation.invars))
         yield equation, times
-        once = _UNKNOWN if equation.primitive.name == "while" else 1
+        once = steps if equation.primitive.name == "while" else 1
         often = times * equation.params.get("length", once)  # of a scan
         for part in _parts(equation):
             whole = len(part.outvars) != len(kept) or equation.primitive.name in ("while", "scan")
-            yield from _equations(part, [True] * len(part.outvars) if whole else kept, often)
+            yield from _equations(part, [True] * len(part.outvars) if whole else kept, steps, often)
 
 
 def _parts(equation: Any) -> list[Jaxpr]:

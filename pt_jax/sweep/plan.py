@@ -22,6 +22,7 @@ from pt_jax.sweep.lanes import SizeClass, call_bytes, parts, shares_memory, tile
 from pt_jax.sweep.program import forget
 
 _SHARE = 0.1  # of the expected run that a plan may take, after the first program
+_OPERATIONS = 1e11  # a second, by `cost.of`, of a small machine
 _LEAST_BLOCKS = 8  # of a run; one of fewer is not timed
 
 
@@ -113,6 +114,18 @@ def plans(
     made = {name: _opened(sweep, stores.get(name), scattered, force) for name, sweep in sweeps.items()}
     _time([job for one in made.values() for job in one.jobs if one.left and not one.before], start, say)
     return {name: _summed(one) for name, one in made.items()}
+
+
+def roughly(sweep: Sweep) -> float:
+    """Return about how many seconds a sweep takes, from its largest point alone: nothing is compiled.
+
+    Loops whose length is known only when they run make as many steps as the largest of its fields `steps...`.
+    """
+    most = {name: float(x) for axis in sweep.grid for name, x in zip(axis.fields, axis.values.max(0), strict=True)}
+    point = sweep.point._replace(**most)
+    steps = max((float(getattr(point, name)) for name in point._fields if name.startswith("steps")), default=0.0)
+    needed = cost.of(sweep.program(sweep.static_of(point)), max(steps, cost.UNKNOWN))
+    return sweep.trajectories * needed.work / _OPERATIONS
 
 
 def in_words(seconds: float) -> str:

@@ -7,8 +7,10 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import jax.numpy as jnp
 import pytest
 import xarray as xr
 
@@ -18,7 +20,7 @@ from pt_jax.app import startup
 from pt_jax.app.cli import main
 from tests.app.test_cli import MAPS, TINY
 from tests.sweep.cases import FILE, throw_sweep
-from tests.sweep.test_adaptive import noisy
+from tests.sweep.test_adaptive import hill, noisy
 
 SWEEP = throw_sweep({"shift": [0.0, 1.0], "scale": [1.0, 2.0, 3.0]})
 
@@ -73,7 +75,7 @@ def test_a_plan_computes_nothing(tmp_path, capsys):
 
 def test_more_than_an_hour_is_asked_for(tmp_path, monkeypatch, capsys):
     long = throw_sweep(SWEEP.axes, seeds=256)
-    monkeypatch.setattr(study, "_SMALL", 1)
+    monkeypatch.setattr(study, "_SHORT", 0.0)
     monkeypatch.setattr(study, "_LONG", 0.0)
     with pytest.raises(ValueError, match=r"will take about \d+ seconds: add --yes, or --plan to see more"):
         carry_out(tmp_path / "new", long)
@@ -89,6 +91,11 @@ def test_more_than_an_hour_is_asked_for(tmp_path, monkeypatch, capsys):
     )
 
 
+def by_layer(key, point, static, data):
+    found = hill(key, point, static, data)
+    return found._replace(gain=jnp.stack([found.gain] * 2))
+
+
 def test_seeds_up_to_a_standard_error(tmp_path):
     ds = study.carry_out({"map": noisy(256)}, {"map": tmp_path}, study.Flags(until_se=0.1))["map"]
     seeds = pt_jax.stats.summary(ds)["seeds"].values
@@ -97,6 +104,9 @@ def test_seeds_up_to_a_standard_error(tmp_path):
         carry_out(tmp_path, until_se=0.1, shard="0/2")
     total = study.carry_out({"map": SWEEP}, {"map": tmp_path / "total"}, study.Flags(until_se=10.0))["map"]
     assert "gain" not in total and total["done"].all()
+    layers = replace(noisy(256), function=by_layer)  # none but `diverged` has one number a trajectory
+    with pytest.raises(ValueError, match="value = 'gain' is not accepted: no result of this sweep has one number"):
+        study.carry_out({"map": layers}, {"map": tmp_path / "layers"}, study.Flags(until_se=0.1))
 
 
 def test_shards_stop_until_all_are_there(tmp_path, monkeypatch, capsys):

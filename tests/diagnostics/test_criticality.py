@@ -93,6 +93,13 @@ def test_a_module_that_does_not_matter_has_none_and_one_that_cannot_be_moved_has
     assert np.isinf(measure(jnp.nan).value)
 
 
+def test_an_unmoved_module_has_no_slope():
+    slope = jax.grad(
+        lambda final: criticality.measure(jax.random.key(0), loss, INITIAL, final, "idle", ALPHA, SIGMA, 1e9, 2).value
+    )
+    assert all(np.all(x == 0) for x in jax.tree.leaves(slope(INITIAL)))
+
+
 def test_the_bounds_enclose_the_value_and_meet_with_more_draws():
     drawn = measure(1.0, 8)
     near, error = drawn.loss[4, 1], drawn.se[4, 1]  # alpha 0.8, sigma 0.2

@@ -138,6 +138,14 @@ def test_samples_that_do_not_count_are_not_seen(p, q, debiased):
     for wrong in (used[:5], used.astype(int)):
         with pytest.raises(ValueError, match=r"used has shape .*; expected \(12,\), True or False"):
             similarity.linear_cka(x, y, used=wrong)
+    few = np.arange(12) < 3
+    assert np.isnan(cka(x, y, debiased=debiased, used=few)) == debiased  # traced
+    if debiased:
+        with pytest.raises(ValueError, match="used has 3 samples; expected at least 4 for the debiased estimator"):
+            similarity.linear_cka(x, y, debiased, few)
+    for wrong in (few, few[:2], True, np.array([], bool)):
+        with pytest.raises(ValueError, match=r"used has shape .*; expected \(4,\), True or False"):
+            similarity.layers(images[:1], images[1:], debiased, True, wrong)
 
 
 @pytest.mark.parametrize("bad", [np.ones(4), np.ones((4, 2, 2)), np.ones((4, 0))])

@@ -87,6 +87,12 @@ def test_what_is_learned_under_decay_of_somebody_is_the_same_in_both_engines():
         assert relative(a.gamma, b.gamma) < 1e-3 and relative(a.rho, b.rho) < 1e-3  # conjugate gradients, as above
 
 
+def test_a_decay_of_0_changes_nothing_of_what_is_learned():
+    options = {"angle": 60.0, "init_scale": 0.3, "optimizer": "adam"}
+    for a, b in zip(run("dense", **options)[:2], run("dense", rules={"weight_decay": 0.0}, **options)[:2], strict=True):
+        assert relative(a.gamma, b.gamma) < 1e-6 and relative(a.rho, b.rho) < 1e-6  # float64; 1e-3 off with w(0) in it
+
+
 FUNCTIONS = {"gelu": "squared", "relu^3": "hinge", "huberized_relu": lambda y, f: jnp.exp(-y * f)}
 
 

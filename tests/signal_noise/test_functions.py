@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from pt_jax.signal_noise.functions import resolve
+from pt_jax.signal_noise.functions import decays, resolve
 from pt_jax.signal_noise.point import Point, Static
 from pt_jax.signal_noise.trajectory import scratch, simulate
 
@@ -87,14 +87,30 @@ def test_optimizers_that_are_not_linear_are_left_to_the_dense_engine(name):
     resolve("optimizer", Static(engine="dense", optimizer=NOT_LINEAR[name]))
 
 
-def test_an_optimizer_that_keeps_its_learning_rate_is_refused_with_a_schedule():
-    def kept(lr):
-        return optax.inject_hyperparams(optax.sgd)(learning_rate=lr)
+def kept(lr):
+    return optax.inject_hyperparams(optax.sgd)(learning_rate=lr)
 
-    assert resolve("optimizer", Static(optimizer=kept)) is kept
-    assert resolve("optimizer", Static(optimizer=LINEAR["two at a time"], schedule="linear"))
+
+@pytest.mark.parametrize("own", [kept, lambda lr: optax.chain(optax.add_decayed_weights(lr / 10), kept(lr))])
+def test_an_optimizer_that_keeps_its_learning_rate_is_refused_with_a_schedule(own):
+    assert resolve("optimizer", Static(optimizer=own)) is own
     with pytest.raises(ValueError, match=r"is not accepted with schedule = 'linear': it keeps the learning rate"):
-        resolve("optimizer", Static(optimizer=kept, schedule="linear"))
+        resolve("optimizer", Static(optimizer=own, schedule="linear"))
+
+
+@pytest.mark.parametrize("name", ["two at a time", "centralize", "weight decay", "late", "ten at a time"])
+def test_an_optimizer_that_follows_its_learning_rate_takes_a_schedule(name):
+    late = {
+        "late": lambda lr: optax.sgd(optax.join_schedules([lambda _: 0.0, lambda _: lr], [5])),
+        "ten at a time": lambda lr: optax.chain(optax.sgd(lr), optax.apply_every(10)),
+    }
+    own = (LINEAR | NOT_LINEAR | late)[name]
+    assert resolve("optimizer", Static(engine="dense", optimizer=own, schedule="linear")) is own
+
+
+def test_what_decays_without_a_gradient():
+    found = {name: decays(own) for name, own in (LINEAR | NOT_LINEAR | {"adamw": optax.adamw}).items()}
+    assert [name for name, does in found.items() if does] == ["weight decay", "lion", "adamw"]
 
 
 def test_functions_that_cannot_be_hashed_are_refused():

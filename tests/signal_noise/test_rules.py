@@ -43,11 +43,12 @@ def test_an_error_is_reached_however_its_samples_are_added_up():
     static = Static.covering(point, rules=("stop_error2",))
     run = jit(jax.vmap(lambda seed, point: scratch(jax.random.key(seed), point, static).steps_scratch, (0, None)))
     for share in (0.1, 0.2):  # 3 and 6 of 30, which are above it as sums of 1/30
-        exact, above = (
-            run(np.arange(32), jax.tree.map(float, point._replace(stop_error2=x))) for x in (share, share + 1e-4)
+        below, exact, above = (
+            run(np.arange(32), jax.tree.map(float, point._replace(stop_error2=x)))
+            for x in (share - 1e-4, share, share + 1e-4)
         )
         np.testing.assert_array_equal(exact, above)
-        assert len(set(exact.tolist())) > 1
+        assert len(set(exact.tolist())) > 1 and np.all(below >= exact) and np.any(below > exact)
 
 
 def test_a_rule_that_is_0_decides_nothing():

@@ -1,9 +1,12 @@
 """What a plan says is what the run then does."""
 
+from typing import Any, NamedTuple
+
 import jax
 import numpy as np
 import pytest
 
+import pt_jax
 from pt_jax.sweep import cost, devices, store
 from pt_jax.sweep import plan as planning
 from pt_jax.sweep.grid import Sweep
@@ -118,6 +121,33 @@ def test_a_plan_calls_one_block_and_says_what_it_does(monkeypatch):
     many, where = len(jax.local_devices()), devices.in_words()
     assert [len(group) for group in calls] == [many]
     assert said == ["tracing", f"compiling for {where}", f"timing {8 * many} on {where}"]
+
+
+class Total(NamedTuple):
+    total: Any
+
+
+class Walk(NamedTuple):
+    steps1: Any = 10.0
+    steps2: Any = 10.0
+
+
+def walk(key, point, static=None, data=None):
+    """Products of matrices, as many as `steps1` says when it runs."""
+    x = jax.random.normal(key, (30, 30))
+    return Total(jax.lax.fori_loop(0, point.steps1.astype(int), lambda _, y: x @ y, x).sum())
+
+
+def test_a_run_is_long_by_its_longest_loop_and_its_largest_point():
+    few, many, moved = (
+        planning.roughly(Sweep(walk, Walk(steps), axes, 8))
+        for steps, axes in ((10.0, {}), (1e6, {}), (10.0, {"steps1": [10, 1e6], "steps2": [1, 2]}))
+    )
+    assert few == pytest.approx(8 * 100 * 2 * 30**3 / 1e11, rel=0.1) and many == pytest.approx(1e4 * few, rel=0.1)
+    assert moved == pytest.approx(4 * many)
+    point = pt_jax.Point(n1=5, n2=5, m=1, steps1=3, steps2=3)
+    one, grown = (planning.roughly(Sweep(pt_jax.simulate, point, {"n1": n1}, 8)) for n1 in ([5], [500, 5]))
+    assert grown > 100 * one
 
 
 def test_rates_in_words():
