@@ -143,8 +143,11 @@ def _run(version: Version, flags: Script, sweeps: Any, numbers: Any, draw: Any, 
     table = read(path, made, version.images)
     try:
         figure = draw(table)
-    except (KeyError, IndexError) as error:  # of a table that was cut
-        raise ValueError(f"{path}.csv is not accepted: it lacks {error}, which the figure shows.") from error
+    except (LookupError, TypeError, ValueError) as error:
+        if not flags.redraw:
+            raise
+        said = f"the figure cannot be drawn from it ({type(error).__name__}: {error})"
+        raise ValueError(f"{path}.csv is not accepted: {said}; use the CSV beside a figure.") from error
     finding = " ".join(figure.get_suptitle().split())
     whole = {
         key: one | {"finding": finding} | ({"images": version.images} if version.images else {})

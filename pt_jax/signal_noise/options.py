@@ -64,12 +64,7 @@ def checked(static: Any) -> dict[str, Any]:
 
 def carries(data: Any, static: Any) -> tuple[bool, ...]:
     """Return whether a patch of these data carries noise, for each patch."""
-    if not isinstance(data, str):
-        found = tuple(data.noisy)
-    elif data == "multi_patch":
-        found = (False, *[True] * (static.patches - 1))
-    else:
-        found = {"one_patch": (True,), "three_patches": (False, False, True)}.get(data, (False, True))
+    found = _noisy(data, static)
     return (True,) * len(found) if static.noisy == "all" else found
 
 
@@ -108,15 +103,29 @@ def check_used(point: Any, static: Any) -> None:
         ("nesterov", momentum, "a momentum above 0"),
         ("activation", isinstance(static.model, str) and static.model != "attention", "a model that reads it"),
         ("choose", static.inherit == "filters", "inherit = 'filters'"),
-        ("noisy", data - {None} != {"one_patch"}, "a patch without noise"),
+        ("noisy", not all(all(_noisy(x, static)) for x in data - {None}), "a patch without noise"),
+        ("batch2", static.batch is not None or static.batch2, "a batch"),
         ("upper", static.model != "cnn", "a model with trained upper layers"),
         ("upper_optimizer", static.model != "cnn", "a model with trained upper layers"),
-        ("n_directions", static.by_directions, "model = 'cnn' or 'cnn_trained' and data = 'two_patches'"),
-        ("n_test", not static.by_directions, "another model than 'cnn' and 'cnn_trained', or other data"),
+        (
+            "n_directions",
+            static.by_directions,
+            "model = 'cnn' or 'cnn_trained', data = 'two_patches' and noisy = 'rest'",
+        ),
+        ("n_test", not static.by_directions, "another model than 'cnn' and 'cnn_trained', or other data or noise"),
     ):
         given = getattr(static, name)
         if not used and given != getattr(type(static), name):
             raise ValueError(f"{name} = {shown(given)} has no effect without {needed}: use that, or leave it out.")
+
+
+def _noisy(data: Any, static: Any) -> tuple[bool, ...]:
+    """Return whether a patch carries noise by itself, for each."""
+    if not isinstance(data, str):
+        return tuple(data.noisy)
+    if data == "multi_patch":
+        return (False, *[True] * (static.patches - 1))
+    return {"one_patch": (True,), "three_patches": (False, False, True)}.get(data, (False, True))
 
 
 def _check_own(static: Any, model: Any) -> None:

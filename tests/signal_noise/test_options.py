@@ -17,7 +17,8 @@ UNUSED = [
         {},
         "n_directions = 64 has no effect without model = 'cnn' or 'cnn_trained'",
     ),
-    ({"n_directions": 64, "noisy": "all"}, {}, "n_directions = 64 has no effect without"),
+    ({"n_directions": 64, "noisy": "all"}, {}, "n_directions = 64 has no effect without .* and noisy = 'rest'"),
+    ({"batch2": 0}, {}, "batch2 = 0 has no effect without a batch"),
     ({"n_test": 64}, {}, "n_test = 64 has no effect without another model"),
     ({"nesterov": True}, {"weight_decay1": 0.1}, "nesterov = True has no effect without a momentum above 0: use that"),
 ]
