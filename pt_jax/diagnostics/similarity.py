@@ -28,6 +28,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -62,7 +63,7 @@ def linear_cka(x: ArrayLike, y: ArrayLike, debiased: bool = False, used: ArrayLi
     x, y = _checked(x, y, debiased)
     used = _which(used, len(x))
     if debiased and not isinstance(used, jax.core.Tracer):
-        _enough("used", int(used.sum()))
+        _enough("used", int(np.asarray(used).sum()))  # NumPy's: it may be a constant under jit
     x, y = (_centred(scaled(jnp.where(used[:, None], z, z[jnp.argmax(used)]))[0], used) for z in (x, y))
     xy, xx, yy = (_hsic(*pair, debiased, used) for pair in ((x, y), (x, x), (y, y)))
     return jnp.where(debiased & (jnp.sum(used) < _DEBIASED), jnp.nan, xy / (jnp.sqrt(xx) * jnp.sqrt(yy)))

@@ -133,7 +133,7 @@ def _descends(function: Callable, count: int, classes: int | None) -> bool:
 @cache
 def decays(function: Callable) -> bool:
     """Return whether an optimizer moves weights without any gradient."""
-    return bool(np.any(_updates(function, np.ones((5, 2)), np.zeros((_STEPS, 5, 2)))))
+    return bool(np.any(np.abs(_updates(function, np.ones((5, 2)), np.zeros((_STEPS, 5, 2)))) > 1e-9))
 
 
 @cache
@@ -166,7 +166,12 @@ def _updates(function: Callable, start: np.ndarray, gradients: np.ndarray, begun
 
         def step(state: Any, g: Array) -> tuple[Any, Array]:
             updates, memory = optimizer.update(g, state[1], state[0])
-            return (state[0] + updates, memory), updates
+            return (state[0] + updates, jax.tree.map(_as_before, memory, state[1])), updates
 
         first = jnp.asarray(start), function(begun).init(jnp.asarray(start))
         return np.asarray(jax.lax.scan(step, first, jnp.asarray(gradients))[1])
+
+
+def _as_before(new: Any, old: Array) -> Any:
+    """Return a part of a state in the precision in which it began: some keep theirs in float32."""
+    return new if jnp.issubdtype(old.dtype, jax.dtypes.prng_key) else jnp.asarray(new, old.dtype)

@@ -32,7 +32,8 @@ class Cost(NamedTuple):
 def of(program: Program, steps: float = UNKNOWN) -> Cost:
     """Return what a program needs for its results.
 
-    The body of a loop counts `steps` times where its length is known only when it runs, as that of a training.
+    The body of a loop counts `steps` times where its length is known only when it runs, as that of a training; that of
+    a loop in it `UNKNOWN` times.
     """
     live = list(_equations(program.jaxpr.jaxpr, [True] * len(program.kinds), steps))
     written = [_bytes(equation) for equation, _ in live if _is_written(equation)]
@@ -48,11 +49,12 @@ def _equations(jaxpr: Jaxpr, wanted: list[bool], steps: float, times: float = 1)
             continue
         live.update(filter(_is_variable, equation.invars))
         yield equation, times
-        once = steps if equation.primitive.name == "while" else 1
+        loops = equation.primitive.name == "while"
+        once, within = (steps, UNKNOWN) if loops else (1, steps)
         often = times * equation.params.get("length", once)  # of a scan
         for part in _parts(equation):
             whole = len(part.outvars) != len(kept) or equation.primitive.name in ("while", "scan")
-            yield from _equations(part, [True] * len(part.outvars) if whole else kept, steps, often)
+            yield from _equations(part, [True] * len(part.outvars) if whole else kept, within, often)
 
 
 def _parts(equation: Any) -> list[Jaxpr]:

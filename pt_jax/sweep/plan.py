@@ -121,8 +121,8 @@ def roughly(sweep: Sweep) -> float:
 
     Loops whose length is known only when they run make as many steps as the largest of its fields `steps...`.
     """
-    most = {name: float(x) for axis in sweep.grid for name, x in zip(axis.fields, axis.values.max(0), strict=True)}
-    point = sweep.point._replace(**most)
+    most = ((axis.fields, axis.values[axis.values.sum(1).argmax()]) for axis in sweep.grid)
+    point = sweep.point._replace(**{name: float(x) for names, row in most for name, x in zip(names, row, strict=True)})
     steps = max((float(getattr(point, name)) for name in point._fields if name.startswith("steps")), default=0.0)
     needed = cost.of(sweep.program(sweep.static_of(point)), max(steps, cost.UNKNOWN))
     return sweep.trajectories * needed.work / _OPERATIONS

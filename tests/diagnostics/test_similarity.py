@@ -138,6 +138,9 @@ def test_samples_that_do_not_count_are_not_seen(p, q, debiased):
     for wrong in (used[:5], used.astype(int)):
         with pytest.raises(ValueError, match=r"used has shape .*; expected \(12,\), True or False"):
             similarity.linear_cka(x, y, used=wrong)
+    known = jnp.asarray(used)  # a constant within somebody's jit
+    inside = jit(lambda x: similarity.linear_cka(x, y, debiased, known))(x)
+    np.testing.assert_allclose(inside, expected, rtol=1e-5, atol=1e-6)
     few = np.arange(12) < 3
     assert np.isnan(cka(x, y, debiased=debiased, used=few)) == debiased  # traced
     if debiased:

@@ -98,10 +98,14 @@ def test_an_optimizer_that_keeps_its_learning_rate_is_refused_with_a_schedule(ow
         resolve("optimizer", Static(optimizer=own, schedule="linear"))
 
 
-@pytest.mark.parametrize("name", ["two at a time", "centralize", "weight decay", "late", "ten at a time"])
+@pytest.mark.parametrize(
+    "name", ["two at a time", "centralize", "weight decay", "late", "ten at a time", "in float32", "with a key"]
+)
 def test_an_optimizer_that_follows_its_learning_rate_takes_a_schedule(name):
     late = {
         "late": lambda lr: optax.sgd(optax.join_schedules([lambda _: 0.0, lambda _: lr], [5])),
+        "in float32": in_float32,
+        "with a key": lambda lr: optax.noisy_sgd(lr, key=jax.random.key(0)),
         "ten at a time": lambda lr: optax.chain(optax.sgd(lr), optax.apply_every(10)),
     }
     own = (LINEAR | NOT_LINEAR | late)[name]
@@ -109,8 +113,21 @@ def test_an_optimizer_that_follows_its_learning_rate_takes_a_schedule(name):
 
 
 def test_what_decays_without_a_gradient():
-    found = {name: decays(own) for name, own in (LINEAR | NOT_LINEAR | {"adamw": optax.adamw}).items()}
+    others = {"adamw": optax.adamw, "float32": in_float32, "rounded": optax.contrib.schedule_free_sgd}
+    found = {name: decays(own) for name, own in (LINEAR | NOT_LINEAR | others).items()}
     assert [name for name, does in found.items() if does] == ["weight decay", "lion", "adamw"]
+
+
+def in_float32(lr):
+    """Momentum that keeps its state in float32, wherever it is."""
+
+    def update(gradients, state, _):
+        state = jax.tree.map(lambda v, g: jnp.asarray(0.9 * v + g), state, gradients)
+        return jax.tree.map(lambda v: -lr * v, state), state
+
+    return optax.GradientTransformation(
+        lambda params: jax.tree.map(lambda x: jnp.zeros(x.shape, jnp.float32), params), update
+    )
 
 
 def test_functions_that_cannot_be_hashed_are_refused():

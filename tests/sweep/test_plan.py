@@ -138,6 +138,12 @@ def walk(key, point, static=None, data=None):
     return Total(jax.lax.fori_loop(0, point.steps1.astype(int), lambda _, y: x @ y, x).sum())
 
 
+def loops_in_a_loop(key, point, static=None, data=None):
+    """Poisson numbers, each drawn by a loop of its own."""
+    times = point.steps1.astype(int)
+    return Total(jax.lax.fori_loop(0, times, lambda i, x: x + jax.random.poisson(jax.random.fold_in(key, i), 2.0), 0))
+
+
 def test_a_run_is_long_by_its_longest_loop_and_its_largest_point():
     few, many, moved = (
         planning.roughly(Sweep(walk, Walk(steps), axes, 8))
@@ -145,6 +151,10 @@ def test_a_run_is_long_by_its_longest_loop_and_its_largest_point():
     )
     assert few == pytest.approx(8 * 100 * 2 * 30**3 / 1e11, rel=0.1) and many == pytest.approx(1e4 * few, rel=0.1)
     assert moved == pytest.approx(4 * many)
+    zipped = planning.roughly(Sweep(walk, Walk(), {"steps1,steps2": [(10, 1), (1e6, 1)]}, 8))
+    assert zipped == planning.roughly(Sweep(walk, Walk(), [Walk(10.0), Walk(1e6)], 8)) == pytest.approx(2 * many)
+    within = planning.roughly(Sweep(loops_in_a_loop, Walk(1e6), {}, 8))
+    assert within < 200 * planning.roughly(Sweep(loops_in_a_loop, Walk(1e4), {}, 8))
     point = pt_jax.Point(n1=5, n2=5, m=1, steps1=3, steps2=3)
     one, grown = (planning.roughly(Sweep(pt_jax.simulate, point, {"n1": n1}, 8)) for n1 in ([5], [500, 5]))
     assert grown > 100 * one
