@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from pt_jax.signal_noise.functions import resolve
+from pt_jax.signal_noise import functions
 from pt_jax.signal_noise.network import Net
 from pt_jax.signal_noise.point import Static
 
@@ -52,11 +52,18 @@ def optimizers(
         before.append(optax.trace(rules["momentum"], static.nesterov))
 
     def made(option: str) -> optax.GradientTransformation:
-        own = resolve(option, static)(lr)
+        own = functions.resolve(option, static)(lr)
         return optax.chain(*before, own) if before else own
 
-    first = made("optimizer" if number == 1 else "optimizer2")
+    first = made(_first_layer(number))
     return first, first if static.upper_optimizer is None else made("upper_optimizer")
+
+
+def decays(descent: Descent, number: int, static: Static) -> Array | bool:
+    """Return whether weights of the first layer decay on task 1 or 2, by the rule or by the optimizer itself."""
+    # The span engine holds apart what decays, and need not know.
+    alone = static.engine == "dense" and functions.decays(functions.resolve(_first_layer(number), static))
+    return alone or descent.rules.get("weight_decay", 0.0) > 0
 
 
 def batch_of(number: int, static: Static) -> int | None:
@@ -67,3 +74,8 @@ def batch_of(number: int, static: Static) -> int | None:
 def minibatch(key: Array, weight: Array, size: int) -> Array:
     """Draw the rows of samples in use, with replacement."""
     return jax.random.randint(key, (size,), 0, jnp.sum(weight > 0))
+
+
+def _first_layer(number: int) -> str:
+    """Return the option that names the optimizer of the first layer on task 1 or 2."""
+    return "optimizer" if number == 1 else "optimizer2"

@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pt_jax.signal_noise import dense, functions, fused, span
+from pt_jax.signal_noise import dense, fused, span
 from pt_jax.signal_noise.curves import Curves, Test, at_recorded_steps, largest, signed
 from pt_jax.signal_noise.data import Task
-from pt_jax.signal_noise.descent import Descent, batch_of, minibatch, optimizers
+from pt_jax.signal_noise.descent import Descent, batch_of, decays, minibatch, optimizers
 from pt_jax.signal_noise.generators import data_of
 from pt_jax.signal_noise.models import by_unit, outputs, spread, with_bias
 from pt_jax.signal_noise.network import Basis, Inner, Net, positive_root
@@ -171,13 +171,9 @@ def train(
     start, first = layer.begin(weights, basis, static)
     factor = layer.factors(ratio), descent.ratio.upper
     objective = Objective(task, data_of(static, number).classes, static)
-    decays: Array | bool = rules.get("weight_decay", 0.0) > 0
-    if static.engine == "dense" and functions.decays(
-        functions.resolve(("optimizer", "optimizer2")[number - 1], static)
-    ):
-        decays = True
     in_use = spread(readout != 0, by_unit(static), jax.tree.map(lambda x: x[0], nets.upper), otherwise=True)
-    run = _Run(layer, start, factor, nets.bias, coefficients, decays, in_use, task, objective, readout, static)
+    away = decays(descent, number, static)
+    run = _Run(layer, start, factor, nets.bias, coefficients, away, in_use, task, objective, readout, static)
     record = partial(run.curves, test=test)
 
     def step(state: tuple[Any, Any, Array], t: Array) -> tuple[tuple[Any, Any, Array], Any]:
@@ -218,7 +214,7 @@ def train(
     net, at_start, at_end = run.net(end), run.whole(begin), run.whole(end)
     finite = [jnp.isfinite(x).reshape(len(weights), -1).all(1) for x in jax.tree.leaves(net)]
     # Decay or random steps may end above step 0.
-    other = True if size is not None else jnp.any(jnp.stack(list(rules.values())) > 0) if rules else False
+    other = size is not None or (len(rules) > 0 and jnp.any(jnp.stack(list(rules.values())) > 0))
     diverged = objective.grown(at_end, at_start, rules.get("label_noise"), other) | ~jnp.stack(finite).all(0)
     return Trained(net, *run.gamma_rho(end), at_start[1], at_end[1], made.astype(float), diverged, curves)
 
