@@ -9,7 +9,7 @@ import numpy as np
 import tyro
 
 from pt_jax.app.study import Flags
-from pt_jax.inputs.field import one_of
+from pt_jax.inputs.field import one_of, part_of
 from pt_jax.signal_noise.fields import FIELDS, OPTIONS, OUTPUTS
 from pt_jax.signal_noise.point import Point, Static, validate
 
@@ -128,7 +128,7 @@ def axis(spec: str, point: Point, static: Static) -> tuple[str, np.ndarray]:
         values = np.round(values)
     validate(Point(**dict.fromkeys(parts, values)))
     if "alpha" in parts and static.inherit == "filters":
-        values = np.floor(values * point.m + 0.5) / point.m
+        values = part_of(values, point.m) / point.m
     if len(np.unique(values.astype(np.float32))) < len(values):
         raise ValueError(
             f"The axis {spec!r} repeats a value once rounded: {', '.join(f'{v:g}' for v in values)}; use fewer values."

@@ -22,6 +22,7 @@ import xarray as xr
 
 from pt_jax.app.ending import in_a_line
 from pt_jax.app.progress import Bar
+from pt_jax.inputs.field import part_of
 from pt_jax.report.explorer import page
 from pt_jax.signal_noise import theory
 from pt_jax.signal_noise.derived import DERIVED
@@ -202,7 +203,7 @@ def _sweep(function: Any, asked: Asked, size: int, seeds: int, static: Static | 
         if FIELDS[name].whole:
             values = np.unique(np.round(values))
         if name == "alpha" and "m" not in (asked.x, asked.y):  # fractions that can be inherited
-            values = np.unique(np.floor(values * point.m + 0.5) / point.m)
+            values = np.unique(part_of(values, point.m) / point.m)
         axes[name] = values
     outputs = _RESULTS if seeds > 1 else None
     return Sweep(function, point, axes, seeds, outputs, static, derived=DERIVED if seeds > 1 else {})

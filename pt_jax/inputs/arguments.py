@@ -21,14 +21,6 @@ def typed_key(key: Any) -> Array:
     return key
 
 
-def part_of(alpha: Array, count: Array | int) -> Array:
-    """Return how many of a number of things a fraction of them is, floor(alpha count + 1/2): a half is rounded up.
-
-    A fraction that is no binary number, as 0.53 of 50, is a half all the same: 1e-6 of it are allowed for its rounding.
-    """
-    return jnp.floor(alpha * count * (1 + 1e-6) + 0.5)
-
-
 def check_one(point: Any) -> None:
     """Raise ValueError unless every leaf of a point, a NamedTuple, is a scalar."""
     for name, leaf in point._asdict().items():

@@ -122,3 +122,16 @@ def check(name: str, value: Any, field: Field) -> np.ndarray:
     if bad.any():
         raise ValueError(f"{name} = {shown(array[bad][0])} is not accepted: {field.meaning} must be {field.accepted}.")
     return exact
+
+
+def part_of(alpha: Any, count: Any, xp: Any = np) -> Any:
+    """Return how many of a number of things a fraction of them is, floor(alpha count + 1/2): a half is rounded up.
+
+    A fraction that is no binary number, as 0.53 of 50, is a half all the same: 1e-6 of it are allowed for its rounding.
+
+    Args:
+        alpha: the fraction, in [0, 1].
+        count: of the things.
+        xp: numpy, or jax.numpy for traced numbers.
+    """
+    return xp.floor(alpha * count * (1 + 1e-6) + 0.5)

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pt_jax.inputs.arguments import part_of
+from pt_jax.inputs.field import part_of
 from pt_jax.signal_noise.models import by_unit, spread
 from pt_jax.signal_noise.network import Net
 from pt_jax.signal_noise.point import Static
@@ -31,7 +31,7 @@ def filters(alpha: Array, m: Array, score: Array) -> Array:
         m: filters of each sign in use.
         score: what a filter is chosen by, (2 padded m,); ties go to the first filter.
     """
-    count = part_of(alpha, m)
+    count = part_of(alpha, m, jnp)
     index = jnp.arange(score.shape[0] // 2)
     by_sign = jnp.where(index[:, None] < m, score.reshape(-1, 2), -jnp.inf)
     better = (by_sign[:, None] < by_sign) | ((by_sign[:, None] == by_sign) & (index[:, None] > index)[..., None])

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from pt_jax.inputs.arguments import part_of
+from pt_jax.inputs.field import part_of
 from pt_jax.vision.fields import HEAD
 from pt_jax.vision.point import Point, Static
 
@@ -34,13 +34,13 @@ def choice(key: Array, alpha: Array, params: Params, static: Static) -> Params:
         static: `inherit`, and `layers`, those that may be inherited.
     """
     open_ = [name for name in static.layer_names if name in (static.layers or static.layer_names)]
-    count = part_of(alpha, len(open_))
+    count = part_of(alpha, len(open_), jnp)
 
     def of_tensor(key: Array, name: str, tensor: Array) -> Array:
         if name not in open_:
             return jnp.zeros((), bool)
         if static.inherit == "filters":
-            return jnp.arange(tensor.shape[-1]) < part_of(alpha, tensor.shape[-1])
+            return jnp.arange(tensor.shape[-1]) < part_of(alpha, tensor.shape[-1], jnp)
         if static.inherit == "weights":
             return jax.random.uniform(key, tensor.shape, jnp.float32) < alpha
         i = open_.index(name)

@@ -236,18 +236,18 @@ def test_sizes_are_programs_or_one(monkeypatch, tmp_path, capsys):
     for flags in ([], ["--one-program"]):
         args = ["map", "--x", "n2=5,6,40", "--y", "momentum2=0,0.5", "--n1", "30", "--out", str(tmp_path / "new")]
         assert main([*args, *flags]) == 0
-    assert capsys.readouterr().out == (
-        "3 programs to compile, one for each size class; --one-program compiles one for the largest\n"
-    )
+    hint = "3 programs to compile, one for each size class; --one-program compiles one for the largest\n"
+    assert capsys.readouterr().out == hint
     several, one = ran
     assert several.classes() == [3, 1] and one.classes() == [1, 1] and one.point == several.point
     assert (one.static.n1, one.static.n2, one.static.rules) == (30, 40, ("momentum2",))
 
 
 def test_alpha_is_the_fraction_that_can_be_inherited():
-    filters, weights = Static(), Static(engine="dense", inherit="weights")
-    np.testing.assert_array_equal(axis("alpha=0,0.2,0.5,1", Point(m=3), filters)[1], [0, 1 / 3, 2 / 3, 1])
+    weights = Static(engine="dense", inherit="weights")
+    np.testing.assert_array_equal(axis("alpha=0,0.2,0.5,1", Point(m=3), Static())[1], [0, 1 / 3, 2 / 3, 1])
     np.testing.assert_array_equal(axis("alpha=0,0.2,0.5,1", Point(m=3), weights)[1], [0, 0.2, 0.5, 1])
+    np.testing.assert_array_equal(axis("alpha=0.285", Point(m=100), Static())[1], [0.29])  # 28.499... in binary
 
 
 LARGER_MAPS = {"two": {"u": 3, "v2": 3}, "three": {"alpha": 3, "v2": 2, "u": 2}}

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pt_jax.inputs.arguments import part_of
+from pt_jax.inputs.field import part_of
 from pt_jax.signal_noise import inherit
 from pt_jax.signal_noise.network import Net
 from pt_jax.signal_noise.point import Static
@@ -24,7 +24,7 @@ def test_count_is_rounded_half_up_for_every_fraction_up_to_200_filters():
     )(alpha, m.astype(np.float32))
     np.testing.assert_array_equal(count, 2 * taken)
     for alpha, m, expected in ((0.53, 50, 27), (0.59, 50, 30), (0.525, 60, 32), (0.42, 75, 32), (0.265, 100, 27)):
-        assert part_of(jnp.float32(alpha), m) == expected  # halves, but for the rounding of alpha
+        assert part_of(jnp.float32(alpha), m, jnp) == expected  # halves, but for the rounding of alpha
     between = jax.vmap(lambda a: inherit.filters(a, jnp.float32(5), jnp.zeros(10)).sum())
     np.testing.assert_array_equal(between(jnp.array([0.05, 0.1, 0.29, 0.3, 0.5])), [0, 2, 2, 4, 6])
 
