@@ -31,6 +31,7 @@ TITLES = {
         "On CIFAR-10 inheriting more, and from a cleaner and truer source, gains more; few source samples harm the ViT"
     ),
     "fashion 28x28": "Gain on 50 digits of MNIST after pretraining on Fashion-MNIST",
+    "mnist 28x28": "Gain on 50 images of Fashion-MNIST after pretraining on MNIST",
 }
 LABELS = {
     "alpha": r"inherited fraction $\alpha$ of the filters",

@@ -35,6 +35,7 @@ TRANSFER = {
     "digits 8x8": Transfer({"steps1": 600}, SMALL),
     "cifar10 32x32": Transfer(SOON, LARGE),
     "fashion 28x28": Transfer(SOON | {"n2": 50}, LARGE),
+    "mnist 28x28": Transfer(SOON | {"n1": 3750, "n2": 50}, LARGE | {"n1": np.array([200, 1000, 3750])}),
 }
 
 

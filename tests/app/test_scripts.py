@@ -163,7 +163,7 @@ def test_every_script_has_a_smaller_quick_version(path):
 FROM = {  # figures by the script that draws them: those of other images have their name after that of the script
     name: path
     for path in SIMS
-    for name in (path.stem, f"{path.stem}_cifar10", f"{path.stem}_fashion")
+    for name in (path.stem, *(f"{path.stem}_{images}" for images in ("cifar10", "fashion", "mnist")))
     if (FIGURES / f"{name}.csv").exists()
 }
 
