@@ -102,7 +102,7 @@ def by_images(rows: pd.DataFrame) -> list[str]:
     for claim, part in rows.groupby("claim", sort=False):
         found = [part["verdict"][part["images"] == name].value_counts() for name in images]
         cells = [", ".join(f"{word} {n}" if n < each.sum() else word for word, n in each.items()) for each in found]
-        sure = [set(each.index) - {"unclear"} for each in found]
-        mark = "**" if len(images) > 1 and all(sure) and not set.intersection(*sure) else ""
+        sure = [words for each in found if (words := set(each.index) - {"unclear"})]
+        mark = "**" if len(sure) > 1 and not set.intersection(*sure) else ""
         lines.append(f"| {claim} | {' | '.join(f'{mark}{cell}{mark}' if cell else '' for cell in cells)} |")
     return lines

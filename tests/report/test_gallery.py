@@ -61,14 +61,17 @@ def test_images_that_disagree_on_a_finding_are_bold(tmp_path):
     rows = [f"it helps,arXiv 2,gain,0.01,{mean},0.01,64,{images}\n" for images, mean in (("a", 0.09), ("b", -0.09))]
     rows += [f"it harms,arXiv 2,{i},0.01,{mean},0.01,64,b\n" for i, mean in enumerate((0.09, 0.09, -0.09))]
     rows += ["it harms,arXiv 2,3,0.01,0.09,0.01,64,a\n", "it stays,arXiv 2,5,0.01,0.09,0.01,64,b\n"]
+    rows += ["it turns,arXiv 2,6,0.01,0.09,0.01,64,a\n", "it turns,arXiv 2,6,0.01,-0.09,0.01,64,b\n"]
+    rows += ["it turns,arXiv 2,6,0.01,0.01,0.01,64,c\n"]
     (tmp_path / "vision_a.findings.csv").write_text(head + "".join(rows))
     (tmp_path / "vision_a.json").write_text(json.dumps(PART))
     lines = gallery.write(tmp_path).read_text().splitlines()
-    start = lines.index("| finding | a | b |")
-    assert lines[start + 2 : start + 5] == [
-        "| it helps | **seen** | **reversed** |",
-        "| it harms | seen | seen 2, reversed 1 |",
-        "| it stays |  | seen |",
+    start = lines.index("| finding | a | b | c |")
+    assert lines[start + 2 : start + 6] == [
+        "| it helps | **seen** | **reversed** |  |",  # nothing was measured on c
+        "| it harms | seen | seen 2, reversed 1 |  |",
+        "| it stays |  | seen |  |",
+        "| it turns | **seen** | **reversed** | **unclear** |",
     ]
 
 
