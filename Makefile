@@ -68,12 +68,13 @@ lowest newest:
 	.venv-$@/bin/uv pip install --python .venv-$@ --resolution $(HOW) -e '.[dev]'
 	.venv-$@/bin/python -m pytest $(FAST)
 
-# The stamp is touched last: an install that stops halfway is done again on the next call.
+# The stamp is touched last: an install that stops halfway is done again on the next call. Compiling all modules to
+# bytecode would be nearly half of it; what is imported is compiled then.
 $(STAMP): pyproject.toml constraints.txt
 	@test ! -e $(VENV)/bin/python -o -e $(VENV)/bin/python$(VERSION) || \
 		{ echo "$(VENV) was made by another Python than $(VERSION): make clean, then again."; exit 2; }
 	test -e $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install -q -c constraints.txt -e '.[dev]'
+	$(VENV)/bin/python -m pip install -q --no-compile -c constraints.txt -e '.[dev]'
 	touch $@
 
 # .venv by name, not $(VENV): a mistyped VENV must never be deleted.

@@ -101,7 +101,8 @@ def test_a_full_disk_under_the_output_is_told(capfd):
         output.flush()
         assert output.lost == "No space left on device"
         output.write("more")
-    done = command("--help", cwd=ROOT, stdout=open("/dev/full", "wb"))  # noqa: SIM115
+    with open("/dev/full", "wb") as full:
+        done = command("--help", cwd=ROOT, stdout=full)
     assert done.returncode == 2
     assert done.stderr == b"pt-jax: the output cannot be written (No space left on device).\n"
 
