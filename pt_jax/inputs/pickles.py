@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pt_jax.inputs.reading import printable
+
 STEPS = 1_000_000
 STORED = "stored"  # a record of what is not in the pickle but beside it: its argument is where
 
@@ -175,6 +177,6 @@ class _Walk:
 
     def _named(self, name: str) -> Record:
         if name not in self._known:
-            shown = name[:80].encode("unicode_escape").decode()
+            shown = printable(name[:80])
             raise _Foreign(f"names {shown}, which no {self._kind} does: nothing of it was executed.")
         return Record(self._known[name])

@@ -40,6 +40,11 @@ def located(path: Any, use: str) -> Path:
     return found
 
 
+def printable(text: str) -> str:
+    """Return a text with what a terminal would act upon, or cannot show, as escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 class Bounded:
     """A file of which only so much is handed out, for a reader that asks for as much as the file tells it to.
 
@@ -86,7 +91,7 @@ def npz(path: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
         with found.open("rb") as file, warnings.catch_warnings(action="ignore"):
             return _arrays(file, names)
     except Exception as error:  # zipfile, zlib and NumPy have many for what a damaged or encrypted file can be
-        reason = str(error).partition("\n")[0][:200].encode("unicode_escape").decode() or type(error).__name__
+        reason = printable(str(error).partition("\n")[0][:200]) or type(error).__name__
         raise ValueError(f"{found} is not accepted: use {use} ({reason.rstrip('.')}).") from None
 
 

@@ -48,15 +48,18 @@ def read(path: str | Path, name: str | None = None) -> Dataset:
     """
     found = reading.located(path, _USE)
     held = _held(found)
-    listed = ", ".join(sorted(held)[:20])
+    listed = reading.printable(", ".join(sorted(held)[:20]))
     if name is None and len(held) == 1:
         (name,) = held
     if not held:
         raise ValueError(f"{found} holds no images that are read: use {_USE}.")
-    if name not in held:
+    if not isinstance(name, str) or name not in held:
         asked = "several datasets" if name is None else f"no {str(name)[:100]!r}"
         raise ValueError(f"{found} holds {asked}: say in `name` one of {listed}.")
-    return held[name]()
+    try:
+        return held[name]()
+    except ValueError as error:  # it may have names of files in it
+        raise ValueError(reading.printable(str(error))) from None
 
 
 def _held(path: Path) -> dict[str, Callable[[], Dataset]]:
@@ -65,7 +68,10 @@ def _held(path: Path) -> dict[str, Callable[[], Dataset]]:
         return _in_file(path, path.name)
     whole: dict[str, Callable[[], Dataset]] = {}
     torn: dict[str, Callable[[], Dataset]] = {}  # of which a file is missing: to say which, where nothing is whole
+    folders: dict[Path, Path] = {}  # by where they really are: a link may lead back
     for folder in sorted((path, *path.glob("*/"), *path.glob("*/*/"))):
+        folders.setdefault(folder.resolve(), folder)
+    for folder in folders.values():
         where = folder.relative_to(path)
         for prefix, four in idx.sets(folder).items():
             (whole if len(four) == 4 else torn)[str(where / prefix.rstrip("-"))] = partial(idx.read, folder, prefix)

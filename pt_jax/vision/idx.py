@@ -44,7 +44,9 @@ def read(folder: str | Path, prefix: str = "") -> Dataset:
     missing = [what for what in _FOUR if what not in four]
     if missing:
         raise ValueError(f"{found} lacks the {missing[0]} {prefix}*-ubyte: use a folder with all four IDX files.")
-    train, train_labels, test, test_labels = (_array(four[what], 3 if "images" in what else 1) for what in _FOUR)
+    train, test = (_array(four[f"{split} images"], 3) for split in ("train", "test"))
+    train_labels = _array(four["train labels"], 1, len(train))
+    test_labels = _array(four["test labels"], 1, len(test))
     try:
         _check(train.size + test.size)
         if prefix.startswith("emnist-"):
@@ -67,8 +69,14 @@ def sets(folder: Path) -> dict[str, dict[str, Path]]:
     return found
 
 
-def _array(file: Path, dimensions: int) -> np.ndarray:
-    """Return the bytes in an IDX file as an array, after all that its header says has been checked."""
+def _array(file: Path, dimensions: int, images: int | None = None) -> np.ndarray:
+    """Return the bytes in an IDX file as an array, after all that its header says has been checked.
+
+    Args:
+        file: of images, or of the labels of so many `images`.
+        dimensions: of the array.
+        images: each label becomes an int64.
+    """
     try:
         with file.open("rb") as opened:
             packed = opened.read(2) == b"\x1f\x8b"
@@ -80,13 +88,15 @@ def _array(file: Path, dimensions: int) -> np.ndarray:
             shape = [int(n) for n in np.frombuffer(head, ">u4", offset=4)]
             size = math.prod(shape)
             _check(size)
+            if images is not None and size > images:
+                raise ValueError(f"it states {size:,} labels for {images:,} images")
             data = content.read(size + 1)  # one more byte: its end, and the checksum of what is packed
+            if len(data) == size:
+                return np.frombuffer(data, np.uint8).reshape(shape)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise ValueError(f"{file} is no whole IDX file of this kind ({str(error)[:200]}).") from None
-    if len(data) != size:
-        has = "more" if len(data) > size else f"{len(data):,}"
-        raise ValueError(f"{file} is no whole IDX file: it states {size:,} bytes and has {has}.")
-    return np.frombuffer(data, np.uint8).reshape(shape)
+    has = "more" if len(data) > size else f"{len(data):,}"
+    raise ValueError(f"{file} is no whole IDX file: it states {size:,} bytes and has {has}.")
 
 
 def _check(size: int) -> None:

@@ -83,12 +83,17 @@ HOSTILE = {  # what takes the place of the train images, and what is said of it
     "bytes that are not there": (content(IMAGES, MOST, 1, 1), "states 268,435,456 bytes and has 160"),
     "too much with the test": (gzip.compress(content(IMAGES[:0], MOST, 1, 1)) + BOMB[: len(BOMB) // 4], "than 1 GiB"),
     "a bomb": (gzip.compress(content(IMAGES)) + BOMB, "states 160 bytes and has more"),
+    "a shape without numbers": (content(IMAGES[:0], 2**32 - 1, 0, 2**32 - 1), "no whole IDX file of this kind"),
     "a bomb of a bomb": (gzip.compress(BOMB), "begins with 1f8b0800"),
-    "no images": (content(IMAGES[:0], 0, 5, 4), r"train images have shape \(0, 5, 4, 1\)"),
+    "no images": (content(IMAGES[:0], 0, 5, 4), "states 8 labels for 0 images"),
     "no pixels": (content(IMAGES[:0], 8, 0, 4), r"train images have shape \(8, 0, 4, 1\)"),
-    "fewer images": (content(IMAGES[:6]), r"train labels have shape \(8,\): use \(6,\)"),
+    "fewer images": (content(IMAGES[:6]), "states 8 labels for 6 images"),
+    "a bomb of labels": (None, "states 268,435,456 labels for 8 images"),
     "another size": (content(IMAGES[:, :4]), r"test images have shape \(5, 4, 1\), but \(4, 4, 1\)"),
 }
+
+
+LABEL_BOMB = gzip.compress(content(LABELS[:0], MOST)) + BOMB[: len(BOMB) // 4]
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +101,8 @@ def hostile(tmp_path_factory):
     """What is said of each hostile file."""
     path = tmp_path_factory.mktemp("hostile")
     for i, (each, _) in enumerate(HOSTILE.values()):
-        folder(path / f"{i:02}", contents=(each, *GOOD[1:]))
+        contents = (each, *GOOD[1:]) if each is not None else (GOOD[0], LABEL_BOMB, GOOD[2], LABEL_BOMB)
+        folder(path / f"{i:02}", contents=contents)
     return outcome("pt_jax.vision.idx", "read", path)
 
 

@@ -73,6 +73,18 @@ def test_a_set_that_lacks_a_file_is_named_where_there_is_no_whole_one(tmp_path):
     np.testing.assert_array_equal(read_first(test_idx.folder(tmp_path, dots))[..., 0], GREY)
 
 
+def test_names_of_strangers_are_printable_and_a_link_is_followed_once(tmp_path):
+    (tmp_path / "a\n\x1b[31m.tgz").write_bytes(b"no archive")
+    (tmp_path / "back").symlink_to(tmp_path)
+    with pytest.raises(ValueError) as said:
+        datasets.read(tmp_path)
+    assert r"a\n\x1b[31m.tgz: it is no tar file" in str(said.value) and str(said.value).isprintable()
+    (tmp_path / "größe.npz").write_bytes(b"")
+    for name in (None, ["b"], 3):
+        with pytest.raises(ValueError, match=r"say in `name` one of a\\n\\x1b\[31m\.tgz, größe\.npz\.$"):
+            datasets.read(tmp_path, name)
+
+
 def test_where_nothing_is_known_is_one_clear_sentence(tmp_path):
     (tmp_path / "a.txt").write_text("text")
     for path in (tmp_path, tmp_path / "a.txt"):
