@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _LONG = 3600.0  # seconds; what takes longer is asked for
 _SHORT = 10.0  # seconds by `plan.roughly`; what takes less is not timed before it is run
 _QUICK_SEEDS = 16
+_OTHER_SEEDS, _OTHER_QUICK_SEEDS = 16, 3  # of images other than a script's first: those are larger
 _MOST_POINTS = 20  # of a plain list, written beside a figure
 
 
@@ -69,8 +70,8 @@ class Script(Flags):
     """Flags of a script.
 
     Attributes:
-        seeds: Trajectories in each cell; by default the script's own number.
-        quick: A coarser map, by default with 16 seeds.
+        seeds: Trajectories in each cell; by default the script's own number, 16 on other images than its first.
+        quick: A coarser map, by default with 16 seeds, 3 on other images.
         redraw: Draw again from the CSV in --out, and compute nothing.
         images: What to run on, where a script knows several; without it the first, or with --redraw all there are.
         out: Folder of the figures, their numbers and provenance; by default figures, with --quick the store's.
@@ -101,7 +102,7 @@ def main(
         sweeps: of (quick, seeds), by name; of (quick, seeds, images) where there are several.
         numbers: what is plotted, from the datasets by name; see `stats.table`.
         draw: the figure of these numbers as they are read back from the CSV; its title is its finding.
-        seeds: in each cell by default.
+        seeds: in each cell by default, on the first of the images.
         findings: published ones, and the effects that decide them; kept in NAME.findings.csv for the gallery.
         images: those that the script can be run on, such as "cifar10 32x32", by their first word; the default first.
             Its numbers and findings say in `images` which they are of, and others than the default add the word to the
@@ -124,7 +125,11 @@ def _run(version: Version, flags: Script, sweeps: Any, numbers: Any, draw: Any, 
     from pt_jax.sweep.provenance import provenance
 
     folder, path = version.store(flags), version.path(flags)
-    wanted = (_QUICK_SEEDS if flags.quick else seeds) if flags.seeds is None else flags.seeds
+    if version.images != version.default:
+        seeds, quick_seeds = _OTHER_SEEDS, _OTHER_QUICK_SEEDS
+    else:
+        quick_seeds = _QUICK_SEEDS
+    wanted = (quick_seeds if flags.quick else seeds) if flags.seeds is None else flags.seeds
     # To draw again, units and names are needed alone: they are the same without the images of the others.
     images = version.default if flags.redraw else version.images
     made = sweeps(flags.quick, wanted, *([images] if images else []))

@@ -86,7 +86,7 @@ def test_a_script_on_other_images_has_another_figure(tmp_path, monkeypatch, caps
     asked = []
 
     def sweeps(quick, seeds, images):
-        asked.append(images)
+        asked.append((images, seeds))
         return {"map": SWEEP}
 
     def draw(table):
@@ -117,7 +117,10 @@ def test_a_script_on_other_images_has_another_figure(tmp_path, monkeypatch, caps
         path.unlink()
     script("--redraw")
     assert len(list((tmp_path / "figures").glob("*.png"))) == 2
-    assert asked == ["digits 8x8", "cifar10 32x32", "digits 8x8", "digits 8x8"]  # no images are fetched to draw again
+    first, other = ("digits 8x8", 4), ("cifar10 32x32", 16)
+    assert asked == [first, other, first, ("digits 8x8", 16)]  # no images are fetched to draw again
+    script("--images", "cifar10", "--quick")
+    assert asked[-1] == ("cifar10 32x32", 3)
     lines = (tmp_path / "figures" / "mine.csv").read_text().splitlines()
     for ending, text in (
         (".json", ""),
