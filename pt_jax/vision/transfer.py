@@ -59,7 +59,8 @@ class Record(NamedTuple):
         inherited: fraction of the parameters below the head that was inherited.
         tuned: parameters that were trained on the target, in the network with transfer.
         nc1, nc1_scratch, nc1_upstream: neural collapse of the features of each network's own training samples; NaN
-            where their class means span too few dimensions.
+            where their class means span too few dimensions. Of the upstream network the features that the target's
+            head gets: where a projection layer is dropped, those in front of it.
         cka: linear CKA of the network with transfer and the upstream one on test images of the target, (layer,); NaN
             where a layer puts out the same for all of them.
         cka_scratch: the same of the network from scratch and the upstream one.
@@ -145,7 +146,7 @@ def _transfer(key: Array, point: Point, static: Static, data: Pair) -> Record:
         tuned=inherit.tuned(below.factor, below.fresh, point.classes2),
         nc1=after.nc1,
         nc1_scratch=known(scratch.nc1),
-        nc1_upstream=upstream.nc1,
+        nc1_upstream=upstream.nc1 if static.projection != "drop" else _in_front(above, below, source, run1, static),
         **_by_layer(above, alike(below), target, static, known),
     )
 
@@ -172,10 +173,27 @@ def _measure(network: Network | Own, params: Params, task: Task, run: Run, stati
 
         end, start = mean(train.logits), mean(jnp.zeros_like(train.logits))  # the head starts at 0
         diverged = ~(jnp.isfinite(end) & (end <= _GROWN * start) & finite(params))
-        nc1 = collapse.variability(train.features, jnp.where(counts, labels, -1), network.classes)
+        nc1 = _variability(train.features, task, network.classes)
         return _Measured(error(answers.logits, test, task.classes), end, diverged, nc1)
 
     return in_cache(measured, static)(params, task, run)  # features of all lanes at once would be gigabytes
+
+
+def _variability(features: Array, task: Task, classes: int) -> Array:
+    """Return NC1 of the features of the training samples that count."""
+    counts = jnp.arange(len(task.order)) < task.n
+    return collapse.variability(features, jnp.where(counts, task.seen[task.order], -1), classes)
+
+
+def _in_front(above: Upstream, below: Downstream, source: Task, run: Run, static: Static) -> Array:
+    """Return NC1 on the source of the features in front of the projection layer, which the target's network has."""
+    network, params = target_network(static), on_target(above.trained, below.fresh, static)
+
+    def measured(params: Params, task: Task, run: Run) -> Array:
+        found = evaluate(network, params, task, task.order, run, static, first=task.n)
+        return _variability(found.features, task, len(static.counts1))
+
+    return in_cache(measured, static)(params, source, run)
 
 
 def _by_layer(

@@ -1,15 +1,18 @@
 """The architectures: shapes, what they start as, and what their layers are."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pt_jax.diagnostics import similarity
-from pt_jax.vision import models
+from pt_jax.diagnostics import collapse, similarity
+from pt_jax.vision import models, networks, task
 from pt_jax.vision.fields import HEAD, MODELS
 from pt_jax.vision.point import Static
 from tests.compiling import jit
+from tests.vision.pairs import PAIR, POINT, TINY, lane, trained
 
 IMAGES = np.random.default_rng(0).uniform(size=(6, 8, 8, 1)).astype(np.float32)
 
@@ -88,3 +91,15 @@ def test_images_that_do_not_fit_are_one_clear_sentence():
         Static((5, 5), (5, 5), (6, 8, 1))
     with pytest.raises(ValueError, match="model = 'lenet' is not accepted: use vgg or resnet or vit"):
         Static((5, 5), (5, 5), (8, 8, 1), model="lenet")
+
+
+def test_nc1_on_the_source_is_of_the_features_that_the_head_of_the_target_gets():
+    for projection in ("drop", "keep"):
+        options = replace(TINY, projection=projection, method="probe")
+        source = networks.draw_tasks(jax.random.key(0), POINT, options, PAIR)[0]
+        order = source.order[: int(POINT.n1)]  # what follows is padding
+        found = networks.source_network(options).outputs(trained(options).upstream, task.images(source, order))
+        nc1 = [float(collapse.variability(x.reshape(len(x), -1), source.seen[order], 3)) for x in found.layers[-2:]]
+        expected = nc1[projection == "keep"]
+        assert lane(options, compiled=jit)(0, POINT).nc1_upstream == pytest.approx(expected, rel=1e-4)  # float32
+        assert abs(nc1[0] / nc1[1] - 1) > 0.01  # in front of the projection and behind it
