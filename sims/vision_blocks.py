@@ -3,9 +3,9 @@
     python sims/vision_blocks.py [--images cifar10] [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
 
 One permutation of the blocks a seed, the same for all images, in training and test. The largest blocks are the whole
-image, blocks of 1 leave no shape; with one channel that is also the permutation of all entries. The source is not
-shuffled. Right: the part of the accuracy that scratch lacks, 100 (A_PT - A_RIT) / A_PT. `parts/images.py` names the
-images.
+image, blocks of 1 leave no shape. Channels stay together: only with one of them is that the permutation of all entries.
+The source is not shuffled. Right: the part of the accuracy that scratch lacks, 100 (A_PT - A_RIT) / A_PT.
+`parts/images.py` names the images.
 """
 
 import pt_jax.app.script  # isort: skip - first, for Ctrl-C

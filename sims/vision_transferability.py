@@ -3,8 +3,8 @@
     python sims/vision_transferability.py [--images cifar10] [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
 
 T = distance of the fine-tuned weights to the random ones from which pretraining started over that to the pretrained
-ones, after few steps and, nearly converged, after many. Diversity: classes, and classes of the data (modes) merged into
-one. Gap: the share of the target's pixels that are permuted. `parts/images.py` names the images.
+ones, after few steps and after many; on CIFAR-10 it still falls then. Diversity: classes, and classes of the data
+(modes) merged into one. Gap: the share of the target's pixels that are permuted. `parts/images.py` names the images.
 """
 
 import pt_jax.app.script  # isort: skip - first, for Ctrl-C

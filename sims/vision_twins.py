@@ -34,7 +34,7 @@ SAMPLES = {"digits 8x8": 200, "cifar10 32x32": 1000}  # of the target
 TITLES = {
     "digits 8x8": "From one pretraining (P-T) two networks end in one basin; from random weights (RI-T) they do not",
     "cifar10 32x32": (
-        "On CIFAR-10, too, two networks from one pretraining (P-T) end in one basin; from random weights (RI-T) not"
+        "On CIFAR-10, too, two networks from one pretraining (P-T) end in one basin; from two random starts (RI-T) not"
     ),
 }
 RESULTS = ("cka", "distance", "mistakes", "mistakes_independent", "path", "barrier")
