@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _LONG = 3600.0  # seconds; what takes longer is asked for
 _SHORT = 10.0  # seconds by `plan.roughly`; what takes less is not timed before it is run
 _QUICK_SEEDS = 16
-_OTHER_SEEDS, _OTHER_QUICK_SEEDS = 16, 3  # of images other than a script's first: those are larger
+_OTHER_SEEDS = 16, 3  # of images other than a script's first, whole and quick: those are larger
 _MOST_POINTS = 20  # of a plain list, written beside a figure
 
 
@@ -125,11 +125,8 @@ def _run(version: Version, flags: Script, sweeps: Any, numbers: Any, draw: Any, 
     from pt_jax.sweep.provenance import provenance
 
     folder, path = version.store(flags), version.path(flags)
-    if version.images != version.default:
-        seeds, quick_seeds = _OTHER_SEEDS, _OTHER_QUICK_SEEDS
-    else:
-        quick_seeds = _QUICK_SEEDS
-    wanted = (quick_seeds if flags.quick else seeds) if flags.seeds is None else flags.seeds
+    usual, quick = (seeds, _QUICK_SEEDS) if version.images == version.default else _OTHER_SEEDS
+    wanted = (quick if flags.quick else usual) if flags.seeds is None else flags.seeds
     # To draw again, units and names are needed alone: they are the same without the images of the others.
     images = version.default if flags.redraw else version.images
     made = sweeps(flags.quick, wanted, *([images] if images else []))
