@@ -48,7 +48,7 @@ def read(folder: str | Path, prefix: str = "") -> Dataset:
     train_labels = _array(four["train labels"], 1, len(train))
     test_labels = _array(four["test labels"], 1, len(test))
     try:
-        _check(train.size + test.size)
+        _check(train.size + test.size + 2 * (train_labels.size + test_labels.size))  # labels become int64
         if prefix.startswith("emnist-"):
             train, test = train.transpose(0, 2, 1), test.transpose(0, 2, 1)
         first = 1 if prefix == "emnist-letters-" else 0
@@ -75,7 +75,7 @@ def _array(file: Path, dimensions: int, images: int | None = None) -> np.ndarray
     Args:
         file: of images, or of the labels of so many `images`.
         dimensions: of the array.
-        images: each label becomes an int64.
+        images: labels without one are not read.
     """
     try:
         with file.open("rb") as opened:

@@ -88,7 +88,8 @@ HOSTILE = {  # what takes the place of the train images, and what is said of it
     "no images": (content(IMAGES[:0], 0, 5, 4), "states 8 labels for 0 images"),
     "no pixels": (content(IMAGES[:0], 8, 0, 4), r"train images have shape \(8, 0, 4, 1\)"),
     "fewer images": (content(IMAGES[:6]), "states 8 labels for 6 images"),
-    "a bomb of labels": (None, "states 268,435,456 labels for 8 images"),
+    "a bomb of labels": (GOOD[0], "states 268,435,456 labels for 8 images"),
+    "a bomb of labels, images without pixels": (content(IMAGES[:0], MOST, 0, 4), "1,073,741,824 numbers"),
     "another size": (content(IMAGES[:, :4]), r"test images have shape \(5, 4, 1\), but \(4, 4, 1\)"),
 }
 
@@ -100,8 +101,8 @@ LABEL_BOMB = gzip.compress(content(LABELS[:0], MOST)) + BOMB[: len(BOMB) // 4]
 def hostile(tmp_path_factory):
     """What is said of each hostile file."""
     path = tmp_path_factory.mktemp("hostile")
-    for i, (each, _) in enumerate(HOSTILE.values()):
-        contents = (each, *GOOD[1:]) if each is not None else (GOOD[0], LABEL_BOMB, GOOD[2], LABEL_BOMB)
+    for i, (name, (each, _)) in enumerate(HOSTILE.items()):
+        contents = (each, LABEL_BOMB) * 2 if "bomb of labels" in name else (each, *GOOD[1:])
         folder(path / f"{i:02}", contents=contents)
     return outcome("pt_jax.vision.idx", "read", path)
 
