@@ -163,26 +163,24 @@ def _measure(network: Network | Own, params: Params, task: Task, run: Run, stati
 
     def measured(params: Params, task: Task, run: Run) -> _Measured:
         loss = loss_function(kind, run.smoothing)
-        test, labels = jnp.asarray(task.data.test.labels), task.seen[task.order]
+        test, labels = jnp.asarray(task.data.test.labels), _labels(task)
         answers = evaluate(network, params, task, jnp.arange(len(test)), run, static, test=True)
         train = evaluate(network, params, task, task.order, run, static, first=task.n)
-        counts = jnp.arange(len(labels)) < task.n
 
         def mean(logits: Array) -> Array:
-            return jnp.sum(jnp.where(counts, loss(logits, labels, task.classes), 0.0)) / task.n
+            return jnp.sum(jnp.where(labels >= 0, loss(logits, labels, task.classes), 0.0)) / task.n
 
         end, start = mean(train.logits), mean(jnp.zeros_like(train.logits))  # the head starts at 0
         diverged = ~(jnp.isfinite(end) & (end <= _GROWN * start) & finite(params))
-        nc1 = _variability(train.features, task, network.classes)
+        nc1 = collapse.variability(train.features, labels, network.classes)
         return _Measured(error(answers.logits, test, task.classes), end, diverged, nc1)
 
     return in_cache(measured, static)(params, task, run)  # features of all lanes at once would be gigabytes
 
 
-def _variability(features: Array, task: Task, classes: int) -> Array:
-    """Return NC1 of the features of the training samples that count."""
-    counts = jnp.arange(len(task.order)) < task.n
-    return collapse.variability(features, jnp.where(counts, task.seen[task.order], -1), classes)
+def _labels(task: Task) -> Array:
+    """Return the labels seen of the training samples in their order, -1 where they do not count."""
+    return jnp.where(jnp.arange(len(task.order)) < task.n, task.seen[task.order], -1)
 
 
 def _in_front(above: Upstream, below: Downstream, source: Task, run: Run, static: Static) -> Array:
@@ -191,7 +189,7 @@ def _in_front(above: Upstream, below: Downstream, source: Task, run: Run, static
 
     def measured(params: Params, task: Task, run: Run) -> Array:
         found = evaluate(network, params, task, task.order, run, static, first=task.n)
-        return _variability(found.features, task, len(static.counts1))
+        return collapse.variability(found.features, _labels(task), len(static.counts1))
 
     return in_cache(measured, static)(params, source, run)
 
