@@ -19,7 +19,7 @@ import numpy as np
 
 from pt_jax.inputs import pickles
 from pt_jax.inputs.pickles import Record
-from pt_jax.inputs.reading import Bounded, located, printable
+from pt_jax.inputs.reading import Bounded, located, reason
 
 _USE = "a safetensors file, or what torch.save wrote of a state_dict"
 _HEADER = 2**24  # bytes that a header may take: some 100,000 tensors
@@ -68,8 +68,7 @@ def read(path: Any) -> dict[str, Any]:
             raise ValueError("it holds no tensor")
         return tensors
     except Exception as error:  # zipfile and json have many for what a damaged file can be
-        reason = printable(str(error).partition("\n")[0][:200]) or type(error).__name__
-        raise ValueError(f"{found} is not accepted: use {_USE} ({reason.rstrip('.')}).") from None
+        raise ValueError(f"{found} is not accepted: use {_USE} ({reason(error)}).") from None
 
 
 def _safetensors(file: Any, total: int) -> dict[str, np.ndarray]:

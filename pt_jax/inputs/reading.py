@@ -45,6 +45,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def reason(error: Exception) -> str:
+    """Return what a library says of a damaged file: its first line, printable and of a bounded length."""
+    return (printable(str(error).partition("\n")[0][:200]) or type(error).__name__).rstrip(".")
+
+
 class Bounded:
     """A file of which only so much is handed out, for a reader that asks for as much as the file tells it to.
 
@@ -91,8 +96,7 @@ def npz(path: Any, names: Sequence[str]) -> dict[str, np.ndarray]:
         with found.open("rb") as file, warnings.catch_warnings(action="ignore"):
             return _arrays(file, names)
     except Exception as error:  # zipfile, zlib and NumPy have many for what a damaged or encrypted file can be
-        reason = printable(str(error).partition("\n")[0][:200]) or type(error).__name__
-        raise ValueError(f"{found} is not accepted: use {use} ({reason.rstrip('.')}).") from None
+        raise ValueError(f"{found} is not accepted: use {use} ({reason(error)}).") from None
 
 
 def _arrays(file: Any, names: Sequence[str]) -> dict[str, np.ndarray]:

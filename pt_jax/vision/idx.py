@@ -44,9 +44,7 @@ def read(folder: str | Path, prefix: str = "") -> Dataset:
     missing = [what for what in _FOUR if what not in four]
     if missing:
         raise ValueError(f"{found} lacks the {missing[0]} {prefix}*-ubyte: use a folder with all four IDX files.")
-    train, test = (_array(four[f"{split} images"], 3) for split in ("train", "test"))
-    train_labels = _array(four["train labels"], 1, len(train))
-    test_labels = _array(four["test labels"], 1, len(test))
+    train, train_labels, test, test_labels = (_array(four[what], 3 if "images" in what else 1) for what in _FOUR)
     try:
         _check(train.size + test.size + 2 * (train_labels.size + test_labels.size))  # labels become int64
         if prefix.startswith("emnist-"):
@@ -69,14 +67,8 @@ def sets(folder: Path) -> dict[str, dict[str, Path]]:
     return found
 
 
-def _array(file: Path, dimensions: int, images: int | None = None) -> np.ndarray:
-    """Return the bytes in an IDX file as an array, after all that its header says has been checked.
-
-    Args:
-        file: of images, or of the labels of so many `images`.
-        dimensions: of the array.
-        images: labels without one are not read.
-    """
+def _array(file: Path, dimensions: int) -> np.ndarray:
+    """Return the bytes in an IDX file as an array, after all that its header says has been checked."""
     try:
         with file.open("rb") as opened:
             packed = opened.read(2) == b"\x1f\x8b"
@@ -88,8 +80,6 @@ def _array(file: Path, dimensions: int, images: int | None = None) -> np.ndarray
             shape = [int(n) for n in np.frombuffer(head, ">u4", offset=4)]
             size = math.prod(shape)
             _check(size)
-            if images is not None and size > images:
-                raise ValueError(f"it states {size:,} labels for {images:,} images")
             data = content.read(size + 1)  # one more byte: its end, and the checksum of what is packed
             if len(data) == size:
                 return np.frombuffer(data, np.uint8).reshape(shape)

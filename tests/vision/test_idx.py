@@ -85,10 +85,10 @@ HOSTILE = {  # what takes the place of the train images, and what is said of it
     "a bomb": (gzip.compress(content(IMAGES)) + BOMB, "states 160 bytes and has more"),
     "a shape without numbers": (content(IMAGES[:0], 2**32 - 1, 0, 2**32 - 1), "no whole IDX file of this kind"),
     "a bomb of a bomb": (gzip.compress(BOMB), "begins with 1f8b0800"),
-    "no images": (content(IMAGES[:0], 0, 5, 4), "states 8 labels for 0 images"),
+    "no images": (content(IMAGES[:0], 0, 5, 4), r"train images have shape \(0, 5, 4, 1\)"),
     "no pixels": (content(IMAGES[:0], 8, 0, 4), r"train images have shape \(8, 0, 4, 1\)"),
-    "fewer images": (content(IMAGES[:6]), "states 8 labels for 6 images"),
-    "a bomb of labels": (GOOD[0], "states 268,435,456 labels for 8 images"),
+    "fewer images": (content(IMAGES[:6]), r"train labels have shape \(8,\): use \(6,\)"),
+    "a bomb of labels": (GOOD[0], "1,073,742,144 numbers: as float32 they take more than 1 GiB"),
     "a bomb of labels, images without pixels": (content(IMAGES[:0], MOST, 0, 4), "1,073,741,824 numbers"),
     "another size": (content(IMAGES[:, :4]), r"test images have shape \(5, 4, 1\), but \(4, 4, 1\)"),
 }
