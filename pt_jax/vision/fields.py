@@ -14,6 +14,7 @@ _TASK: Mapping[str, Field] = {  # of source (1) and target (2)
     "labels": Field(0, "1", "$p_{k}$", "share of training labels replaced by random ones", 0, 1),
     "invert": Field(0, "1", "inversion$_{k}$", "how far images are inverted: x becomes 1 - x at 1", 0, 1),
     "pixels": Field(0, "1", "permuted$_{k}$", "share of pixels that one permutation moves", 0, 1),
+    "entries": Field(0, "1", "mixed$_{k}$", "share of entries, channels apart, that one permutation moves", 0, 1),
     "block": Field(0, "pixels", "$b_{k}$", "side of the blocks that are shuffled, 0 = none", 0, LARGEST, whole=True),
     "noise": Field(0, "1", r"$\sigma_{k}$", "standard deviation of the noise on images, whose values lie in [0, 1]"),
     "lr": Field(0.003, "1", r"$\eta_{k}$", "learning rate", above=True),
@@ -44,7 +45,7 @@ FIELDS: Mapping[str, Field] = {
     "layer": Field(0, "1", "layer", "layer that is tuned by the methods layer and skip, 0 = lowest", whole=True),
 }
 
-DIALS = tuple(f"{name}{k}" for k in "12" for name in ("labels", "invert", "pixels", "block", "noise"))
+DIALS = tuple(f"{name}{k}" for k in "12" for name in ("labels", "invert", "pixels", "entries", "block", "noise"))
 DIALS += ("smoothing1", "shift1", "flip1")  # all off at 0
 
 RESULTS: Mapping[str, tuple[str, str]] = {  # symbol and meaning; all dimensionless but for distance and tuned

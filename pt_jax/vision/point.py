@@ -37,6 +37,8 @@ class Point(NamedTuple):
     invert2: Any = 0
     pixels1: Any = 0
     pixels2: Any = 0
+    entries1: Any = 0
+    entries2: Any = 0
     block1: Any = 0
     block2: Any = 0
     noise1: Any = 0

@@ -6,7 +6,8 @@ replaced by a random class with probability `labels`. Images are seen so, in tra
 
     x'(p) = (1 - 2 invert) x(source(p)) + invert + noise z(image),    z ~ N(0, 1) for every pixel and channel
 
-`source` permutes pixels, all channels together: a share `pixels` of them, after blocks of `block` x `block` pixels.
+`source` permutes pixels, all channels together: a share `pixels` of them, then blocks of `block` x `block` pixels; then
+a share `entries` of all H W C entries, across channels.
 """
 
 from enum import IntEnum
@@ -24,7 +25,7 @@ from pt_jax.vision.samples import Dataset
 class View(NamedTuple):
     """How images are seen; None for a dial that is not compiled in."""
 
-    source: Array | None  # (H W,), the pixel that each pixel comes from
+    source: Array | None  # the pixel that each pixel comes from, (H W,), or the entry that each entry does, (H W C,)
     invert: Array | None
     noise: Array | None
     key: Array
@@ -51,7 +52,7 @@ class Task(NamedTuple):
 
 
 class _Draw(IntEnum):
-    SUBSET, WHICH, LABEL, PIXELS, BLOCKS, NOISE = range(6)
+    SUBSET, WHICH, LABEL, PIXELS, BLOCKS, NOISE, ENTRIES = range(7)
 
 
 def draw(key: Array, data: Dataset, k: str, point: Point, static: Static) -> Task:
@@ -82,7 +83,7 @@ def images(task: Task, index: Array, test: bool = False) -> Array:
     view, split = task.view, task.data.test if test else task.data.train
     x = jnp.asarray(split.images)[index].astype(float)
     if view.source is not None:
-        x = x.reshape(len(index), -1, x.shape[3])[:, view.source].reshape(x.shape)
+        x = x.reshape(len(index), view.source.size, -1)[:, view.source].reshape(x.shape)
     if view.invert is not None:
         x = (1 - 2 * view.invert) * x + view.invert
     if view.noise is not None:
@@ -133,12 +134,12 @@ def _in_turn(place: Array, labels: Array, classes: Array) -> Array:
 
 
 def _view(key: Array, k: str, point: Point, static: Static) -> View:
-    height, width, _ = static.shape
+    height, width, channels = static.shape
 
     def dial(name: str) -> Array | None:
         return getattr(point, name + k) if name + k in static.dials else None
 
-    share, block = dial("pixels"), dial("block")
+    share, block, entries = dial("pixels"), dial("block"), dial("entries")
     source = jnp.arange(height * width)
     if share is not None:
         source = _permuted(jax.random.fold_in(key, _Draw.PIXELS), share, height * width)
@@ -147,7 +148,10 @@ def _view(key: Array, k: str, point: Point, static: Static) -> View:
         size = jnp.where(block > 0, block, 1)
         moved = shuffle.blocks(jax.random.fold_in(key, _Draw.BLOCKS), position, size).reshape(-1).astype(int)
         source = jnp.where(block > 0, source[moved], source)
-    moves = share is not None or block is not None
+    if entries is not None:
+        each = (source[:, None] * channels + jnp.arange(channels)).reshape(-1)
+        source = each[_permuted(jax.random.fold_in(key, _Draw.ENTRIES), entries, each.size)]
+    moves = any(found is not None for found in (share, block, entries))
     return View(source if moves else None, dial("invert"), dial("noise"), jax.random.fold_in(key, _Draw.NOISE))
 
 

@@ -67,7 +67,7 @@ def test_dials_do_what_they_say():
     np.testing.assert_allclose(seen(invert2=1.0), 1 - PLAIN, atol=1e-6)
     np.testing.assert_allclose(seen(invert2=0.5), 0.5, atol=1e-6)
     np.testing.assert_array_equal(seen(block2=4), PLAIN)
-    for fields in ({"block2": 1}, {"block2": 2}, {"pixels2": 1.0}):
+    for fields in ({"block2": 1}, {"block2": 2}, {"pixels2": 1.0}, {"entries2": 1.0}):
         moved = seen(**fields)
         assert not np.array_equal(moved, PLAIN)
         np.testing.assert_array_equal(np.sort(moved.reshape(5, -1)), np.sort(PLAIN.reshape(5, -1)))
@@ -84,6 +84,27 @@ def test_a_share_of_the_pixels_moves_and_the_same_ones_in_training_and_test():
         assert (source == np.arange(16)).mean() >= 1 - share - 0.3
     test = DATA.test.images[:5].reshape(5, -1)[:, source].reshape(5, 4, 4, 1)
     np.testing.assert_array_equal(seen(pixels2=1.0, test=True), test)
+
+
+def test_entries_move_across_channels_after_the_pixels():
+    colour = PAIR.source._replace(train=DATA.train._replace(images=_colours()))
+    point = POINT._replace(pixels2=0.5, block2=2, entries2=0.5)
+    static = replace(ALL, shape=(4, 4, 3))
+    found = {}
+    for name, other in (("all", {}), ("pixels", {"entries2": 0}), ("entries", {"pixels2": 0, "block2": 0})):
+        task = tasks.draw(jax.random.key(0), colour, "2", jax.tree.map(jnp.float32, point._replace(**other)), static)
+        found[name] = np.asarray(task.view.source), np.asarray(tasks.images(task, INDEX))
+    moved, source = found["pixels"][1], found["entries"][0]
+    assert sorted(source) == list(range(48)) and 0.2 < (source != np.arange(48)).mean() < 0.8
+    assert np.any((source - np.arange(48)) % 3)  # a channel gets what was in another
+    np.testing.assert_array_equal(found["all"][1], moved.reshape(5, -1)[:, source].reshape(moved.shape))
+    np.testing.assert_array_equal(found["entries"][1].reshape(5, -1), _colours()[:5].reshape(5, -1)[:, source])
+    red = moved[..., 0].reshape(5, -1)  # pixels keep their channels together
+    np.testing.assert_array_equal(np.sort(red), np.sort(_colours()[:5, ..., 0].reshape(5, -1)))
+
+
+def _colours():
+    return np.random.default_rng(0).random((len(DATA.train.labels), 4, 4, 3), np.float32)
 
 
 def test_noise_belongs_to_the_image_and_has_its_size():
