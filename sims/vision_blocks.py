@@ -3,8 +3,8 @@
     python sims/vision_blocks.py [--images cifar10] [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
 
 One permutation of the blocks a seed, the same for all images, in training and test. The largest blocks are the whole
-image, blocks of 1 leave no shape. Channels stay together: only with one of them is that the permutation of all entries.
-The source is not shuffled. Right: the part of the accuracy that scratch lacks, 100 (A_PT - A_RIT) / A_PT.
+image, blocks of 1 leave no shape; channels stay together, but in the permutation of all entries. The source is not
+shuffled. Right: what scratch lacks of the accuracy, 100 (A_PT - A_RIT) / A_PT, at 1 pixel also after few steps.
 `parts/images.py` names the images.
 """
 
@@ -21,26 +21,33 @@ from pt_jax.vision.point import Static
 from pt_jax.vision.transfer import transfer
 
 SOURCE = "arXiv 2008.11687"
-SETTINGS = {  # sides of the blocks, target samples
-    "digits 8x8": ([1, 2, 4, 8], [50, 200]),
-    "cifar10 32x32": ([1, 2, 4, 8, 16, 32], [200, 1000]),
+RESULTS = ("gain", "error", "error_scratch", "drop")
+SETTINGS = {  # sides of the blocks, target samples, few steps on the target
+    "digits 8x8": ([1, 2, 4, 8], [50, 200], 50),
+    "cifar10 32x32": ([1, 2, 4, 8, 16, 32], [200, 1000], 100),
 }
+ENTRIES = 0.5  # where the permutation of all entries is drawn, on the axis of the sides
 TITLES = {
-    "digits 8x8": (
-        "What carries over are shapes: the gain shrinks with the shuffled blocks and is gone at blocks of 1 pixel"
-    ),
-    "cifar10 32x32": (
-        "On CIFAR-10 the gain shrinks with the shuffled blocks, too, and a part of it stays at blocks of 1 pixel"
-    ),
+    "digits 8x8": "What carries over are shapes: the gain shrinks with the blocks and is gone at blocks of 1 pixel",
+    "cifar10 32x32": "On CIFAR-10 the gain shrinks with the shuffled blocks, too, and a part of it stays at 1 pixel",
 }
 
 
 def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
-    """Errors and gain over the side of the blocks, for two sample sizes of the target."""
-    data, point, (sides, samples) = PAIRS[images](), POINTS[images], SETTINGS[images]
-    axes = {"block2": sides[:: len(sides) - 1] if quick else sides, "n2": samples}
-    outputs = ("gain", "error", "error_scratch")
-    return {"blocks": pt_jax.Sweep(transfer, point, axes, seeds, outputs, Static.covering(data, point), data)}
+    """Errors and gain over the side of the blocks, for two sample sizes of the target; and those of one pixel.
+
+    Of images with one channel the permutation of all entries is that of blocks of 1 pixel.
+    """
+    data, point, (sides, samples, few) = PAIRS[images](), POINTS[images], SETTINGS[images]
+    colour = data.target.train.images.shape[-1] > 1
+    kinds = {"blocks": ("block2", sides[:: len(sides) - 1] if quick else sides, point)}
+    kinds |= {"entries": ("entries2", [1], point)} if colour else {}
+    kinds |= {"few steps": ("block2", [1], point._replace(steps2=few))}
+    static = Static.covering(data, point)
+    return {
+        kind: pt_jax.Sweep(transfer, point, {axis: values, "n2": samples}, seeds, RESULTS[:3], static, data)
+        for kind, (axis, values, point) in kinds.items()
+    }
 
 
 def drop(ds: xr.Dataset) -> xr.DataArray:
@@ -49,47 +56,61 @@ def drop(ds: xr.Dataset) -> xr.DataArray:
 
 
 def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:
-    """Errors, gain and relative drop of each cell."""
-    ds = found["blocks"].load()
-    return pt_jax.stats.table(ds.assign(drop=drop(ds)), ["gain", "error", "error_scratch", "drop"])
+    """Errors, gain and relative drop of each cell, with its `kind`."""
+    whole = {kind: ds.load() for kind, ds in found.items()}
+    tables = {kind: pt_jax.stats.table(ds.assign(drop=drop(ds)), RESULTS) for kind, ds in whole.items()}
+    return pd.concat([table.assign(kind=kind) for kind, table in tables.items()])
 
 
 def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
-    """Compare blocks of 1 pixel with the whole image."""
-    ds = found["blocks"].load()
+    """Compare blocks of 1 pixel with the whole image, with all entries and with few steps."""
+    ds, early = found["blocks"].load(), found["few steps"].load()
     whole = float(ds["block2"].max())
     for n in ds["n2"].values:
-        lost, gain = drop(ds).sel(n2=n), ds["gain"].sel(n2=n, block2=1)
-        words = f"drop at {whole:g} - at 1 pixel, {n:g} target samples, %"
-        less = lost.sel(block2=whole) - lost.sel(block2=1)
-        yield Finding("the gain shrinks with the blocks", SOURCE, words, less, 1.0)
-        words = f"gain with blocks of 1 pixel, {n:g} target samples"
-        yield Finding("part of the gain stays at 1 pixel", SOURCE, words, gain, 0.01)
+        lost, gain, words = drop(ds).sel(n2=n), ds["gain"].sel(n2=n, block2=1), f"{n:g} target samples"
+        less, sooner = lost.sel(block2=whole) - lost.sel(block2=1), early["gain"].sel(n2=n, block2=1) - gain
+        for claim, measured, effect, matters in (
+            ("the gain shrinks with the blocks", f"drop at {whole:g} - at 1 pixel, {words}, %", less, 1.0),
+            ("part of the gain stays at 1 pixel", f"gain with blocks of 1 pixel, {words}", gain, 0.01),
+            ("what stays at 1 pixel is optimisation speed", f"gain at 1 pixel, few - all steps, {words}", sooner, 0.01),
+        ):
+            yield Finding(claim, SOURCE, measured, effect, matters)
+        if "entries" in found:
+            gain = found["entries"].load()["gain"].sel(n2=n, entries2=1)
+            yield Finding("part of the gain stays with all entries permuted", SOURCE, f"gain, {words}", gain, 0.01)
 
 
 def draw(table: pd.DataFrame) -> plt.Figure:
     """Errors for each sample size, then the relative drop."""
-    sizes, sides = sorted(table.n2.unique()), [f"{side:g}" for side in sorted(table.block2.unique())]
+    sizes, images = sorted(table.n2.unique()), table.images.iloc[0]
+    table = table.assign(side=table.block2.fillna(ENTRIES))
+    few = table.kind == "few steps"
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
-    for ax, n in zip(axes, sizes, strict=False):
-        for result, colour in (("error", "tab:orange"), ("error_scratch", "tab:blue")):
-            cells = pt_jax.stats.cells(table[table.n2 == n], result, ["block2"])
-            pt_jax.plot.curve(cells, (result,), ax=ax, colours=(colour,))
+
+    def line(ax: plt.Axes, rows: pd.DataFrame, result: str, colour: str, label: str, face: str = "") -> None:
+        cells = pt_jax.stats.cells(rows, result, ["side"])
+        half, face = cells["high"] - cells["mean"], face or colour
+        ax.errorbar(cells["side"], cells["mean"], half, fmt="o-", ms=4, capsize=2, color=colour, mfc=face, label=label)
+
+    for ax, n, colour in zip(axes, sizes, ("tab:purple", "0.4"), strict=False):
+        these, soon = table[(table.n2 == n) & ~few], table[(table.n2 == n) & few]
+        line(ax, these, "error", "tab:orange", "with transfer")
+        line(ax, these, "error_scratch", "tab:blue", "from scratch")
         ax.set(title=f"{n:g} target samples", ylabel="test error", ylim=(0, None))
-    marks = [plt.Line2D([], [], color=f"tab:{colour}", marker="o", ms=4) for colour in ("orange", "blue")]
-    axes[0].legend(marks, ["with transfer", "from scratch"], frameon=False, fontsize=8)
-    for n, colour in zip(sizes, ("tab:purple", "0.4"), strict=False):
-        cells = pt_jax.stats.cells(table[table.n2 == n], "drop", ["block2"])
-        pt_jax.plot.curve(cells, ("drop",), ax=axes[2], colours=(colour,))
-    marks = [plt.Line2D([], [], color=colour, marker="o", ms=4) for colour in ("tab:purple", "0.4")]
-    axes[2].legend(marks, [f"{n:g} target samples" for n in sizes], frameon=False, fontsize=8)
+        line(axes[2], these, "drop", colour, f"{n:g} target samples")
+        line(axes[2], soon, "drop", colour, f"the same, {SETTINGS[images][2]} steps", face="white")
     axes[2].set(title="what scratch lacks", ylabel=r"$100\,(A_{PT} - A_{RIT}) / A_{PT}$ [%]")
     axes[2].axhline(0, color="0.5", lw=0.8)
+    ticks = {ENTRIES: "all\nentries"} if "entries" in set(table.kind) else {}
+    ticks |= {side: f"{side:g}" for side in sorted(table.block2.dropna().unique())}
+    ticks[table.block2.max()] += "\nnone"
     for ax in axes:
         ax.set_xscale("log", base=2)
-        ax.set_xticks([float(side) for side in sides], [*sides[:-1], f"{sides[-1]}\nnone"])
+        ax.set_xticks(list(ticks), list(ticks.values()))
         ax.set_xlabel("side of the shuffled blocks [pixels]")
-    figure.suptitle(TITLES[table.images.iloc[0]])
+    for ax in axes[[0, 2]]:
+        ax.legend(frameon=False, fontsize=8)
+    figure.suptitle(TITLES[images])
     return figure
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.ticker import LogLocator, NullLocator
 from parts.images import POINTS
-from parts.settings import COLLAPSE
+from parts.settings import COLLAPSE, DIALS
 from parts.shared import with_point
 from scipy.stats import rankdata
 
@@ -27,14 +27,6 @@ from pt_jax.vision.transfer import transfer
 SOURCE = "arXiv 2212.12206"
 SIDES = {"nc1_upstream": "source", "nc1": "target"}
 RESULTS = ("error", *SIDES)
-DIALS: dict[str, tuple[str, str, dict]] = {  # name: axis, colour, options
-    "steps": ("steps1", "0.4", {}),
-    "smoothing": ("smoothing1", "tab:orange", {}),
-    "shifts": ("shift1", "tab:blue", {}),
-    "projection dropped": ("steps1", "tab:purple", {"projection": "drop"}),
-    "projection kept": ("steps1", "tab:pink", {"projection": "keep"}),
-    "squared loss": ("steps1", "tab:brown", {"loss1": "squared"}),
-}
 TITLES = {
     "digits 8x8": "More collapse, on both sides, goes with better transfer; a projection head kept breaks the rule",
     "cifar10 32x32": "On CIFAR-10, too, more collapse on the target goes with better transfer",
@@ -74,25 +66,30 @@ def _dials(found: dict[str, xr.Dataset]) -> dict[tuple[str, str], xr.Dataset]:
 
 
 def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
-    """What each dial does to the transfer, and how NC1 on the target goes with it."""
+    """How NC1 on both sides goes with the transfer over all models, and what each dial does to it."""
     whole = _dials(found)
     for pair in dict.fromkeys(pair for _, pair in whole):
-        last = {dial: whole[dial, pair]["error"].isel(setting=-1) for dial in DIALS}
-        steps, plain = whole["steps", pair]["error"], whole["shifts", pair]["error"].sel(setting=0)
-        early = steps.isel(setting=min(steps.setting.size // 2, steps.setting.size - 2))
-        for words, effect in (
-            (f"error after {last['steps'].setting:,.0f} - after {early.setting:,.0f} steps", last["steps"] - early),
-            (f"error with label smoothing {last['smoothing'].setting:g} - without", last["smoothing"] - plain),
-            (f"error without - with shifts of {last['shifts'].setting:g} pixels", plain - last["shifts"]),
-            ("error without - with a projection head dropped", plain - last["projection dropped"]),
-            ("error by squared loss - by cross-entropy", last["squared loss"] - plain),
-        ):
-            yield Finding("less collapse on the source transfers better", SOURCE, f"{words}, {pair}", effect, 0.01)
-        claim, words = "more collapse on the target goes with better transfer", "rank correlation of NC1 and error"
         each = [found[f"{dial}, {pair}"].load().rename({axis: "setting"}) for dial, (axis, *_) in DIALS.items()]
-        models = xr.concat([ds[["nc1", "error"]] for ds in each], "setting").transpose("setting", ...)
-        nc1, error = (models[name].copy(data=rankdata(models[name], axis=0)) for name in ("nc1", "error"))
-        yield Finding(claim, SOURCE, f"{words}, {pair}", xr.corr(nc1, error, "setting"), 0.1)
+        models = xr.concat([ds[list(RESULTS)] for ds in each], "setting").transpose("setting", ...)
+        error, *sides = (models[name].copy(data=rankdata(models[name], axis=0)) for name in RESULTS)
+        source, target = (xr.corr(nc1, error, "setting") for nc1 in sides)
+        words = f"rank correlation of NC1 and error, {pair}"
+        yield Finding("less collapse on the source goes with better transfer", SOURCE, f"- {words}", -source, 0.1)
+        yield Finding("more collapse on the target goes with better transfer", SOURCE, words, target, 0.1)
+
+        end = {dial: whole[dial, pair]["error"].isel(setting=-1) for dial in DIALS}
+        steps, plain = whole["steps", pair]["error"], whole["shifts", pair]["error"].sel(setting=0)
+        first, half = steps.isel(setting=0), steps.isel(setting=-2)
+        at = {name: f"{x.setting:,.6g}" for name, x in {**end, "first": first, "half": half}.items()}
+        for claim, words, effect in (
+            ("a shorter pretraining", "after {steps} - after {half} steps", end["steps"] - half),
+            ("up to a point: one not too short", "after {first} - after {half} steps", first - half),
+            ("no label smoothing", "with label smoothing {smoothing} - without", end["smoothing"] - plain),
+            ("augmentation", "without - with shifts of {shifts} pixels", plain - end["shifts"]),
+            ("a dropped projection head", "without - with a head dropped", plain - end["projection dropped"]),
+            ("cross-entropy", "by squared loss - by cross-entropy", end["squared loss"] - plain),
+        ):
+            yield Finding(f"{claim} transfers better", SOURCE, f"error {words.format(**at)}, {pair}", effect, 0.01)
 
 
 def draw(table: pd.DataFrame) -> plt.Figure:

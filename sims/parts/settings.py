@@ -68,6 +68,15 @@ COLLAPSE = {
     ),
 }
 
+DIALS: dict[str, tuple[str, str, dict]] = {  # name: axis, colour, options
+    "steps": ("steps1", "0.4", {}),
+    "smoothing": ("smoothing1", "tab:orange", {}),
+    "shifts": ("shift1", "tab:blue", {}),
+    "projection dropped": ("steps1", "tab:purple", {"projection": "drop"}),
+    "projection kept": ("steps1", "tab:pink", {"projection": "keep"}),
+    "squared loss": ("steps1", "tab:brown", {"loss1": "squared"}),
+}
+
 
 class Transferability(NamedTuple):
     """Steps on the target, target samples but where they are the axis, classes of merged modes, and values.
