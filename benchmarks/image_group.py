@@ -1,13 +1,15 @@
-"""Small CNNs on images as a sweep of this package: what `vision.py` and `accelerator.py` time.
+"""Small CNNs on images as a sweep of this package: what `vision.py`, `vision_profile.py` and `accelerator.py` time.
 
 Every model is trained from its own random weights on its own 1,000 of the digits, enlarged and with three equal
 channels where there are 28 or 32 pixels, by Adam, as `transfer` does it.
 """
 
+import statistics
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from clock import clock
 
 import pt_jax
 from pt_jax.vision import datasets, models, training
@@ -33,9 +35,11 @@ SETTINGS = {
     "small": Setting(8, depth=1),
     "vgg8": Setting(8),
     "vgg28": Setting(28, **LARGE),
+    "vgg28b32": Setting(28, batch=32, **LARGE),
     "vgg32": Setting(32, 3, **LARGE),
     "vgg32b32": Setting(32, 3, batch=32, **LARGE),
     "resnet32": Setting(32, 3, "resnet", **LARGE),
+    "resnet32b32": Setting(32, 3, "resnet", batch=32, **LARGE),
 }
 
 
@@ -46,7 +50,8 @@ class Result(NamedTuple):
 def train_one(key: jax.Array, point: Point, static: Static, data: datasets.Pair) -> Result:
     """Train one model from random weights on the target; return its training loss."""
     task = tasks.draw(key, data.target, "2", point, static)
-    network, run = models.build(static, 10, False), training.Run(point.lr2, point.steps2)
+    augmented = {name: getattr(point, f"{name}1") for name in ("shift", "flip") if f"{name}1" in static.dials}
+    network, run = models.build(static, 10, False), training.Run(point.lr2, point.steps2, **augmented)
     loss = training.loss_function("cross_entropy", 0.0)
     start = network.init(key, jnp.zeros((1, *static.shape)))["params"]
     ones = jax.tree.map(lambda _: 1.0, start)
@@ -54,6 +59,19 @@ def train_one(key: jax.Array, point: Point, static: Static, data: datasets.Pair)
     index = task.order[:N]
     logits = training.evaluate(network, trained, task, index, run, static).logits
     return Result(jnp.mean(loss(logits, task.seen[index], point.classes2)))
+
+
+def step(static: Static, data: datasets.Pair, **fields: float) -> float:
+    """Return milliseconds of core time that a step of training takes by itself; `fields` are those of the point."""
+    one = jax.jit(lambda key, point: train_one(key, point, static, data))
+
+    def busy(steps: int) -> float:
+        point = jax.tree.map(float, Point(n2=N, steps2=steps, lr2=LR, **fields))
+        return clock(lambda: jax.block_until_ready(one(jax.random.key(0), point))).cores
+
+    few, many = (1, 3) if static.conv == "lax" else (20, 120)
+    busy(0)
+    return statistics.median((busy(many) - busy(few)) / (many - few) * 1000 for _ in range(3))
 
 
 def images_of(setting: Setting) -> datasets.Pair:

@@ -3,9 +3,10 @@
     python benchmarks/vision.py [--repeats 5] [--settings small,vgg8,vgg28,...] [--out FILE.json]
 
 Settings, of 8, 28 and 32 pixels: small, two convolutions of 16 and 32 channels; vgg, the default of `Static`, two of
-each; resnet, the default ResNet-like; vgg32b32 has minibatches of 32, all others of 16. Every model is trained from its
-own random weights on its own 1,000 of the digits, enlarged and with three equal channels where there are 28 or 32
-pixels, by Adam, as `transfer` does it. Competitors, timed in turn, each round with new seeds; the first is a warm-up:
+each; resnet, the default ResNet-like. Those that end in b32 have minibatches of 32, all others of 16. Every model is
+trained from its own random weights on its own 1,000 of the digits, enlarged and with three equal channels where there
+are 28 or 32 pixels, by Adam, as `transfer` does it. Competitors, timed in turn, each round with new seeds; the first is
+a warm-up:
 
 - torch: one model after the other on one thread, nn.Module, the fastest of channels last or not and Adam fused or not.
   That is how it is run mostly; a process on every core would at best divide its time by the clock by the cores, so the
@@ -33,12 +34,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from clock import clock
-from image_group import LR, SETTINGS, STEPS, N, Setting, images_of, static_of, sweep_of, train_one
+from image_group import LR, SETTINGS, STEPS, N, Setting, images_of, static_of, step, sweep_of
 from scipy.stats import truncnorm
 
 import pt_jax
 from pt_jax.vision import datasets
-from pt_jax.vision.point import Point, Static
+from pt_jax.vision.point import Static
 
 try:
     import torch
@@ -146,19 +147,6 @@ def operations(setting: Setting) -> float:
     for i, (module, places) in enumerate(shapes):
         found += (2 if i == 0 else 3) * 2 * places * module.weight.numel()
     return found * setting.batch * STEPS
-
-
-def step(static: Static, data: datasets.Pair) -> float:
-    """Return milliseconds of core time that a step of training takes by itself."""
-    one = jax.jit(lambda key, point: train_one(key, point, static, data))
-
-    def busy(steps: int) -> float:
-        point = jax.tree.map(float, Point(n2=N, steps2=steps, lr2=LR))
-        return clock(lambda: jax.block_until_ready(one(jax.random.key(0), point))).cores
-
-    few, many = (1, 3) if static.conv == "lax" else (20, 120)
-    busy(0)
-    return statistics.median((busy(many) - busy(few)) / (many - few) * 1000 for _ in range(3))
 
 
 def product_rate(size: int = 1024, repeats: int = 5) -> float:

@@ -26,8 +26,7 @@ SOURCE = "arXiv 2212.00399"
 COLOURS = ("tab:orange", "tab:purple")
 TITLES = {
     "digits 8x8": "More samples, more modes in a class and a wider gap lower T; the lowest layers carry over best",
-    "cifar10 32x32": "CIFAR-10: after 800 steps more samples and a wider gap lower T, more classes do not; "
-    "the lowest layer carries over best",
+    "cifar10 32x32": "CIFAR-10: after 800 steps more samples and a wider gap lower T, more classes do not",
 }
 
 
@@ -74,12 +73,16 @@ def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
         "modes": "more diverse target data lower T (modes of a class)",
         "pixels2": "the domain gap lowers T",
     }
+    whole = curves["n2"]["mean_t"].isel(n2=-1)
+    few, many = (whole.sel(steps2=steps) for steps in sorted(whole["steps2"].values))
+    yield Finding("T falls with the steps", SOURCE, f"T, {few.steps2:,.0f} - {many.steps2:,.0f} steps", few - many, 0.1)
     for steps in curves["n2"]["steps2"].values:
         words = f"{steps:,.0f} steps"
         for name, claim in claims.items():
             t, (low, *_, high) = curves[name]["mean_t"].sel(steps2=steps), curves[name][name].values
-            measured = f"T at {name} = {low:g} - at {high:g}, {words}"
-            yield Finding(claim, SOURCE, measured, t.sel({name: low}) - t.sel({name: high}), 0.1)
+            lower = t.sel({name: low}) - t.sel({name: high})
+            yield Finding(claim, SOURCE, f"T at {name} = {low:g} - at {high:g}, {words}", lower, 0.1)
+        yield Finding("T is above 1", SOURCE, f"T - 1, {words}", whole.sel(steps2=steps) - 1, 0.1)
         t = curves["n2"]["transferability"].sel(steps2=steps).isel(n2=-1)
         lowest, rest = t.isel(layer_name=0), t.isel(layer_name=slice(1, None)).mean("layer_name", skipna=False)
         for claim, which, other in (
@@ -93,15 +96,15 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     """By layer, then along each axis."""
     images, most = table.images.iloc[0], table.n2.max()
     figure, axes = plt.subplots(1, 5, figsize=(15, 3.6), layout="constrained")
-    both = dict(zip(sorted(table.steps2.unique()), COLOURS, strict=True))
-    for steps, colour in both.items():
+    for steps, colour in zip(sorted(table.steps2.unique()), COLOURS, strict=True):
         rows = table[table.steps2 == steps]
         layers = pt_jax.stats.cells(rows[(rows.curve == "n2") & (rows.n2 == most)], "transferability", ["layer_name"])
-        names = TRANSFERABILITY[images].axes
-        curves = [(pt_jax.stats.cells(rows[rows.curve == name], "mean_t", [name]), name) for name in names]
+        curves = [(pt_jax.stats.cells(rows[rows.curve == x], "mean_t", [x]), x) for x in TRANSFERABILITY[images].axes]
         for ax, (cells, x) in zip(axes, [(layers, "layer_name"), *curves], strict=True):
             half = cells["high"] - cells["mean"]
-            ax.errorbar(cells[x].values, cells["mean"], half, color=colour, marker="o", ms=4, capsize=2)
+            ax.errorbar(
+                cells[x].values, cells["mean"], half, fmt="o-", ms=4, capsize=2, color=colour, label=f"{steps:g} steps"
+            )
     labels = ("layer", "target samples $N_2$", "target classes $K_2$", "classes merged into one", "permuted pixels")
     for ax, label in zip(axes, labels, strict=True):
         ax.axhline(1, color="0.5", lw=0.8)
@@ -110,8 +113,7 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     axes[0].tick_params("x", labelsize=8)
     axes[1].set_xscale("log")
     axes[3].set(xticks=[1, 2], xlim=(0.5, 2.5))
-    marks = [plt.Line2D([], [], color=colour, marker="o", ms=4) for colour in COLOURS]
-    axes[1].legend(marks, [f"{steps:,.0f} steps" for steps in both], frameon=False, fontsize=8)
+    axes[1].legend(frameon=False, fontsize=8)
     figure.suptitle(TITLES[images])
     return figure
 

@@ -33,9 +33,7 @@ PT, RIT, ONE, MIXED, PT_P, RIT_P = COLOURS = {
 SAMPLES = {"digits 8x8": 200, "cifar10 32x32": 1000}  # of the target
 TITLES = {
     "digits 8x8": "From one pretraining (P-T) two networks end in one basin; from random weights (RI-T) they do not",
-    "cifar10 32x32": (
-        "On CIFAR-10, too, two networks from one pretraining (P-T) end in one basin; from two random starts (RI-T) not"
-    ),
+    "cifar10 32x32": "CIFAR-10: from one pretraining (P-T) two networks end in one basin; from two random starts not",
 }
 RESULTS = ("cka", "distance", "mistakes", "mistakes_independent", "path", "barrier")
 
@@ -64,8 +62,10 @@ def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
         ("two P-T have similar features", "CKA of two P-T - of P-T and RI-T", cka[PT] - cka[MIXED], 0.05),
         ("a P-T is like its P", "CKA with P, P-T - RI-T", cka[PT_P] - cka[RIT_P], 0.05),
         ("an RI-T is unlike any other", "0.3 - CKA of P-T and RI-T", 0.3 - cka[MIXED], 0.05),
+        ("an RI-T is unlike any other", "0.3 - CKA of two RI-T", 0.3 - cka[RIT], 0.05),
         ("similarity falls with depth", "CKA of two P-T, lowest - highest layer", falls, 0.05),
         ("two P-T are closer than two RI-T", "distance, two RI-T - two P-T", apart[RIT] - apart[PT], 0.5),
+        ("a P-T is closer to its P", "distance to P, RI-T - P-T", apart[RIT_P] - apart[PT_P], 0.5),
         ("two P-T make the same mistakes", "Jaccard index, two P-T - two RI-T", alike[PT] - alike[RIT], 0.02),
         ("the same, beyond chance", "Jaccard index - independent, P-T - RI-T", chance[PT] - chance[RIT], 0.02),
         ("no barrier between two P-T", "0.05 - barrier in test loss", 0.05 - barrier[PT], 0.05),

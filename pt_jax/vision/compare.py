@@ -3,8 +3,9 @@
 Each trajectory pretrains one network P, trains two P-T from it and three RI-T on the same target samples: the first two
 from different weights, the third from the weights of the first. The first of each kind share their minibatches. They
 are compared in pairs: features, parameters, mistakes, and the loss on the straight path. Then one layer at a time is
-put back to where its training started, while the others stay; and its criticality is measured, with a mean test loss of
-up to 250 images up to `RISE` above that of the trained network, over the grids `BACK` and `SIGMA`.
+put back to where its training started, while the others stay; and its criticality is measured, with a mean training
+loss of up to 250 images up to `RISE` above that of the trained network, over the grids `BACK` and `SIGMA`. The test
+loss of a network that has learned its samples by heart falls where a layer is put back: none would be critical.
 
 Source: 'What is being transferred in transfer learning?', arXiv 2008.11687.
 """
@@ -51,7 +52,7 @@ _TRAINED = 4  # pairs of networks that are both trained on the target
 PATH = np.linspace(0, 1, 21)
 BACK = np.linspace(0, 1, 5)
 SIGMA = np.logspace(-2.5, 0, 6)
-RISE = 0.1
+RISE = 0.05
 _DRAWS = 4  # of noise a point of the grid
 
 DIMS: Mapping[str, tuple[str, ...]] = {
@@ -82,7 +83,7 @@ def labels(static: Static) -> dict[str, tuple]:
 
 
 class Comparison(NamedTuple):
-    """How networks compare on the test split of the target; dimensions as in `DIMS`.
+    """How networks compare on the test split of the target, and criticality on its training samples; see `DIMS`.
 
     Attributes:
         error: test error of the first P-T.
@@ -149,11 +150,14 @@ def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison
         "other": second.scratch,
         "same": train_target(twin, upstream, point, static, target, fresh=first.fresh).scratch,
     }
-    both = jnp.arange(len(target.data.test.labels)), tasks.some_of_test(target, COMPARED)[0]
-    test, some = (_Test(target, point, static, index) for index in both)
+    labels = jnp.asarray(target.data.test.labels)
+    labels = jnp.where(labels < target.classes, labels, -1)
+    test = _Samples(target, point, static, jnp.arange(len(labels)), labels, test=True)
+    some = slice(COMPARED)
+    learned = _Samples(target, point, static, target.order[some], tasks.labels_seen(target)[some], test=False)
     trained = list(_PAIRS.values())[:_TRAINED]
     answers = {name: test.answers(params) for name, params in nets.items() if name != "upstream"}
-    common = [mistakes.overlap(answers[a], answers[b], test.asked) for a, b in trained]
+    common = [mistakes.overlap(answers[a], answers[b], test.labels) for a, b in trained]
     paths = jnp.stack([landscape.interpolate(test.measure, nets[a], nets[b], PATH) for a, b in trained])
     loss = paths[..., 0]
     line = loss[:, :1] + PATH * (loss[:, -1:] - loss[:, :1])  # exact where both ends are equal
@@ -173,23 +177,28 @@ def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison
         barrier=jnp.max(loss - line, axis=1),
         reset=test.put_back(first.start, first.transfer),
         reset_scratch=test.put_back(first.fresh, first.scratch),
-        criticality=some.criticality(moved, first.start, first.transfer),
-        criticality_scratch=some.criticality(moved, first.fresh, first.scratch),
+        criticality=learned.criticality(moved, first.start, first.transfer),
+        criticality_scratch=learned.criticality(moved, first.fresh, first.scratch),
     )
 
 
-class _Test:
-    """Images of the test split of the target, on which networks are compared."""
+class _Samples:
+    """Images of the target, of the training or of the test split, on which networks are compared."""
 
-    def __init__(self, target: Task, point: Point, static: Static, index: Array):
-        self.index, self.network, self.target, self.names = index, target_network(static), target, static.layer_names
-        self.static, self.run, self.loss = static, runs(point, static)[1], training.loss_function("cross_entropy", 0.0)
-        self.truth = jnp.asarray(target.data.test.labels)[index]
-        self.present = self.truth < target.classes
-        self.asked = jnp.where(self.present, self.truth, -1)
+    def __init__(self, target: Task, point: Point, static: Static, index: Array, labels: Array, test: bool):
+        self.target, self.index, self.labels, self.test = (
+            target,
+            index,
+            labels,
+            test,
+        )  # -1 is a label that does not count
+        self.network, self.names, self.static = target_network(static), static.layer_names, static
+        self.run, self.loss = runs(point, static)[1], training.loss_function("cross_entropy", 0.0)
 
     def logits(self, params: Params) -> Array:
-        return training.evaluate(self.network, params, self.target, self.index, self.run, self.static, True).logits
+        """Return the logits, (n, classes)."""
+        run, static = self.run, self.static
+        return training.evaluate(self.network, params, self.target, self.index, run, static, self.test).logits
 
     def answers(self, params: Params) -> Array:
         """Return the logits of the classes in use, -inf elsewhere."""
@@ -197,9 +206,9 @@ class _Test:
 
     def measure(self, params: Params) -> Array:
         """Return loss and error."""
-        logits, classes = self.logits(params), self.target.classes
-        each = jnp.where(self.present, self.loss(logits, self.truth, classes), 0.0)
-        return jnp.stack([each.sum() / self.present.sum(), training.error(logits, self.truth, classes)])
+        logits, counts, classes = self.logits(params), self.labels >= 0, self.target.classes
+        each = jnp.where(counts, self.loss(logits, self.labels, classes), 0.0)
+        return jnp.stack([each.sum() / counts.sum(), training.error(logits, self.labels, classes)])
 
     def put_back(self, initial: Params, final: Params) -> Array:
         """Return the rise of the error with each layer moved back, (layers, kept)."""

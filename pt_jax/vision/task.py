@@ -102,6 +102,11 @@ def some_of_test(task: Task, most: int) -> tuple[Array, Array]:
     return index, labels[index] < task.classes
 
 
+def labels_seen(task: Task) -> Array:
+    """Return the labels seen of the training samples in their order, -1 where they do not count."""
+    return jnp.where(jnp.arange(len(task.order)) < task.n, task.seen[task.order], -1)
+
+
 def augment(key: Array, x: Array, shift: Array | None, flip: Array | None) -> Array:
     """Return images (n, H, W, C), each mirrored with probability `flip` and shifted by up to `shift` pixels."""
     mirror, move = jax.random.split(key)

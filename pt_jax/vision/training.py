@@ -165,11 +165,11 @@ def evaluate(
 
 
 def error(logits: Array, labels: Array, classes: Array) -> Array:
-    """Return the share of wrong answers among the samples of the classes in use; logits not finite are no answer."""
-    in_use = jnp.arange(logits.shape[1]) < classes
+    """Return the share of wrong answers among the samples whose class is in use; logits not finite are no answer."""
+    in_use, counts = jnp.arange(logits.shape[1]) < classes, (labels >= 0) & (labels < classes)
     wrong = jnp.argmax(jnp.where(in_use, logits, -jnp.inf), 1) != labels
     wrong |= ~jnp.all(jnp.isfinite(logits), 1)
-    return jnp.sum(wrong & (labels < classes)) / jnp.sum(labels < classes)
+    return jnp.sum(wrong & counts) / jnp.sum(counts)
 
 
 def finite(params: Params) -> Array:

@@ -15,6 +15,7 @@ from jax import Array
 
 from pt_jax.diagnostics import collapse, distance, transferability
 from pt_jax.vision import inherit
+from pt_jax.vision import task as tasks
 from pt_jax.vision.inherit import Params
 from pt_jax.vision.models import Network
 from pt_jax.vision.networks import (
@@ -163,7 +164,7 @@ def _measure(network: Network | Own, params: Params, task: Task, run: Run, stati
 
     def measured(params: Params, task: Task, run: Run) -> _Measured:
         loss = loss_function(kind, run.smoothing)
-        test, labels = jnp.asarray(task.data.test.labels), _labels(task)
+        test, labels = jnp.asarray(task.data.test.labels), tasks.labels_seen(task)
         answers = evaluate(network, params, task, jnp.arange(len(test)), run, static, test=True)
         train = evaluate(network, params, task, task.order, run, static, first=task.n)
 
@@ -178,18 +179,13 @@ def _measure(network: Network | Own, params: Params, task: Task, run: Run, stati
     return in_cache(measured, static)(params, task, run)  # features of all lanes at once would be gigabytes
 
 
-def _labels(task: Task) -> Array:
-    """Return the labels seen of the training samples in their order, -1 where they do not count."""
-    return jnp.where(jnp.arange(len(task.order)) < task.n, task.seen[task.order], -1)
-
-
 def _in_front(above: Upstream, below: Downstream, source: Task, run: Run, static: Static) -> Array:
     """Return NC1 on the source of the features in front of the projection layer, which the target's network has."""
     network, params = target_network(static), on_target(above.trained, below.fresh, static)
 
     def measured(params: Params, task: Task, run: Run) -> Array:
         found = evaluate(network, params, task, task.order, run, static, first=task.n)
-        return collapse.variability(found.features, _labels(task), len(static.counts1))
+        return collapse.variability(found.features, tasks.labels_seen(task), len(static.counts1))
 
     return in_cache(measured, static)(params, source, run)
 

@@ -1,5 +1,6 @@
 """Twins: which networks are compared, and that what is said of them is what the diagnostics say."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -79,6 +80,15 @@ def test_the_barrier_is_the_largest_rise_above_the_line():
 def test_a_trained_layer_is_critical():
     one = found(steps2=300)
     assert np.isfinite(one.criticality).all() and (one.criticality > 1).all()
+
+
+def test_criticality_is_of_the_training_samples():
+    images = PAIR.target.test.images[::-1]
+    target = PAIR.target._replace(test=PAIR.target.test._replace(images=images))
+    one, other = found(), module.compare(jax.random.key(0), POINT, TINY, PAIR._replace(target=target))
+    assert one.path[0, 0] != other.path[0, 0]
+    np.testing.assert_allclose(other.criticality, one.criticality, rtol=1e-3)
+    np.testing.assert_allclose(other.criticality_scratch, one.criticality_scratch, rtol=1e-3)
 
 
 def test_a_sweep_names_the_pairs():
