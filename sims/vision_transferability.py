@@ -73,23 +73,23 @@ def findings(found: dict[str, xr.Dataset]) -> Iterator[Finding]:
         "modes": "more diverse target data lower T (modes of a class)",
         "pixels2": "the domain gap lowers T",
     }
-    whole = curves["n2"]["mean_t"].isel(n2=-1)
-    few, many = (whole.sel(steps2=steps) for steps in sorted(whole["steps2"].values))
-    yield Finding("T falls with the steps", SOURCE, f"T, {few.steps2:,.0f} - {many.steps2:,.0f} steps", few - many, 0.1)
-    for steps in curves["n2"]["steps2"].values:
-        words = f"{steps:,.0f} steps"
+    layers, whole = (curves["n2"][name].isel(n2=-1) for name in ("transferability", "mean_t"))
+    few, many = sorted(layers["steps2"].values)
+    words = f"T, {few:,.0f} - {many:,.0f} steps, {layers.n2:,.0f} samples"
+    yield Finding("T falls with the steps", SOURCE, words, whole.sel(steps2=few) - whole.sel(steps2=many), 0.1)
+    for steps in (few, many):
+        t, words = layers.sel(steps2=steps), f"{steps:,.0f} steps"
         for name, claim in claims.items():
-            t, (low, *_, high) = curves[name]["mean_t"].sel(steps2=steps), curves[name][name].values
-            lower = t.sel({name: low}) - t.sel({name: high})
+            ends, (low, *_, high) = curves[name]["mean_t"].sel(steps2=steps), curves[name][name].values
+            lower = ends.sel({name: low}) - ends.sel({name: high})
             yield Finding(claim, SOURCE, f"T at {name} = {low:g} - at {high:g}, {words}", lower, 0.1)
-        yield Finding("T is above 1", SOURCE, f"T - 1, {words}", whole.sel(steps2=steps) - 1, 0.1)
-        t = curves["n2"]["transferability"].sel(steps2=steps).isel(n2=-1)
         lowest, rest = t.isel(layer_name=0), t.isel(layer_name=slice(1, None)).mean("layer_name", skipna=False)
-        for claim, which, other in (
-            ("T does not fall from low to high layers", "highest", t.isel(layer_name=-1)),
-            ("the lowest layer is not the most transferable", "mean of the other", rest),
+        for claim, measured, effect in (
+            ("T is above 1", "T - 1", whole.sel(steps2=steps) - 1),
+            ("T does not fall from low to high layers", "T, highest - lowest layer", t.isel(layer_name=-1) - lowest),
+            ("the lowest layer is not the most transferable", "T, mean of the other - lowest layer", rest - lowest),
         ):
-            yield Finding(claim, SOURCE, f"T, {which} - lowest layer, {words}", other - lowest, 0.1)
+            yield Finding(claim, SOURCE, f"{measured}, {words}", effect, 0.1)
 
 
 def draw(table: pd.DataFrame) -> plt.Figure:
@@ -101,10 +101,8 @@ def draw(table: pd.DataFrame) -> plt.Figure:
         layers = pt_jax.stats.cells(rows[(rows.curve == "n2") & (rows.n2 == most)], "transferability", ["layer_name"])
         curves = [(pt_jax.stats.cells(rows[rows.curve == x], "mean_t", [x]), x) for x in TRANSFERABILITY[images].axes]
         for ax, (cells, x) in zip(axes, [(layers, "layer_name"), *curves], strict=True):
-            half = cells["high"] - cells["mean"]
-            ax.errorbar(
-                cells[x].values, cells["mean"], half, fmt="o-", ms=4, capsize=2, color=colour, label=f"{steps:g} steps"
-            )
+            look = {"ms": 4, "capsize": 2, "color": colour, "label": f"{steps:g} steps"}
+            ax.errorbar(cells[x].values, cells["mean"], cells["high"] - cells["mean"], fmt="o-", **look)
     labels = ("layer", "target samples $N_2$", "target classes $K_2$", "classes merged into one", "permuted pixels")
     for ax, label in zip(axes, labels, strict=True):
         ax.axhline(1, color="0.5", lw=0.8)
