@@ -4,7 +4,7 @@
 
 One layer is moved back towards where its training on the target started, the others stay: the rise of the test error,
 and the criticality of each layer, the least move in units of the noise that the rest of the path bears; of a VGG-like
-network of four layers on 200 digits, or on 1,000 images of CIFAR-10. `parts/images.py` names the images.
+network of four layers on 200 digits, or of eight on 1,000 images of CIFAR-10. `parts/images.py` names the images.
 """
 
 import pt_jax.app.script  # isort: skip - first, for Ctrl-C
@@ -13,16 +13,17 @@ from functools import partial
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import xarray as xr
 from parts.images import PAIRS, POINTS
+from parts.settings import TWINS
 
 from pt_jax.report.findings import Finding
 from pt_jax.vision import compare
 from pt_jax.vision.point import Static
 
 SOURCE = "arXiv 2008.11687"
-SAMPLES = {"digits 8x8": 200, "cifar10 32x32": 1000}  # of the target
 TITLES = {
     "digits 8x8": (
         "After pretraining (P-T) any layer can be put back almost freely;"
@@ -39,8 +40,8 @@ RESULTS = tuple(name for names in NAMES.values() for name in names)
 
 def sweeps(_quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
     """All networks at one point."""
-    data, point = PAIRS[images](), POINTS[images]._replace(n2=SAMPLES[images])
-    static = Static.covering(data, point)
+    data, point = PAIRS[images](), POINTS[images]._replace(n2=TWINS[images].samples)
+    static = Static.covering(data, point, **TWINS[images].network)
     dims, labels = compare.DIMS, compare.labels(static)
     return {"back": pt_jax.Sweep(compare.compare, point, {}, seeds, RESULTS, static, data, dims, labels)}
 
@@ -91,7 +92,8 @@ def draw(table: pd.DataFrame) -> plt.Figure:
 
     for ax, colour, (kind, (reset, critical)) in zip(axes, ("tab:orange", "tab:blue"), NAMES.items(), strict=False):
         found = cells(reset, ["layer_name", "kept"])
-        for name, shade in zip(found["layer_name"].values, plt.get_cmap("viridis")([0, 64, 128, 192]), strict=True):
+        names = found["layer_name"].values
+        for name, shade in zip(names, plt.get_cmap("viridis")(np.linspace(0, 0.8, len(names))), strict=True):
             line(ax, found.sel(layer_name=name), "kept", str(name), shade)
         ax.set(title=f"{kind}: one layer moved back", xlabel="part of its training kept", ylabel="rise of test error")
         line(axes[2], cells(critical, ["layer_name"]), "layer_name", kind, colour)
@@ -104,4 +106,4 @@ def draw(table: pd.DataFrame) -> plt.Figure:
 
 
 if __name__ == "__main__":
-    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=64, findings=findings, images=list(SAMPLES))
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=64, findings=findings, images=list(TWINS))

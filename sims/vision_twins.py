@@ -3,8 +3,8 @@
     python sims/vision_twins.py [--images cifar10] [--seeds N] [--quick] [--redraw] [--plan] [--shard i/n]
 
 Features (linear CKA by layer), parameters, common mistakes, and the loss on the straight path, of a VGG-like network of
-four layers on 200 digits, or on 1,000 images of CIFAR-10. `vision_criticality.py` puts layers back, `parts/images.py`
-names the images.
+four layers on 200 digits, or of eight layers on 1,000 images of CIFAR-10. `vision_criticality.py` puts layers back,
+`parts/images.py` names the images.
 """
 
 import pt_jax.app.script  # isort: skip - first, for Ctrl-C
@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
 from parts.images import PAIRS, POINTS
+from parts.settings import TWINS
 
 from pt_jax.report.findings import Finding
 from pt_jax.vision import compare
@@ -30,7 +31,6 @@ PT, RIT, ONE, MIXED, PT_P, RIT_P = COLOURS = {
     "P-T, P": "tab:brown",
     "RI-T, P": "0.5",
 }
-SAMPLES = {"digits 8x8": 200, "cifar10 32x32": 1000}  # of the target
 TITLES = {
     "digits 8x8": "From one pretraining (P-T) two networks end in one basin; from random weights (RI-T) they do not",
     "cifar10 32x32": "CIFAR-10: from one pretraining (P-T) two networks end in one basin; from two random starts not",
@@ -40,8 +40,8 @@ RESULTS = ("cka", "distance", "mistakes", "mistakes_independent", "path", "barri
 
 def sweeps(_quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
     """All networks at one point."""
-    data, point = PAIRS[images](), POINTS[images]._replace(n2=SAMPLES[images])
-    static = Static.covering(data, point)
+    data, point = PAIRS[images](), POINTS[images]._replace(n2=TWINS[images].samples)
+    static = Static.covering(data, point, **TWINS[images].network)
     dims, labels = compare.DIMS, compare.labels(static)
     return {"twins": pt_jax.Sweep(compare.compare, point, {}, seeds, RESULTS, static, data, dims, labels)}
 
@@ -116,4 +116,4 @@ def draw(table: pd.DataFrame) -> plt.Figure:
 
 
 if __name__ == "__main__":
-    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=128, findings=findings, images=list(SAMPLES))
+    pt_jax.study.main(__doc__, sweeps, numbers, draw, seeds=128, findings=findings, images=list(TWINS))
