@@ -186,8 +186,13 @@ def _sum_over_chunks(function: Callable[..., Params], samples: tuple[Array, ...]
     """Return the sum of a function of samples over chunks of them; what fills the last one weighs nothing."""
     if size is None or size >= len(samples[0]):
         return function(*samples)
-    found = jax.lax.map(lambda chunk: function(*chunk), [_chunks(x, size) for x in samples])
-    return jax.tree.map(lambda x: jnp.sum(x, 0), found)
+    chunks = tuple(_chunks(x, size) for x in samples)
+    nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(function, *(x[0] for x in chunks)))
+
+    def add(total: Params, chunk: tuple[Array, ...]) -> tuple[Params, None]:
+        return jax.tree.map(jnp.add, total, function(*chunk)), None
+
+    return jax.lax.scan(add, nothing, chunks)[0]
 
 
 def _chunks(x: Array, size: int) -> Array:
