@@ -29,7 +29,7 @@ SIDES = {"nc1_upstream": "source", "nc1": "target"}
 RESULTS = ("error", *SIDES)
 TITLES = {
     "digits 8x8": "More collapse, on both sides, goes with better transfer; a projection head kept breaks the rule",
-    "cifar10 32x32": "On CIFAR-10, too, more collapse, on both sides, goes with better transfer; a projection head kept breaks the rule",
+    "cifar10 32x32": "On CIFAR-10, too, more collapse, on both sides, goes with better transfer; not with a head kept",
 }
 
 
