@@ -153,8 +153,8 @@ def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison
     labels = jnp.asarray(target.data.test.labels)
     labels = jnp.where(labels < target.classes, labels, -1)
     test = _Samples(target, point, static, jnp.arange(len(labels)), labels, test=True)
-    some = slice(COMPARED)
-    learned = _Samples(target, point, static, target.order[some], tasks.labels_seen(target)[some], test=False)
+    some, seen = target.order[:COMPARED], tasks.labels_seen(target)[:COMPARED]
+    learned = _Samples(target, point, static, some, seen, test=False)
     trained = list(_PAIRS.values())[:_TRAINED]
     answers = {name: test.answers(params) for name, params in nets.items() if name != "upstream"}
     common = [mistakes.overlap(answers[a], answers[b], test.labels) for a, b in trained]
@@ -183,15 +183,10 @@ def _compare(key: Array, point: Point, static: Static, data: Pair) -> Comparison
 
 
 class _Samples:
-    """Images of the target, of the training or of the test split, on which networks are compared."""
+    """Images of one split of the target, on which networks are compared; the label -1 does not count."""
 
     def __init__(self, target: Task, point: Point, static: Static, index: Array, labels: Array, test: bool):
-        self.target, self.index, self.labels, self.test = (
-            target,
-            index,
-            labels,
-            test,
-        )  # -1 is a label that does not count
+        self.target, self.index, self.labels, self.test = target, index, labels, test
         self.network, self.names, self.static = target_network(static), static.layer_names, static
         self.run, self.loss = runs(point, static)[1], training.loss_function("cross_entropy", 0.0)
 
