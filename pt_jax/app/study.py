@@ -145,7 +145,7 @@ def _run(version: Version, flags: Script, sweeps: Any, numbers: Any, draw: Any, 
     table = read(path, made, version.images)
     try:
         figure = draw(table)
-    except (LookupError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         if not flags.redraw:
             raise
         said = f"the figure cannot be drawn from it ({type(error).__name__}: {error})"
