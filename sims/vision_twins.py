@@ -15,12 +15,9 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 import xarray as xr
-from parts.images import PAIRS, POINTS
-from parts.settings import TWINS
+from parts.twins import TWINS, sweep
 
 from pt_jax.report.findings import Finding
-from pt_jax.vision import compare
-from pt_jax.vision.point import Static
 
 SOURCE = "arXiv 2008.11687"
 PT, RIT, ONE, MIXED, PT_P, RIT_P = COLOURS = {
@@ -38,12 +35,9 @@ TITLES = {
 RESULTS = ("cka", "distance", "mistakes", "mistakes_independent", "path", "barrier")
 
 
-def sweeps(_quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
+def sweeps(quick: bool, seeds: int, images: str) -> dict[str, pt_jax.Sweep]:
     """All networks at one point."""
-    data, point = PAIRS[images](), POINTS[images]._replace(n2=TWINS[images].samples)
-    static = Static.covering(data, point, **TWINS[images].network)
-    dims, labels = compare.DIMS, compare.labels(static)
-    return {"twins": pt_jax.Sweep(compare.compare, point, {}, seeds, RESULTS, static, data, dims, labels)}
+    return {"twins": sweep(quick, seeds, images, RESULTS)}
 
 
 def numbers(found: dict[str, xr.Dataset]) -> pd.DataFrame:

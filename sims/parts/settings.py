@@ -78,19 +78,6 @@ DIALS: dict[str, tuple[str, str, dict]] = {  # name: axis, colour, options
 }
 
 
-class Twins(NamedTuple):
-    """Samples of the target, and options of the network: deep enough that two from random weights differ.
-
-    On CIFAR-10 those of four layers are alike: linear CKA of 0.83 in the highest layer.
-    """
-
-    samples: int
-    network: dict[str, int]
-
-
-TWINS = {"digits 8x8": Twins(200, {}), "cifar10 32x32": Twins(1000, {"depth": 4})}
-
-
 class Transferability(NamedTuple):
     """Steps on the target, target samples but where they are the axis, classes of merged modes, and values.
 
