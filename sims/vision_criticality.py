@@ -92,7 +92,7 @@ def draw(table: pd.DataFrame) -> plt.Figure:
         ax.set(title=f"{kind}: one layer moved back", xlabel="part of its training kept", ylabel="rise of test error")
         line(axes[2], cells(critical, ["layer_name"]), "layer_name", kind, colour)
     axes[1].sharey(axes[0])
-    axes[2].tick_params("x", rotation=45, labelsize=8)
+    axes[2].tick_params("x", rotation=90, labelsize=8)
     axes[2].set(title="criticality", xlabel="layer", ylabel=r"$\ln(1 + \mu)$")
     for ax in axes:
         ax.legend(frameon=False)

@@ -99,7 +99,7 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     bars(axes[0, 2], "mistakes", "trained_pair")
     bars(axes[1, 1], "barrier", "trained_pair")
     axes[0, 0].set(title="features", xlabel="layer", ylabel="linear CKA", ylim=(0, 1.02))
-    axes[0, 0].tick_params("x", rotation=45, labelsize=8)
+    axes[0, 0].tick_params("x", rotation=90, labelsize=8)
     axes[0, 1].set(title="parameters", xlabel=r"$\|\theta_a - \theta_b\|_2$")
     axes[0, 2].set(title="common mistakes", xlabel="mistakes of both / of either")
     axes[1, 0].set(title="straight path", xlabel="$t$", ylabel="test loss", ylim=(0, 3))
