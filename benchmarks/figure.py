@@ -14,19 +14,10 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 
-class Run(NamedTuple):
-    """Seconds by the clock and of all cores, and what the run printed."""
-
-    seconds: float
-    cores: float
-    said: list[str]
-
-
-def run(command: list[str], folder: Path, words: str, kill: float | None = None) -> Run:
-    """Run a figure with its store and output in a folder; `kill` is the time after which it is killed."""
+def run(command: list[str], folder: Path, words: str, kill: float | None = None) -> float:
+    """Run a figure with its store and output in a folder; return its seconds. `kill` is when it is killed."""
     start, log = time.perf_counter(), folder / "log"
     into = ["--yes", "--store", str(folder / "store"), "--out", str(folder / "out")]
     with log.open("w") as stream:
@@ -39,13 +30,12 @@ def run(command: list[str], folder: Path, words: str, kill: float | None = None)
     code = os.waitstatus_to_exitcode(status)
     if code != (0 if kill is None else -9):
         sys.exit(f"{words}: {' '.join(command)} ended with {code}")
-    found = Run(time.perf_counter() - start, used.ru_utime + used.ru_stime, log.read_text().splitlines())
-    memory = used.ru_maxrss / 2**20
-    print(f"{words}: {found.seconds:.0f} s, {found.cores:.0f} s of cores, at most {memory:.1f} GiB", flush=True)
-    for line in found.said:
+    seconds, cores, memory = time.perf_counter() - start, used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20
+    print(f"{words}: {seconds:.0f} s, {cores:.0f} s of cores, at most {memory:.1f} GiB", flush=True)
+    for line in log.read_text().splitlines():
         if "trajectories:" in line:
             print(f"  {line}", flush=True)
-    return found
+    return seconds
 
 
 def main() -> None:
@@ -56,8 +46,8 @@ def main() -> None:
         whole, killed = Path(folder, "whole"), Path(folder, "killed")
         for one in (whole, killed):
             one.mkdir()
-        first = run(command, whole, "to the end")
-        run(command, killed, "killed", first.seconds / 2)
+        seconds = run(command, whole, "to the end")
+        run(command, killed, "killed", seconds / 2)
         run(command, killed, "continued")
         tables = [{path.name: path.read_bytes() for path in (one / "out").glob("*.csv")} for one in (whole, killed)]
         if not tables[0] or tables[0] != tables[1]:

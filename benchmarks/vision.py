@@ -15,10 +15,10 @@ a warm-up:
 
 Last, the core time of a step of training by itself, with XLA's convolutions and with ours.
 
-Printed: median milliseconds a model over the rounds, by the clock and summed over cores (what a
-machine shared with other work does not distort); the share of a core's rate in large matrix products that the useful
-operations come to; the time of the first round, which compiles; the mean training loss, which must agree within the
-errors; median and range of the paired ratios.
+Printed: median milliseconds a model over the rounds, by the clock and summed over cores (what a machine shared with
+other work does not distort); the share of a core's rate in large matrix products that the useful operations come to;
+the time of the first round, which compiles; the mean training loss, which must agree within the errors; median and
+range of the paired ratios.
 """
 
 import argparse

@@ -62,7 +62,7 @@ class Draw(IntEnum):
     SOURCE, TARGET, RANDOM, FRESH, INHERIT, BATCH1, BATCH2, TWIN, MOVED = range(9)
 
 
-COMPARED = 250  # test samples on which features and losses of moved networks are compared
+COMPARED = 250  # test samples whose features, and training samples whose losses are compared
 
 
 def networks(key: Array, point: Point, static: Static, data: Pair) -> tuple[Upstream, Downstream]:
