@@ -38,8 +38,7 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     figure, ax = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
     for name, (colour, text) in COLOURS.items():
         cells = pt_jax.stats.cells(table, name, ["u"])
-        half = cells["high"] - cells["mean"]
-        ax.errorbar(cells["u"], cells["mean"], half, fmt="o", ms=4, capsize=2, color=colour, label=f"{text}: mean")
+        pt_jax.plot.line(ax, cells, "u", color=colour, label=f"{text}: mean", ls="")
         ax.plot(cells["u"], cells["quantile_0.5"], color=colour, label=f"{text}: median, middle half")
         ax.fill_between(cells["u"], cells["quantile_0.25"], cells["quantile_0.75"], color=colour, alpha=0.25, lw=0)
     ax.set(yscale="log", xlabel=pt_jax.plot.label(cells["u"]), ylabel="test error", ylim=(1e-9, 1))

@@ -87,18 +87,17 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     few = table.kind == "few steps"
     figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
 
-    def line(ax: plt.Axes, rows: pd.DataFrame, result: str, colour: str, label: str, face: str = "") -> None:
+    def along(ax: plt.Axes, rows: pd.DataFrame, result: str, colour: str, label: str, face: str = "") -> None:
         cells = pt_jax.stats.cells(rows, result, ["side"]).sortby("side")
-        half, face = cells["high"] - cells["mean"], face or colour
-        ax.errorbar(cells["side"], cells["mean"], half, fmt="o-", ms=4, capsize=2, color=colour, mfc=face, label=label)
+        pt_jax.plot.line(ax, cells, "side", color=colour, label=label, mfc=face or colour)
 
     for ax, n, colour in zip(axes, sizes, ("tab:purple", "0.4"), strict=False):
         these, soon = table[(table.n2 == n) & ~few], table[(table.n2 == n) & few]
-        line(ax, these, "error", "tab:orange", "with transfer")
-        line(ax, these, "error_scratch", "tab:blue", "from scratch")
+        along(ax, these, "error", "tab:orange", "with transfer")
+        along(ax, these, "error_scratch", "tab:blue", "from scratch")
         ax.set(title=f"{n:g} target samples", ylabel="test error", ylim=(0, None))
-        line(axes[2], these, "drop", colour, f"{n:g} target samples")
-        line(axes[2], soon, "drop", colour, f"the same, {SETTINGS[images][2]} steps", face="white")
+        along(axes[2], these, "drop", colour, f"{n:g} target samples")
+        along(axes[2], soon, "drop", colour, f"the same, {SETTINGS[images][2]} steps", face="white")
     axes[2].set(title="what scratch lacks", ylabel=r"$100\,(A_{PT} - A_{RIT}) / A_{PT}$ [%]")
     axes[2].axhline(0, color="0.5", lw=0.8)
     ticks = {ENTRIES: "all\nentries"} if "entries" in set(table.kind) else {}

@@ -65,8 +65,7 @@ def draw(table: pd.DataFrame) -> plt.Figure:
         ("error_upstream", "0.4", "source, at the checkpoint"),
     ):
         cells = pt_jax.stats.cells(table, result, ["steps1"])
-        half = cells["high"] - cells["mean"]
-        ax.errorbar(cells["steps1"], cells["mean"], half, color=colour, label=label, marker="o", ms=4, capsize=2)
+        pt_jax.plot.line(ax, cells, "steps1", color=colour, label=label)
     ax.set_xscale("symlog", linthresh=25)
     ax.set(
         xticks=STEPS, xticklabels=[f"{x:,}" for x in STEPS], xlabel="steps of pretraining $T_1$", ylabel="test error"

@@ -10,7 +10,6 @@ network of four layers on 200 digits, or of eight on 1,000 images of CIFAR-10. `
 import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -80,17 +79,13 @@ def draw(table: pd.DataFrame) -> plt.Figure:
     figure, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
     cells = partial(pt_jax.stats.cells, table)
 
-    def line(ax: plt.Axes, found: xr.Dataset, x: str, label: str, colour: Any) -> None:
-        half = found["high"] - found["mean"]
-        ax.errorbar(found[x].values, found["mean"], half, color=colour, label=label, capsize=2, lw=1.2, marker="o")
-
     for ax, colour, (kind, (reset, critical)) in zip(axes, ("tab:orange", "tab:blue"), NAMES.items(), strict=False):
         found = cells(reset, ["layer_name", "kept"])
         names = found["layer_name"].values
         for name, shade in zip(names, plt.get_cmap("viridis")(np.linspace(0, 0.8, len(names))), strict=True):
-            line(ax, found.sel(layer_name=name), "kept", str(name), shade)
+            pt_jax.plot.line(ax, found.sel(layer_name=name), "kept", color=shade, label=str(name))
         ax.set(title=f"{kind}: one layer moved back", xlabel="part of its training kept", ylabel="rise of test error")
-        line(axes[2], cells(critical, ["layer_name"]), "layer_name", kind, colour)
+        pt_jax.plot.line(axes[2], cells(critical, ["layer_name"]), "layer_name", color=colour, label=kind)
     axes[1].sharey(axes[0])
     axes[2].tick_params("x", rotation=90, labelsize=8)
     axes[2].set(title="criticality", xlabel="layer", ylabel=r"$\ln(1 + \mu)$")

@@ -82,9 +82,8 @@ def draw(table: pd.DataFrame) -> plt.Figure:
         for method, (label, colour) in METHODS.items():
             rows = table[(table.method == method) & (table.n2 == n)]
             error, tuned = (pt_jax.stats.cells(rows, name, ["layer"]) for name in ("error", "tuned"))
-            half = error["high"] - error["mean"]
             along = tuned["mean"] * (1.04 if method == "skip" else 1)  # beside the same layer without the connection
-            ax.errorbar(along, error["mean"], half, color=colour, label=label, fmt="o", ms=5, capsize=2)
+            pt_jax.plot.line(ax, error.assign_coords(tuned=along), "tuned", color=colour, label=label, ls="", ms=5)
             for i in error["layer"].values if method == "layer" else ():
                 x = 1.02 * float(along.sel(layer=i))
                 ax.text(x, 0.02, f"{i:g}", transform=ax.get_xaxis_transform(), ha="center", fontsize=9, color="0.4")

@@ -101,8 +101,7 @@ def draw(table: pd.DataFrame) -> plt.Figure:
         layers = pt_jax.stats.cells(rows[(rows.curve == "n2") & (rows.n2 == most)], "transferability", ["layer_name"])
         curves = [(pt_jax.stats.cells(rows[rows.curve == x], "mean_t", [x]), x) for x in TRANSFERABILITY[images].axes]
         for ax, (cells, x) in zip(axes, [(layers, "layer_name"), *curves], strict=True):
-            look = {"ms": 4, "capsize": 2, "color": colour, "label": f"{steps:g} steps"}
-            ax.errorbar(cells[x].values, cells["mean"], cells["high"] - cells["mean"], fmt="o-", **look)
+            pt_jax.plot.line(ax, cells, x, color=colour, label=f"{steps:g} steps")
     labels = ("layer", "target samples $N_2$", "target classes $K_2$", "classes merged into one", "permuted pixels")
     for ax, label in zip(axes, labels, strict=True):
         ax.axhline(1, color="0.5", lw=0.8)

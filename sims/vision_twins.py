@@ -10,7 +10,6 @@ four layers on 200 digits, or of eight layers on 1,000 images of CIFAR-10. `visi
 import pt_jax.app.script  # isort: skip - first, for Ctrl-C
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -87,14 +86,12 @@ def draw(table: pd.DataFrame) -> plt.Figure:
         colours, half = [COLOURS[name] for name in names[::-1]], found["high"] - found["mean"]
         ax.barh(names[::-1], found["mean"], xerr=half, color=colours, capsize=2)
 
-    def lines(ax: plt.Axes, found: xr.Dataset, x: str, label: str, colour: Any, marker: str = "") -> None:
-        half = found["high"] - found["mean"]
-        ax.errorbar(found[x].values, found["mean"], half, color=colour, label=label, capsize=2, lw=1.2, marker=marker)
-
     for name, colour in COLOURS.items():
-        lines(axes[0, 0], cells("cka", ["pair", "layer_name"]).sel(pair=name), "layer_name", name, colour, marker="o")
+        similar = cells("cka", ["pair", "layer_name"]).sel(pair=name)
+        pt_jax.plot.line(axes[0, 0], similar, "layer_name", color=colour, label=name)
         if name not in (PT_P, RIT_P):
-            lines(axes[1, 0], cells("path", ["trained_pair", "t"]).sel(trained_pair=name), "t", name, colour)
+            path = cells("path", ["trained_pair", "t"]).sel(trained_pair=name)
+            pt_jax.plot.line(axes[1, 0], path, "t", color=colour, marker="")
     bars(axes[0, 1], "distance", "pair")
     bars(axes[0, 2], "mistakes", "trained_pair")
     bars(axes[1, 1], "barrier", "trained_pair")

@@ -63,15 +63,18 @@ def curve(
     return figure
 
 
+def line(ax: Axes, cells: xr.Dataset, x: str, **style: Any) -> None:
+    """Draw the means of a `summary` along a coordinate, with its intervals; the style is that of `Axes.errorbar`."""
+    style = {"marker": "o", "ms": 4, "lw": 1.2, "capsize": 2, **style}
+    ax.errorbar(cells[x].values, cells["mean"], cells["high"] - cells["mean"], **style)
+
+
 def _draw_curve(ax: Axes, cells: xr.Dataset, x: str | None, colour: str, marker: str) -> xr.Dataset:
     """Draw one summary as means with error bars, name the axis along, and return it."""
     along = x or str(cells["mean"].dims[0])
     if cells["mean"].dims != (along,):
         raise ValueError(f"A curve has one axis: this dataset has {', '.join(map(str, cells['mean'].dims))}.")
-    style: dict[str, Any] = dict(color=colour, marker=marker, ms=4, lw=1.2, capsize=2)
-    ax.errorbar(
-        cells[along].values, cells["mean"], cells["high"] - cells["mean"], label=words.meaning(cells.attrs), **style
-    )
+    line(ax, cells, along, label=words.meaning(cells.attrs), color=colour, marker=marker)
     if float(cells["low"].min()) < 0:
         ax.axhline(0, color="0.6", lw=0.8, zorder=0)
     panel.scale(ax, "x", cells[along].values)

@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from pt_jax.report import panel, settings, words
 from pt_jax.report.curves import comparison as comparison
 from pt_jax.report.curves import curve as curve
+from pt_jax.report.curves import line as line  # also for scripts
 from pt_jax.report.heat_map import heat_map as heat_map
 from pt_jax.report.panel import hatch as hatch  # also for scripts
 from pt_jax.report.words import label as label
@@ -91,15 +92,15 @@ def phase_diagram(
     for (i, j), one in np.ndenumerate(panels):
         place = {name: k for name, k in ((row, i), (col, j)) if name is not None}
         mesh = panel.draw(one, cells.isel(place).transpose(y, x), x, y, look)
-        for line in zeros:
-            if panel.zero_line(one, line.values.isel(place).transpose(y, x), x, y, **line.style):
-                crossed.add(line.name)
+        for zero in zeros:
+            if panel.zero_line(one, zero.values.isel(place).transpose(y, x), x, y, **zero.style):
+                crossed.add(zero.name)
     _colour_bar(figure, mesh, panels, cells, limits)
     _name_axes(figure, panels, cells, x, y, col, row)
     entries = [
-        plt.Line2D([], [], label=line.name if line.name in crossed else f"{line.name}: no zero here", **line.style)
-        for line in zeros
-        if lines or line.name in crossed
+        plt.Line2D([], [], label=zero.name if zero.name in crossed else f"{zero.name}: no zero here", **zero.style)
+        for zero in zeros
+        if lines or zero.name in crossed
     ] + panel.entries(cells, look)
     if ax is None:
         legend(figure, entries)
