@@ -11,7 +11,8 @@ criticality to rise with depth.
 Source: 'What is being transferred in transfer learning?', arXiv 2008.11687.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,9 +25,11 @@ from pt_jax.diagnostics.landscape import Loss, between, evaluated
 from pt_jax.diagnostics.parameters import Params, check, inside, modules
 from pt_jax.inputs.arguments import typed_key
 
+Part = Array  # which tensors belong to a module, (tensors,)
+
 
 class Criticality(NamedTuple):
-    """Criticality on a grid of A values of alpha and S of sigma.
+    """Criticality on a grid of A values of alpha and S of sigma; of several modules, with these first.
 
     Attributes:
         value: the criticality, dimensionless; infinite where no point of the grid has a mean loss of at most eps.
@@ -47,7 +50,7 @@ class Criticality(NamedTuple):
     se: Array
 
 
-def reset(loss: Loss, initial: Params, final: Params, module: str, alpha: ArrayLike = 0.0) -> Array:
+def reset(loss: Loss, initial: Params, final: Params, module: str | Sequence[str], alpha: ArrayLike = 0.0) -> Array:
     """Return how much the loss rises when a module is put back to its initial value.
 
     Args:
@@ -56,25 +59,29 @@ def reset(loss: Loss, initial: Params, final: Params, module: str, alpha: ArrayL
         initial: theta_0.
         final: theta_F, of the same names and shapes.
         module: its name as in `parameters.modules`, `Block_0/Conv_1`, or that of a module around several, `Block_0`.
+            Or a list of M names: one after the other, in one program.
         alpha: how much of the training is kept, dimensionless, in [0, 1]: 0 is the initial value. One number, or (A,).
 
     Returns:
-        The rise, in the unit of the loss, (...) or (A, ...); 0 for a module that does not matter.
+        The rise, in the unit of the loss, (...) or (A, ...), of several modules (M, ...) or (M, A, ...); 0 for a module
+        that does not matter.
 
     Raises:
         ValueError: no such module, pytrees of different structure or shapes, or an alpha of two dimensions or outside
             its range.
     """
     final, initial = check(final=final, initial=initial)
-    part = _part(final, module)
     alpha, unmoved = _in_range("alpha", alpha, zero=True), evaluated(loss, final)
     if alpha.ndim > 1:
         raise ValueError(f"alpha has shape {alpha.shape}; expected one number or a vector.")
 
-    def rise(a: Array) -> Array:
-        return evaluated(loss, _put(final, part, between(initial, final, a))) - unmoved
+    def of(part: Part) -> Array:
+        def rise(a: Array) -> Array:
+            return evaluated(loss, _put(final, part, between(initial, final, a))) - unmoved
 
-    return jax.lax.map(rise, alpha) if alpha.ndim else rise(alpha)
+        return jax.lax.map(rise, alpha) if alpha.ndim else rise(alpha)
+
+    return _each(final, module, of)
 
 
 def measure(
@@ -82,7 +89,7 @@ def measure(
     loss: Loss,
     initial: Params,
     final: Params,
-    module: str,
+    module: str | Sequence[str],
     alpha: ArrayLike,
     sigma: ArrayLike,
     eps: ArrayLike,
@@ -95,34 +102,38 @@ def measure(
         loss: from parameters to a scalar, as for `reset`.
         initial: theta_0.
         final: theta_F, of the same names and shapes.
-        module: its name, as for `reset`.
+        module: its name, or a list of names, as for `reset`; all see the same noise.
         alpha: grid, dimensionless, in [0, 1], (A,); with 0, a module that does not matter has criticality 0.
         sigma: grid, in the unit of the parameters, above 0 and at most 1, (S,).
         eps: the largest mean loss allowed, in the unit of the loss.
         draws: of noise a grid point, at least 2.
 
     Returns:
-        The criticality and the mean losses it follows from. A S draws networks are evaluated, one at a time.
+        The criticality and the mean losses it follows from. For each module A S draws networks are evaluated, one at a
+        time.
 
     Raises:
         ValueError: as for `reset`, or a grid outside its range, fewer than 2 draws, a key that is not typed, or a loss
             that is no scalar.
     """
     final, initial = check(final=final, initial=initial)
-    part = _part(final, module)
     alpha, sigma, eps = _axis("alpha", alpha, zero=True), _axis("sigma", sigma, zero=False), scalar("eps", eps)
     draws = whole("draws", draws)
     if draws < 2:
         raise ValueError(f"draws is {draws}; expected at least 2, for the standard error.")
 
-    def noisy(a, s, key):
-        moved = _add_noise(key, between(initial, final, a), s)
-        return scalar("loss", evaluated(loss, _put(final, part, moved)))
-
     keys, over = jax.random.split(typed_key(key), draws), jax.lax.map
-    losses = over(lambda a: over(lambda s: over(lambda key: noisy(a, s, key), keys), sigma), alpha)
-    se = losses.std(2, ddof=1) / jnp.sqrt(draws)
-    return _least(alpha, sigma, _squares(initial, final, part), losses.mean(2), se, eps)
+
+    def of(part: Part) -> Criticality:
+        def noisy(a, s, key):
+            moved = _add_noise(key, between(initial, final, a), s)
+            return scalar("loss", evaluated(loss, _put(final, part, moved)))
+
+        losses = over(lambda a: over(lambda s: over(lambda key: noisy(a, s, key), keys), sigma), alpha)
+        se = losses.std(2, ddof=1) / jnp.sqrt(draws)
+        return _least(alpha, sigma, _squares(initial, final, part), losses.mean(2), se, eps)
+
+    return _each(final, module, of)
 
 
 def _add_noise(key: Array, params: Params, sigma: Array) -> Params:
@@ -134,7 +145,8 @@ def _add_noise(key: Array, params: Params, sigma: Array) -> Params:
 
 def _least(alpha: Array, sigma: Array, squares: Array, loss: Array, se: Array, eps: ArrayLike) -> Criticality:
     ratio = alpha[:, None] / sigma
-    candidates = ratio * squares * ratio  # in this order: the square of a small sigma may be 0
+    # In this order: the square of a small sigma may be 0. What does not move is 0 even where a factor is infinite.
+    candidates = jnp.where((ratio == 0) | (squares == 0), 0.0, ratio * squares * ratio)
 
     def least(loss):
         return jnp.where(loss <= eps, candidates, jnp.inf)
@@ -153,25 +165,34 @@ def _least(alpha: Array, sigma: Array, squares: Array, loss: Array, se: Array, e
     )
 
 
-def _squares(initial: Params, final: Params, part: list[bool]) -> Array:
+def _squares(initial: Params, final: Params, part: Part) -> Array:
     """Return |theta_F - theta_0|_F^2 of the module."""
     pairs = zip(part, jax.tree.leaves(initial), jax.tree.leaves(final), strict=True)
-    return sum((jnp.sum((y - x) ** 2) for chosen, x, y in pairs if chosen), jnp.zeros(()))
+    return sum((jnp.where(chosen, jnp.sum((y - x) ** 2), 0) for chosen, x, y in pairs), jnp.zeros(()))
 
 
-def _put(final: Params, part: list[bool], other: Params) -> Params:
+def _put(final: Params, part: Part, other: Params) -> Params:
     """Return `final` with the module's tensors from `other`."""
     pairs = zip(part, jax.tree.leaves(final), jax.tree.leaves(other), strict=True)
-    return jax.tree.unflatten(jax.tree.structure(final), [y if chosen else x for chosen, x, y in pairs])
+    return jax.tree.unflatten(jax.tree.structure(final), [jnp.where(chosen, y, x) for chosen, x, y in pairs])
 
 
-def _part(final: Params, module: str) -> list[bool]:
+def _each(final: Params, module: str | Sequence[str], of: Callable[[Part], Any]) -> Any:
+    """Return what holds of one module, or of several, which are compiled once."""
+    if isinstance(module, str):
+        return of(_part(final, module))
+    if not isinstance(module, Sequence) or not module:
+        raise ValueError(f"module is {module!r}; expected a name, or a list of at least one.")
+    return jax.lax.map(of, jnp.array([_part(final, name) for name in module]))
+
+
+def _part(final: Params, module: str) -> Part:
     """Return which tensors belong to the module."""
     names = modules(final)
     part = [inside(name, module) for name in names]
     if not any(part):
         raise ValueError(f"module is {module!r}; expected one of {', '.join(dict.fromkeys(names))}.")
-    return part
+    return jnp.array(part)
 
 
 def _in_range(name: str, values: ArrayLike, zero: bool) -> Array:

@@ -207,8 +207,7 @@ class _Samples:
 
     def put_back(self, initial: Params, final: Params) -> Array:
         """Return the rise of the error with each layer moved back, (layers, kept)."""
-        rise = partial(criticality.reset, lambda params: self.measure(params)[1], initial, final, alpha=BACK)
-        return jnp.stack([rise(name) for name in self.names])
+        return criticality.reset(lambda params: self.measure(params)[1], initial, final, self.names, BACK)
 
     def criticality(self, key: Array, initial: Params, final: Params) -> Array:
         """Return ln(1 + criticality) of each layer, (layers,)."""
@@ -217,8 +216,5 @@ class _Samples:
             return self.measure(params)[0]
 
         allowed = loss(final) + RISE
-
-        def one(name: str) -> Array:
-            return criticality.measure(key, loss, initial, final, name, BACK, SIGMA, allowed, _DRAWS).value
-
-        return jnp.log1p(jnp.stack([one(name) for name in self.names]))
+        found = criticality.measure(key, loss, initial, final, self.names, BACK, SIGMA, allowed, _DRAWS)
+        return jnp.log1p(found.value)

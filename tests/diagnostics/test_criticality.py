@@ -93,6 +93,15 @@ def test_a_module_that_does_not_matter_has_none_and_one_that_cannot_be_moved_has
     assert np.isinf(measure(jnp.nan).value)
 
 
+@pytest.mark.parametrize(("to", "sigma"), [(1e20, 0.1), (0.0, 1e-39)])  # |theta_F - theta_0|^2, 1 / sigma overflow
+def test_what_is_put_back_whole_or_has_not_moved_has_none_where_a_factor_is_infinite(to, sigma):
+    initial, final = ({"a": jnp.full(3, x, jnp.float32)} for x in (0.0, to))
+    found = criticality.measure(
+        jax.random.key(0), lambda params: jnp.zeros(()), initial, final, "a", [0.0, 1.0], [sigma, 1.0], 0.1, 2
+    )
+    assert found.value == found.low == found.high == 0
+
+
 def test_an_unmoved_module_has_no_slope():
     slope = jax.grad(
         lambda final: criticality.measure(jax.random.key(0), loss, INITIAL, final, "idle", ALPHA, SIGMA, 1e9, 2).value
@@ -156,10 +165,32 @@ def test_vmap_one_trace_and_float64():
     np.testing.assert_allclose(criticality.reset(loss, INITIAL, FINAL, "used", 0.3), exact, rtol=1e-6)
 
 
+def test_several_modules_are_as_each_alone_and_traced_once():
+    initial, final, names, traced = mlp(0), mlp(1), ["hidden", "head", "idle"], []
+
+    def counted(params):
+        traced.append(params)
+        return mlp_loss(params)
+
+    def critical(module):
+        return criticality.measure(KEY, counted, initial, final, module, ALPHA, SIGMA, 3.0, 2)
+
+    for measured in (partial(criticality.reset, mlp_loss, initial, final), critical):
+        together, alone = measured(names), stack([measured(name) for name in names])
+        for a, b in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+    traced.clear()
+    critical(tuple(names))
+    assert len(traced) == 1
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"module": "use"}, "module is 'use'; expected one of idle, used"),
+        ({"module": ["used", "use"]}, "module is 'use'; expected one of idle, used"),
+        ({"module": []}, r"module is \[\]; expected a name, or a list of at least one"),
+        ({"module": 5}, "module is 5; expected a name, or a list"),
         ({"initial": {"used": INITIAL["used"]}}, "initial has another pytree structure than final"),
         ({"alpha": [0.0, 1.2]}, "alpha is .*; expected values from 0 up to 1"),
         ({"sigma": [0.0, 0.5]}, "sigma is .*; expected values above 0 and up to 1"),
