@@ -40,6 +40,7 @@ _LONG = 3600.0  # seconds; what takes longer is asked for
 _SHORT = 10.0  # seconds by `plan.roughly`; what takes less is not timed before it is run
 _QUICK_SEEDS = 16
 _OTHER_SEEDS = 16, 3  # of images other than a script's first, whole and quick: those are larger
+_OF_REDRAW = ("quick", "redraw", "images", "out", "store")  # a quick figure lies in its store
 _MOST_POINTS = 20  # of a plain list, written beside a figure
 
 
@@ -111,7 +112,8 @@ def main(
     name = Path(sys.argv[0]).stem
     with exits(name):
         flags = tyro.cli(Script, description=inspect.cleandoc(doc or ""))
-        idle = [one.name for one in fields(Flags) if flags.redraw and getattr(flags, one.name) != one.default]
+        unread = [one for one in fields(Script) if one.name not in _OF_REDRAW]
+        idle = [one.name for one in unread if flags.redraw and getattr(flags, one.name) != one.default]
         if idle:
             raise ValueError(f"--{idle[0].replace('_', '-')} has no effect with --redraw, which computes nothing.")
         for version in versions(name, flags, images):
@@ -195,12 +197,14 @@ def carry_out(
     """
     from pt_jax.app.progress import Bar
     from pt_jax.sweep import devices
-    from pt_jax.sweep.adaptive import numbers_of, run_until
+    from pt_jax.sweep.adaptive import check_se, numbers_of, run_until
     from pt_jax.sweep.run import run
 
     shard = read_shard(flags.shard)
-    if flags.until_se is not None and shard[1] > 1:
-        raise ValueError("--until-se adds seeds in rounds and cannot be spread over shards: use one of the two.")
+    if flags.until_se is not None:
+        if shard[1] > 1:
+            raise ValueError("--until-se adds seeds in rounds and cannot be spread over shards: use one of the two.")
+        check_se("--until-se", flags.until_se)
     _ask(sweeps, folders, flags, shard[1])
     print(f"device: {devices.in_words()}", file=sys.stderr)  # a GPU that is not used: jax has said so before
     stopped, found = threading.Event(), {}

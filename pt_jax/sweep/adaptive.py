@@ -40,7 +40,7 @@ def run_until(sweep: Sweep, se: float, value: str = "gain", first: int = 32, **h
     """
     _check_value(sweep, value)
     _check("first", first, Integral, 2, "a whole number of at least 2")
-    _check("se", se, Real, 0, "a standard error above 0", above=True)
+    check_se("se", se)
     *cells, most = sweep.shape
     counts = np.full(cells, min(first, most))
     with opened(sweep, **how, scattered=True) as fill:
@@ -54,6 +54,11 @@ def run_until(sweep: Sweep, se: float, value: str = "gain", first: int = 32, **h
                 return ds
             wanted = np.ceil(counts * (now / se) ** 2 / first, where=more, out=np.ones(cells)) * first
             counts = np.where(more, np.clip(wanted, counts + first, most), counts).astype(int)
+
+
+def check_se(name: str, given: Any) -> None:
+    """Raise ValueError where something else than a standard error was given under a name."""
+    _check(name, given, Real, 0, "a standard error above 0", above=True)
 
 
 def _check(name: str, given: Any, kind: Any, least: float, words: str, above: bool = False) -> None:

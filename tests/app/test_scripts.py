@@ -141,9 +141,13 @@ def test_a_script_on_other_images_has_another_figure(tmp_path, monkeypatch, caps
         assert f"figures/mine{ending} is not accepted: " in said
         assert "Traceback" not in said and said.splitlines()[-1].startswith("mine: ")
         kept.write_text(before)
+    for flag, value in (("--until-se", "0.1"), ("--seeds", "3"), ("--shard", "1/2")):
+        with pytest.raises(SystemExit):
+            script("--redraw", flag, value)
+        assert f"{flag} has no effect with --redraw, which computes nothing." in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        script("--redraw", "--until-se", "0.1")
-    assert "--until-se has no effect with --redraw, which computes nothing." in capsys.readouterr().err
+        script("--until-se", "nan")
+    assert "--until-se = nan is not accepted: use a standard error above 0." in capsys.readouterr().err
     for images, use in ((("digits 8x8", "cifar10 32x32"), "one of digits, cifar10"), ((), "this script without it")):
         with pytest.raises(SystemExit):
             script("--images", "mnist", images=images)
