@@ -134,7 +134,7 @@ def _tiles(images: Array) -> list[Array]:
 def _of_tiles(tiles: Sequence[Array], kernel: Array) -> Array:
     products = [_product(tile, k) for tile, k in zip(tiles, _mixed(_G, list(kernel)), strict=True)]
     rows = jnp.stack(_mixed(_transposed(_A), products), 2)
-    return rows.reshape(len(rows), -1, *rows.shape[3:])
+    return rows.reshape(len(rows), 2 * rows.shape[1], *rows.shape[3:])
 
 
 @jax.custom_vjp

@@ -183,10 +183,10 @@ def _in_core(network: Network | Own, static: Static) -> int | None:
 
 
 def _sum_over_chunks(function: Callable[..., Params], samples: tuple[Array, ...], size: int | None) -> Params:
-    """Return the sum of a function of samples over chunks of them; what fills the last one weighs nothing."""
+    """Return the sum of a function of samples and, last, their weights over chunks; what fills them weighs nothing."""
     if size is None or size >= len(samples[0]):
         return function(*samples)
-    chunks = tuple(_chunks(x, size) for x in samples)
+    chunks = (*(_chunks(x, size) for x in samples[:-1]), _chunks(samples[-1], size, "constant"))
     nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(function, *(x[0] for x in chunks)))
 
     def add(total: Params, chunk: tuple[Array, ...]) -> tuple[Params, None]:
@@ -195,9 +195,9 @@ def _sum_over_chunks(function: Callable[..., Params], samples: tuple[Array, ...]
     return jax.lax.scan(add, nothing, chunks)[0]
 
 
-def _chunks(x: Array, size: int) -> Array:
-    """Return an array (n, ...) as (chunks, size, ...); zeros fill the last one."""
-    filled = jnp.pad(x, ((0, -len(x) % size), *[(0, 0)] * (x.ndim - 1)))
+def _chunks(x: Array, size: int, fill: str = "edge") -> Array:
+    """Return an array (n, ...) as (chunks, size, ...), the last one filled with its last entry, or by `jnp.pad`."""
+    filled = jnp.pad(x, ((0, -len(x) % size), *[(0, 0)] * (x.ndim - 1)), fill)
     return filled.reshape(-1, size, *x.shape[1:])
 
 

@@ -32,6 +32,12 @@ def test_a_form_equals_lax_with_both_derivatives(form, side):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=4e-5)
 
 
+def test_no_samples_are_no_samples():
+    x, kernel, _ = draw(3)
+    for form in FORMS:
+        assert convolve(x[..., :0], kernel, form).shape == (kernel.shape[3], *x.shape[1:3], 0)
+
+
 @pytest.mark.parametrize("height", [1, 2, 5, 8])
 def test_any_height_is_convolved(height):
     x, kernel, _ = draw(3)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import flax.linen as nn
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -46,6 +47,15 @@ def test_samples_a_few_at_once_train_the_same_networks(options):
     for one, other in zip(leaves(few.transfer), leaves(all_at_once.transfer), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
     assert not same(few, all_at_once)  # it did take another way
+
+
+def test_what_fills_the_last_chunk_weighs_nothing():
+    def function(x, weight):
+        return {"sum": (weight * x[:, 0] / jnp.linalg.norm(x, axis=1)).sum()}
+
+    x, weight = np.random.default_rng(0).normal(size=(7, 3)), np.arange(7.0)
+    found = training._sum_over_chunks(function, (x, weight), 3)
+    np.testing.assert_allclose(found["sum"], function(x, weight)["sum"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("first", [None, np.int32(13)])
