@@ -98,6 +98,11 @@ def shown(value: Any) -> str:
     return " ".join(reprlib.repr(value).split())
 
 
+def is_whole(value: Any, low: float, high: float = np.inf) -> bool:
+    """Return whether a value is a whole number from low to high: neither a truth value nor 2.0."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(low <= value <= high)
+
+
 def numbers(name: str, value: Any, field: Field) -> np.ndarray:
     """Return the value as an array of real numbers, or raise the one sentence that says that it is none."""
     try:

@@ -4,11 +4,11 @@ Each function returns a new dataset and leaves the given one alone. What is draw
 """
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from pt_jax.inputs.field import shown
+from pt_jax.inputs.field import is_whole, shown
 from pt_jax.vision.samples import Dataset, Split, check_dataset, splits
 
 _PART = 1  # seed of the order in which `part` takes samples
@@ -16,7 +16,7 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue; I
 _LARGEST_SIDE = 1024  # in pixels
 
 
-def classes(data: Dataset, chosen: Sequence[int | str], names: Sequence[str] = ()) -> Dataset:
+def classes(data: Dataset, chosen: Iterable[int | str], names: Iterable[str] = ()) -> Dataset:
     """Return the samples of some classes, which become 0..K-1 in the order given.
 
     Args:
@@ -25,15 +25,21 @@ def classes(data: Dataset, chosen: Sequence[int | str], names: Sequence[str] = (
         names: of all K' classes in the order of their labels, such as `pt_jax.vision.names.CIFAR10`.
 
     Raises:
-        ValueError: fewer than two classes, one twice, or one that the data does not have.
+        ValueError: fewer than two classes, one twice, or one that the data does not have; names that do not fit; or no
+            samples are left for training or test.
     """
     check_dataset("data", data)
     known = int(data.train.labels.max()) + 1
-    if names and len(names) != known:
-        raise ValueError(f"names are {len(names)}, but the data has {known} classes: use one name for each.")
+    if not isinstance(names, Iterable):
+        raise ValueError(f"names = {shown(names)} is not accepted: use a list of names.")
+    names = [str(name) for name in names]
+    different = len(set(names))
+    if names and not len(names) == different == known:
+        said = f"names are {len(names)}, {different} of them different"
+        raise ValueError(f"{said}, but the data has {known} classes: use one name for each.")
     use = ", ".join(names[:20]) if names else f"whole numbers of 0..{known - 1}, or give their `names`"
     try:
-        numbers = [list(names).index(c) if isinstance(c, str) else operator.index(c) for c in chosen]
+        numbers = [names.index(c) if isinstance(c, str) else operator.index(c) for c in chosen]
     except (TypeError, ValueError):
         raise ValueError(f"classes {shown(chosen)} are not accepted: use {use}.") from None
     if len(numbers) < 2 or len(set(numbers)) < len(numbers) or not set(numbers) <= set(range(known)):
@@ -45,7 +51,11 @@ def classes(data: Dataset, chosen: Sequence[int | str], names: Sequence[str] = (
         labels = new[split.labels]
         return Split(split.images[labels >= 0], labels[labels >= 0].astype(np.int32))
 
-    return Dataset(*map(chosen_of, data))
+    found = Dataset(*map(chosen_of, data))
+    for name, split in found._asdict().items():
+        if not len(split.labels):
+            raise ValueError(f"classes {numbers} have no {name} samples, which is not accepted: use others.")
+    return found
 
 
 def part(data: Dataset, train: int | None = None, test: int | None = None) -> Dataset:
@@ -64,7 +74,7 @@ def part(data: Dataset, train: int | None = None, test: int | None = None) -> Da
     def some(name: str, split: Split, count: int | None) -> Split:
         there = len(split.labels)
         count = there if count is None else count
-        if not (isinstance(count, int | np.integer) and 1 <= count <= there):
+        if not is_whole(count, 1, there):
             raise ValueError(f"{name} = {shown(count)} is not accepted: use a whole number of 1..{there} samples.")
         order = np.random.default_rng(_PART).permutation(there)[:count]
         return Split(split.images[order], split.labels[order])
@@ -85,7 +95,7 @@ def resize(data: Dataset, side: int) -> Dataset:
     Raises:
         ValueError: a side that is not accepted.
     """
-    if not (isinstance(side, int | np.integer) and 1 <= side <= _LARGEST_SIDE):
+    if not is_whole(side, 1, _LARGEST_SIDE):
         raise ValueError(f"side = {shown(side)} is not accepted: use a whole number of pixels of 1..{_LARGEST_SIDE}.")
 
     def weights(length: int) -> np.ndarray:

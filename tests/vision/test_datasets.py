@@ -198,7 +198,8 @@ def test_images_of_another_shape_are_one_clear_sentence():
         datasets.pair(made_up(0), made_up(0, shape=(4, 6, 1)))
     with pytest.raises(ValueError, match="test images have shape"):
         datasets.splits(IMAGES, LABELS, IMAGES[:, :2], LABELS)
-    with pytest.raises(ValueError, match=r"side = 24 is not accepted: use 28"):
-        datasets.mnist(24)
+    for side in (24, 8.0, True):
+        with pytest.raises(ValueError, match=rf"side = {side} is not accepted: use 28"):
+            datasets.mnist(side)
     with pytest.raises(ValueError, match="test = 1 is not accepted"):
         datasets.dataset(IMAGES, LABELS, test=1)
