@@ -53,7 +53,7 @@ PATH = np.linspace(0, 1, 21)
 BACK = np.linspace(0, 1, 5)
 SIGMA = np.logspace(-2.5, 0, 6)
 RISE = 0.05
-_DRAWS = 4  # of noise a point of the grid
+_DRAWS = 4  # of noise a point of the grid, whose steps along sigma are a factor of 10 in criticality
 
 DIMS: Mapping[str, tuple[str, ...]] = {
     "cka": ("pair", "layer_name"),
