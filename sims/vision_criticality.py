@@ -22,8 +22,8 @@ from pt_jax.report.findings import Finding
 SOURCE = "arXiv 2008.11687"
 TITLES = {
     "digits 8x8": (
-        "After pretraining (P-T) any layer can be put back almost freely;"
-        " from random weights (RI-T) criticality rises with depth"
+        "After pretraining (P-T) a layer can be put back almost freely, unlike from random weights (RI-T);"
+        " criticality rises with depth"
     ),
     "cifar10 32x32": (
         "On CIFAR-10 a layer put back costs a network from random weights (RI-T) 0.05 more of error"
