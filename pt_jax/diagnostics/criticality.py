@@ -25,7 +25,7 @@ from pt_jax.diagnostics.landscape import Loss, between, evaluated
 from pt_jax.diagnostics.parameters import Params, check, inside, modules
 from pt_jax.inputs.arguments import typed_key
 
-Part = Array  # which tensors belong to a module, (tensors,)
+Part = Array  # which tensors belong to a module, (tensors,), or to each of several, (M, tensors)
 
 
 class Criticality(NamedTuple):
@@ -71,6 +71,7 @@ def reset(loss: Loss, initial: Params, final: Params, module: str | Sequence[str
             its range.
     """
     final, initial = check(final=final, initial=initial)
+    part = _part(final, module)
     alpha, unmoved = _in_range("alpha", alpha, zero=True), evaluated(loss, final)
     if alpha.ndim > 1:
         raise ValueError(f"alpha has shape {alpha.shape}; expected one number or a vector.")
@@ -81,7 +82,7 @@ def reset(loss: Loss, initial: Params, final: Params, module: str | Sequence[str
 
         return jax.lax.map(rise, alpha) if alpha.ndim else rise(alpha)
 
-    return _each(final, module, of)
+    return _each(part, of)
 
 
 def measure(
@@ -117,6 +118,7 @@ def measure(
             that is no scalar.
     """
     final, initial = check(final=final, initial=initial)
+    part = _part(final, module)
     alpha, sigma, eps = _axis("alpha", alpha, zero=True), _axis("sigma", sigma, zero=False), scalar("eps", eps)
     draws = whole("draws", draws)
     if draws < 2:
@@ -133,7 +135,7 @@ def measure(
         se = losses.std(2, ddof=1) / jnp.sqrt(draws)
         return _least(alpha, sigma, _squares(initial, final, part), losses.mean(2), se, eps)
 
-    return _each(final, module, of)
+    return _each(part, of)
 
 
 def _add_noise(key: Array, params: Params, sigma: Array) -> Params:
@@ -177,22 +179,21 @@ def _put(final: Params, part: Part, other: Params) -> Params:
     return jax.tree.unflatten(jax.tree.structure(final), [jnp.where(chosen, y, x) for chosen, x, y in pairs])
 
 
-def _each(final: Params, module: str | Sequence[str], of: Callable[[Part], Any]) -> Any:
+def _each(part: Part, of: Callable[[Part], Any]) -> Any:
     """Return what holds of one module, or of several, which are compiled once."""
-    if isinstance(module, str):
-        return of(_part(final, module))
+    return of(part) if part.ndim == 1 else jax.lax.map(of, part)
+
+
+def _part(final: Params, module: str | Sequence[str]) -> Part:
+    """Return which tensors belong to the module, or to each of several."""
     if not isinstance(module, Sequence) or not module:
         raise ValueError(f"module is {module!r}; expected a name, or a list of at least one.")
-    return jax.lax.map(of, jnp.array([_part(final, name) for name in module]))
-
-
-def _part(final: Params, module: str) -> Part:
-    """Return which tensors belong to the module."""
-    names = modules(final)
-    part = [inside(name, module) for name in names]
-    if not any(part):
-        raise ValueError(f"module is {module!r}; expected one of {', '.join(dict.fromkeys(names))}.")
-    return jnp.array(part)
+    names, several = modules(final), [module] if isinstance(module, str) else module
+    part = np.array([[inside(name, one) for name in names] for one in several])
+    for one, found in zip(several, part, strict=True):
+        if not found.any():
+            raise ValueError(f"module is {one!r}; expected one of {', '.join(dict.fromkeys(names))}.")
+    return jnp.array(part[0] if isinstance(module, str) else part)
 
 
 def _in_range(name: str, values: ArrayLike, zero: bool) -> Array:
