@@ -33,10 +33,10 @@ def classes(data: Dataset, chosen: Iterable[int | str], names: Iterable[str] = (
     if not isinstance(names, Iterable):
         raise ValueError(f"names = {shown(names)} is not accepted: use a list of names.")
     names = [str(name) for name in names]
-    different = len(set(names))
-    if names and not len(names) == different == known:
-        said = f"names are {len(names)}, {different} of them different"
-        raise ValueError(f"{said}, but the data has {known} classes: use one name for each.")
+    if names and len(names) != known:
+        raise ValueError(f"names are {len(names)}, but the data has {known} classes: use one name for each.")
+    if len(set(names)) < len(names):
+        raise ValueError(f"names {shown(names)} are not accepted: use a different one for each class.")
     use = ", ".join(names[:20]) if names else f"whole numbers of 0..{known - 1}, or give their `names`"
     try:
         numbers = [names.index(c) if isinstance(c, str) else operator.index(c) for c in chosen]

