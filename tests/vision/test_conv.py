@@ -38,11 +38,13 @@ def test_no_samples_are_no_samples():
         assert convolve(x[..., :0], kernel, form).shape == (kernel.shape[3], *x.shape[1:3], 0)
 
 
-@pytest.mark.parametrize("height", [1, 2, 5, 8])
+@pytest.mark.parametrize("height", [1, 2, 3, 5, 7, 8])
 def test_any_height_is_convolved(height):
-    x, kernel, _ = draw(3)
-    x = jnp.tile(x, (1, 2, 1, 1))[:, :height]
-    np.testing.assert_allclose(convolve(x, kernel), convolve(x, kernel, "lax"), rtol=1e-5, atol=2e-5)
+    x, kernel, slope = draw(3)
+    x, slope = (jnp.tile(images, (1, 2, 1, 1))[:, :height] for images in (x, slope))
+    results = [jit(partial(both_derivatives, name))(x, kernel, slope) for name in ("winograd", "lax")]
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=4e-5)
 
 
 def test_float64_agrees_to_its_rounding():
@@ -52,6 +54,20 @@ def test_float64_agrees_to_its_rounding():
         for y in others:
             assert y.dtype == np.float64
             np.testing.assert_allclose(y, lax, rtol=1e-12, atol=1e-12)
+
+
+def test_in_float32_winograd_errs_at_most_three_times_as_much_as_im2col():
+    rng = np.random.default_rng(0)
+    shapes = (16, 32, 32, 4), (3, 3, 16, 16), (16, 32, 32, 4)
+    drawn = [np.float32(rng.normal(size=shape)) for shape in shapes]
+    with jax.enable_x64(True):
+        exact = list(map(np.asarray, jit(partial(both_derivatives, "im2col"))(*map(np.float64, drawn))))
+
+    def errors(form):
+        found = map(np.asarray, jit(partial(both_derivatives, form))(*drawn))
+        return np.array([np.linalg.norm(a - b) / np.linalg.norm(b) for a, b in zip(found, exact, strict=True)])
+
+    assert np.all(errors("winograd") < np.minimum(3 * errors("im2col"), 1e-6))
 
 
 def test_each_lane_has_its_own_kernel():
