@@ -5,10 +5,12 @@ channels where there are 28 or 32 pixels, by Adam, as `transfer` does it.
 """
 
 import statistics
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 from clock import clock
 
 import pt_jax
@@ -72,6 +74,39 @@ def step(static: Static, data: datasets.Pair, **fields: float) -> float:
     few, many = (1, 3) if static.conv == "lax" else (20, 120)
     busy(0)
     return statistics.median((busy(many) - busy(few)) / (many - few) * 1000 for _ in range(3))
+
+
+def step_by_lax(static: Static, data: datasets.Pair, batch: int) -> float:
+    """Return milliseconds of core time of a step by lax.conv that is called from Python.
+
+    Within a loop of XLA the derivatives of a convolution do not get the kernels that they get outside one.
+    """
+    network = models.build(replace(static, conv="lax"), 10, False)
+    images, labels = jnp.asarray(data.target.train.images), jnp.asarray(data.target.train.labels)
+    optimizer = optax.adam(LR)
+
+    @jax.jit
+    def one(state: tuple[Any, Any], x: jax.Array, labels: jax.Array) -> tuple[Any, Any]:
+        def loss(params: Any) -> jax.Array:
+            logits = network.outputs(params, x).logits
+            return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+
+        params, memory = state
+        updates, memory = optimizer.update(jax.grad(loss)(params), memory)
+        return optax.apply_updates(params, updates), memory
+
+    params = network.init(jax.random.key(0), images[:1])["params"]
+    state = params, optimizer.init(params)
+
+    def some(steps: int) -> Any:
+        found = state
+        for i in range(steps):
+            index = slice(i * batch, (i + 1) * batch)
+            found = one(found, images[index], labels[index])
+        return jax.block_until_ready(found)
+
+    some(1)
+    return statistics.median(clock(lambda: some(20)).cores / 20 * 1000 for _ in range(3))
 
 
 def images_of(setting: Setting) -> datasets.Pair:

@@ -13,7 +13,8 @@ a warm-up:
 - torch, all cores: the same in a process for each core, all at the same time: what PyTorch gets out of a whole machine.
 - group, small group: through `Sweep` on all cores, in groups of `Static.lanes`, as every sweep runs.
 
-Last, the core time of a step of training by itself, with XLA's convolutions and with ours.
+Last, the core time of a step of training by itself: with ours, and with XLA's convolutions, where Python calls each
+step, and in a loop of XLA.
 
 Printed: median milliseconds a model over the rounds, by the clock and summed over cores (what a machine shared with
 other work does not distort); the share of a core's rate in large matrix products that the useful operations come to;
@@ -37,7 +38,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from clock import Clocked, clock
-from image_group import LR, SETTINGS, STEPS, N, Setting, images_of, static_of, step, sweep_of
+from image_group import LR, SETTINGS, STEPS, N, Setting, images_of, static_of, step, step_by_lax, sweep_of
 from scipy.stats import truncnorm
 
 import pt_jax
@@ -230,10 +231,12 @@ def measure(name: str, repeats: int, pool: ProcessPoolExecutor, processes: int) 
             x / y for x, y in zip(cores[a][1:], cores[b][1:], strict=True)
         )
         print(f"  {a} / {b}: {found[f'{a} / {b}']:.2f} ({spread}; {target}); of cores {busy:.2f}", flush=True)
-    for form in ("lax", "winograd"):
-        found[f"step, {form}"] = step(replace(static, conv=form), data)
+    found["step"], found["step, lax"] = step(static, data), step_by_lax(static, data, setting.batch)
+    found["step, lax in a loop"] = step(replace(static, conv="lax"), data)
     print(
-        f"  a step: {found['step, lax']:.2f} ms of cores by lax.conv, {found['step, winograd']:.2f} ms here", flush=True
+        f"  a step: {found['step']:.2f} ms of cores; by lax.conv {found['step, lax']:.2f} ms called from Python, "
+        f"{found['step, lax in a loop']:.2f} ms in a loop of XLA",
+        flush=True,
     )
     return found
 
