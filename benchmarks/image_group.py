@@ -32,7 +32,7 @@ class Setting(NamedTuple):
     models: tuple[int, int, int] = (64, 8, 6)
 
 
-LARGE: dict[str, Any] = {"models": (8, 4, 2)}
+LARGE: dict[str, Any] = {"models": (24, 8, 2)}  # a run of a sweep traces its program, for a second
 SETTINGS = {
     "small": Setting(8, depth=1),
     "vgg8": Setting(8),
