@@ -95,40 +95,52 @@ def _turned(kernel: Array) -> Array:
     return kernel[::-1, ::-1].swapaxes(2, 3)
 
 
-def _product(columns: Array, kernel: Array) -> Array:
+def _product(kernels: Array, columns: Array) -> Array:
+    """Return the products of kernels (i, K, O) and columns (i, K, H, W, n), one for each i: (i, O, H, W, n)."""
     # XLA would fold the transposition into the product, which on a CPU then takes up to twice as long.
-    rows = jax.lax.optimization_barrier(kernel.reshape(-1, kernel.shape[-1]).T)
-    return jnp.tensordot(rows, columns, ((1,), (0,)))
+    rows = jax.lax.optimization_barrier(kernels.swapaxes(1, 2))
+    found = jnp.einsum("iok,ikp->iop", rows, _flat(columns))
+    return found.reshape(*found.shape[:2], *columns.shape[2:])
 
 
-def _product_over_pixels(columns: Array, slope: Array) -> Array:
-    return jnp.tensordot(columns, slope, ((1, 2, 3), (1, 2, 3)))
+def _product_over_pixels(columns: Array, slopes: Array) -> Array:
+    """Return the slopes of the kernels (i, K, O), from columns and the slopes of products, as in `_product`."""
+    return jnp.einsum("ikp,iop->iko", _flat(columns), _flat(slopes))
+
+
+def _flat(x: Array) -> Array:
+    """Return pixels and samples as one axis: XLA would transpose several, one number at a time."""
+    return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
 
 
 def _columns(images: Array, side: int) -> Array:
-    """Return the shifted images side by side, (side side C, H, W, n)."""
+    """Return the shifted images side by side, (1, side side C, H, W, n)."""
     if side == 1:
-        return images
+        return images[None]
     h, w = images.shape[1:3]
     r = side // 2
     padded = jnp.pad(images, ((0, 0), (r, r), (r, r), (0, 0)))
-    return jnp.concatenate([padded[:, a : a + h, b : b + w] for a in range(side) for b in range(side)])
+    return jnp.concatenate([padded[:, a : a + h, b : b + w] for a in range(side) for b in range(side)])[None]
+
+
+def _of_columns(columns: Array, kernel: Array) -> Array:
+    return _product(kernel.reshape(1, -1, kernel.shape[3]), columns)[0]
 
 
 @jax.custom_vjp
 def _im2col(images: Array, kernel: Array) -> Array:
-    return _product(_columns(images, len(kernel)), kernel)
+    return _of_columns(_columns(images, len(kernel)), kernel)
 
 
 def _im2col_forward(images: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]:
     columns = _columns(images, len(kernel))
-    return _product(columns, kernel), (columns, kernel)
+    return _of_columns(columns, kernel), (columns, kernel)
 
 
 def _im2col_backward(kept: tuple[Array, Array], slope: Array) -> tuple[Array, Array]:
     columns, kernel = kept
-    to_images = _product(_columns(slope, len(kernel)), _turned(kernel))
-    return to_images, _product_over_pixels(columns, slope).reshape(kernel.shape)
+    to_images = _of_columns(_columns(slope, len(kernel)), _turned(kernel))
+    return to_images, _product_over_pixels(columns, slope[None]).reshape(kernel.shape)
 
 
 _im2col.defvjp(_im2col_forward, _im2col_backward)
@@ -151,15 +163,9 @@ def _tiles(images: Array) -> Array:
 
 
 def _of_tiles(tiles: Array, kernel: Array, height: int) -> Array:
-    rows = _mixed(_G, kernel).reshape(*tiles.shape[:2], -1).swapaxes(1, 2)
-    products = jnp.einsum("iok,ikp->iop", jax.lax.optimization_barrier(rows), _flat(tiles))
-    found = _mixed(_A.T, products.reshape(*rows.shape[:2], *tiles.shape[2:]), 2)
+    products = _product(_mixed(_G, kernel).reshape(*tiles.shape[:2], -1), tiles)
+    found = _mixed(_A.T, products, 2)
     return found.reshape(len(found), _ROWS * found.shape[1], *found.shape[3:])[:, :height]
-
-
-def _flat(x: Array) -> Array:
-    """Return pixels and samples as one axis: XLA would transpose several, one number at a time."""
-    return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
 
 
 @jax.custom_vjp
@@ -177,8 +183,7 @@ def _winograd_backward(kept: tuple[Array, Array], slope: Array) -> tuple[Array, 
     height = slope.shape[1]
     padded = jnp.pad(slope, ((0, 0), (0, -height % _ROWS), (0, 0), (0, 0)))
     slopes = _mixed(_A, [padded[:, row::_ROWS] for row in range(_ROWS)])
-    products = jnp.einsum("ikp,iop->iko", _flat(tiles), _flat(slopes))
-    to_kernel = _mixed(_G.T, products).reshape(kernel.shape)
+    to_kernel = _mixed(_G.T, _product_over_pixels(tiles, slopes)).reshape(kernel.shape)
     return _of_tiles(_tiles(slope), _turned(kernel), height), to_kernel
 
 
