@@ -246,6 +246,8 @@ class _Embedding(nn.Module):
     @nn.compact
     def __call__(self, images: Array) -> Array:
         n, height, width, channels = images.shape
+        if height % 4 or width % 4:
+            raise ValueError(f"{height} x {width} pixels are not 4 x 4 patches: use sides that 4 divides.")
         patches = images.reshape(n, 4, height // 4, 4, width // 4, channels).swapaxes(2, 3).reshape(n, 16, -1)
         place = self.param("place", nn.initializers.normal(0.1), (16, self.channels), jnp.float32)
         return nn.Dense(self.channels, kernel_init=_HE, name="patch")(patches) + place

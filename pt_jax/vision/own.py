@@ -113,6 +113,8 @@ def parameters(made: Any, classes: int, shape: tuple[int, ...], skip: bool = Fal
             raise ValueError(f"{name} puts out {_shape(layer)}: use layers that put out (n, ...)")
     if found.features.ndim != 2 or any(x.shape[-1:] != (classes,) for x in jax.tree.leaves(params[HEAD])):
         raise ValueError(f"the last submodule called must be the head: use nn.Dense({classes}) as the last")
+    if not found.features.shape[1]:
+        raise ValueError("nothing goes into its head: use fewer poolings, or larger images")
     if not all(jnp.issubdtype(x.dtype, jnp.floating) for x in jax.tree.leaves(params)):
         raise ValueError("it has parameters that are not real: use real ones")
     return params

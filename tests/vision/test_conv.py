@@ -86,8 +86,40 @@ def test_pooling_is_the_mean_of_four():
     assert samples_last(images).shape == (5, 3, 4, 2)
 
 
+def test_whole_numbers_are_pooled_without_overflow():
+    assert pool(jnp.full((1, 2, 2, 1), 200, jnp.uint8)) == 200
+
+
+def test_a_second_derivative_equals_that_of_lax():
+    with jax.enable_x64(True):
+        x, kernel, slope = draw(3, dtype=jnp.float64)
+
+    def curvature(form):
+        def bent(kernel):
+            return jnp.sum(slope * convolve(x, kernel, form) ** 3)
+
+        return jit(jax.grad(lambda k: jnp.sum(jax.grad(bent)(k) ** 2)))(kernel)
+
+    with jax.enable_x64(True):
+        *others, lax = map(curvature, FORMS)
+    for found in others:
+        np.testing.assert_allclose(found, lax, rtol=1e-9)
+
+
 def test_bad_input_is_one_clear_sentence():
     x, kernel, _ = draw(3)
+    for height, width in ((3, 4), (4, 1), (0, 2)):
+        with pytest.raises(ValueError, match=f"{height} x {width} pixels cannot be pooled by 2 x 2"):
+            pool(jnp.zeros((1, height, width, 1)))
+    for form in FORMS:
+        with pytest.raises(ValueError, match="images are bfloat16, kernel float32; expected the same floating-point"):
+            convolve(x.astype(jnp.bfloat16), kernel, form)
+        with pytest.raises(ValueError, match="images are int32, kernel int32; expected the same floating-point type"):
+            convolve(x.astype(int), kernel.astype(int), form)
+    with pytest.raises(
+        ValueError, match=r"images have shape \(6, 4, 5\), kernel \(3, 3, 3, 4\); expected \(C, H, W, n\)"
+    ):
+        convolve(x[0], kernel)
     with pytest.raises(ValueError, match="2 x 2 pixels; expected the same odd number twice"):
         convolve(x, kernel[:2, :2])
     with pytest.raises(ValueError, match="takes 2 channels, but images have 3"):

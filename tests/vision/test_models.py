@@ -9,7 +9,7 @@ import pytest
 
 from pt_jax.diagnostics import collapse, similarity
 from pt_jax.vision import models, networks, task
-from pt_jax.vision.fields import HEAD, MODELS
+from pt_jax.vision.fields import HEAD, MODELS, layer_names
 from pt_jax.vision.point import Static
 from tests.compiling import jit
 from tests.vision.pairs import PAIR, POINT, TINY, lane, trained
@@ -94,6 +94,8 @@ def test_images_that_do_not_fit_are_one_clear_sentence():
         Static((5, 5), (5, 5), (6, 8, 1))
     with pytest.raises(ValueError, match="model = 'lenet' is not accepted: use vgg or resnet or vit"):
         Static((5, 5), (5, 5), (8, 8, 1), model="lenet")
+    with pytest.raises(ValueError, match="6 x 8 pixels are not 4 x 4 patches: use sides that 4 divides"):
+        models.ViT(3, layer_names("vit", 1, 1, False), 2, 1, 1).init(jax.random.key(0), jnp.zeros((2, 6, 8, 1)))
 
 
 def test_nc1_on_the_source_is_of_the_features_that_the_head_of_the_target_gets():

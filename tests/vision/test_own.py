@@ -14,7 +14,7 @@ import pt_jax
 from pt_jax.inputs.modules import hashable
 from pt_jax.vision import datasets, models
 from pt_jax.vision.compare import compare
-from pt_jax.vision.fields import HEAD
+from pt_jax.vision.fields import HEAD, layer_names
 from pt_jax.vision.point import Static
 from pt_jax.vision.transfer import transfer
 from tests.compiling import jit
@@ -173,6 +173,7 @@ ODD = {
     "no head": lambda self, x: nn.LayerNorm()(nn.Dense(4)(flat(x)))[:, :4] + nn.Dense(1)(flat(x)),
     "a lower head": lambda self, x: nn.Dense(4)(nn.Dense(3, name="head")(flat(x))),
     "larger images": lambda self, x: nn.Dense(4)(x.reshape(-1, 64)),
+    "no features": lambda self, x: nn.Dense(4, kernel_init=nn.initializers.zeros)(flat(x)[:, :0]),
     "a table": lambda self, x: nn.Dense(4)(flat(x) + nn.Embed(1, 16)(jnp.zeros(1, int))),
 }
 SENTENCES = {
@@ -187,6 +188,7 @@ SENTENCES = {
     "no head": r"the last submodule called must be the head: use nn.Dense\(4\) as the last",
     "a lower head": "its layer head is not the last that is called: use another name for it",
     "larger images": r"with images \(n, 4, 4, 1\) it ends in TypeError",
+    "no features": "nothing goes into its head: use fewer poolings, or larger images",
     "a table": r"Embed_0 puts out \(1, 16\): use layers that put out \(n, ...\)",
 }
 
@@ -202,7 +204,11 @@ def test_a_function_that_makes_no_such_network_is_one_clear_sentence():
     def wider(static, classes, projection):
         return nn.Sequential([flat, nn.Dense(classes), nn.Dense(classes)])
 
+    def pooled_too_often(static, classes, projection):
+        return models.VGG(classes, layer_names("vgg", 3, 1, False), width=2, stages=3, depth=1)
+
     for model, sentence in (
+        (pooled_too_often, "is not accepted: 1 x 1 pixels cannot be pooled by 2 x 2: use sides that 2 divides"),
         (lambda static, classes, projection: None, r"model = <lambda> is not accepted: it returns a NoneType"),
         (lambda classes: Linear(), "model = <lambda> is not accepted: with images .* TypeError"),
         (Linear, r"model = Linear is not accepted: it is a class: use an instance, Linear\(\), or a function"),
