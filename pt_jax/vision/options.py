@@ -33,7 +33,8 @@ def check(static: Any) -> None:
     height, width, _ = static.shape
     parts = 4 if static.model == "vit" else 2 ** (static.stages - (static.model == "resnet"))
     if not callable(static.model) and (height % parts or width % parts):
-        raise ValueError(f"images of {height} x {width} do not fit {static.model}: use sides that {parts} divides.")
+        found = f"images of {height} x {width} do not fit {static.model}"
+        raise ValueError(f"{found}: use sides that {parts} divides, such as by datasets.resize.")
 
 
 def check_code(static: Any) -> None:
