@@ -79,7 +79,7 @@ def test_ctrl_c_in_a_script_is_one_sentence(name, tmp_path):
 def test_output_that_cannot_be_written_ends_nothing(how, tmp_path):
     folder = "größe"
     if how == "narrow, full progress":
-        pipes = {"env": {"PYTHONIOENCODING": "ascii"}, "stderr": open("/dev/full", "wb")}  # noqa: SIM115
+        pipes = {"env": {"PYTHONIOENCODING": "ascii"}, "stderr": os.open("/dev/full", os.O_WRONLY)}
     else:
         reader, writer = os.pipe()
         os.close(reader)
