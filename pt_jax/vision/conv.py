@@ -14,8 +14,8 @@ of the multiplications:
 
 and for the point at infinity A^T = (0, 0, 0, 1), G = (0, 0, 1), B^T the coefficients of the whole product: Toom and
 Cook's interpolation. Each y rounds like the largest of the six rows of x: in float32, where these are alike, the error
-of the whole y in norm is at most three times that of im2col, below 1e-6; a row near much larger ones loses digits, a
-sparse or flat image its exact zeros and differences, and a number that is not finite spoils up to three rows more.
+of the whole y in norm is at most three times that of im2col, below 1e-6; a row near much larger ones loses digits, sums
+that would be exactly 0 are so up to rounding, and a number that is not finite spoils up to three rows more.
 
 It is for kernels of side 3; others go by im2col. In both the derivative to x is the same convolution with the kernel
 turned by half a turn and its channels exchanged: autodiff would add up shifted images one by one, which is slower.
@@ -71,8 +71,9 @@ def convolve(images: Array, kernel: Array, form: str = "winograd") -> Array:
         raise ValueError(
             f"images have shape {images.shape}, kernel {kernel.shape}; expected (C, H, W, n), (s, s, C, O)."
         )
-    if images.dtype != kernel.dtype or not jnp.issubdtype(images.dtype, jnp.inexact):
-        raise ValueError(f"images are {images.dtype}, kernel {kernel.dtype}; expected the same floating-point type.")
+    of_images, of_kernel = jnp.result_type(images), jnp.result_type(kernel)  # as jax takes what NumPy holds in float64
+    if of_images != of_kernel or not jnp.issubdtype(of_images, jnp.inexact):
+        raise ValueError(f"images are {of_images}, kernel {of_kernel}; expected the same floating-point type.")
     height, width, channels, _ = kernel.shape
     if height != width or height % 2 == 0:
         raise ValueError(f"kernel is {height} x {width} pixels; expected the same odd number twice.")

@@ -90,10 +90,14 @@ def test_whole_numbers_are_pooled_without_overflow():
     assert pool(jnp.full((1, 2, 2, 1), 200, jnp.uint8)) == 200
 
 
-def test_a_second_derivative_equals_that_of_lax():
-    with jax.enable_x64(True):
-        x, kernel, slope = draw(3, dtype=jnp.float64)
+def test_arrays_of_numpy_are_taken_as_jax_takes_them():
+    x, kernel, _ = draw(3)
+    for form in FORMS:
+        np.testing.assert_array_equal(convolve(np.float64(x), np.float64(kernel), form), convolve(x, kernel, form))
+        np.testing.assert_array_equal(convolve(np.float64(x), kernel, form), convolve(x, kernel, form))
 
+
+def test_a_second_derivative_equals_that_of_lax():
     def curvature(form):
         def bent(kernel):
             return jnp.sum(slope * convolve(x, kernel, form) ** 3)
@@ -101,6 +105,7 @@ def test_a_second_derivative_equals_that_of_lax():
         return jit(jax.grad(lambda k: jnp.sum(jax.grad(bent)(k) ** 2)))(kernel)
 
     with jax.enable_x64(True):
+        x, kernel, slope = draw(3, dtype=jnp.float64)
         *others, lax = map(curvature, FORMS)
     for found in others:
         np.testing.assert_allclose(found, lax, rtol=1e-9)
